@@ -1,0 +1,1 @@
+"""What runs the platform: embedded databases, launcher, container files, our own code checks."""

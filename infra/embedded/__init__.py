@@ -1,0 +1,1 @@
+"""PostgreSQL and Redis as child processes of our own, all state under one folder."""
