@@ -1,0 +1,1 @@
+"""The services of Wangjian: registry, crawler, evidence, casework, and what they stand on (common)."""
