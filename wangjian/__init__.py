@@ -1,0 +1,1 @@
+"""Wangjian 网鉴: the command line."""
