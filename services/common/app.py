@@ -9,7 +9,7 @@ import structlog
 from fastapi import APIRouter, FastAPI, Request
 from fastapi.dependencies.models import Dependant
 from fastapi.exceptions import RequestValidationError
-from fastapi.routing import APIRoute
+from fastapi.routing import APIRoute, RouteContext, iter_route_contexts
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
@@ -86,29 +86,23 @@ def _database_check(app: FastAPI) -> Check:
     return check
 
 
-def declared_permissions(route: APIRoute) -> tuple[str, ...]:
-    """The permissions a route's dependencies declare; empty when none does."""
+def declared_permissions(route: RouteContext) -> tuple[str, ...]:
+    """The permissions a route declares through its dependencies, or, for a raw ASGI route, through an
+    attribute `permissions` of its endpoint; empty when it declares none."""
 
     def walk(dependant: Dependant) -> Iterable[str]:
         yield from getattr(dependant.call, "permissions", ())
         for inner in dependant.dependencies:
             yield from walk(inner)
 
-    return tuple(walk(route.dependant))
+    if isinstance(route.original_route, APIRoute):
+        return tuple(walk(route.dependant))
+    return tuple(getattr(route.endpoint or getattr(route.original_route, "app", None), "permissions", ()))
 
 
-def all_routes(app: FastAPI) -> list[APIRoute]:
-    """Every API route of the application, with its full path."""
-    return [route for route in _flatten(app.routes) if isinstance(route, APIRoute)]
-
-
-def _flatten(routes: Iterable[Any]) -> Iterable[Any]:
-    for route in routes:
-        inner = getattr(route, "routes", None)
-        if inner and not isinstance(route, APIRoute):
-            yield from _flatten(inner)
-        else:
-            yield route
+def all_routes(app: FastAPI) -> list[RouteContext]:
+    """Every route of the application, with its full path."""
+    return list(iter_route_contexts(app.routes))
 
 
 def check_permissions(app: FastAPI) -> None:
