@@ -1,0 +1,26 @@
+"""The registry as an application."""
+
+import asyncio
+
+from fastapi import FastAPI
+
+from services.common.app import create_service
+from services.common.migrate import upgrade
+from services.registry.bootstrap import load_divisions
+from services.registry.imports.routes import router as imports
+from services.registry.organisations.routes import router as organisations
+from services.registry.presences.routes import router as presences
+from services.registry.regions.routes import router as regions
+from services.registry.subjects.routes import router as subjects
+
+
+async def _startup(app: FastAPI) -> None:
+    await asyncio.to_thread(upgrade, "registry", app.state.settings.database_url("registry"))
+    await load_divisions(app.state.db)
+
+
+def create_app() -> FastAPI:
+    """The registry service: migrates its database and loads the shipped divisions when it starts."""
+    return create_service(
+        "registry", routers=[regions, organisations, subjects, presences, imports], startup=_startup
+    )

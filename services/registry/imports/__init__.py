@@ -1,0 +1,1 @@
+"""导入 imports: one CSV file, one row a shop."""

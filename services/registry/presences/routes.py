@@ -1,0 +1,55 @@
+"""HTTP of presences."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Query, Request
+from fastapi.responses import StreamingResponse
+
+from services.common.database import Session
+from services.common.identity import Claims, require
+from services.common.paging import Page
+from services.registry.presences import service
+from services.registry.presences.schemas import PresenceIn, PresenceOut, PresenceQuery, PresenceRow
+from services.registry.schemas import Id
+
+router = APIRouter(tags=["网店 presences"])
+
+
+@router.get("/presences")
+async def list_presences(
+    session: Session,
+    claims: Annotated[Claims, Depends(require("registry:read"))],
+    query: Annotated[PresenceQuery, Query()],
+) -> Page[PresenceRow]:
+    """Presences of the caller's region, newest first; `q` finds any part of names, numbers and contacts."""
+    return await service.list_presences(session, claims, query)
+
+
+@router.post("/presences", status_code=201)
+async def create_presence(
+    given: PresenceIn, session: Session, claims: Annotated[Claims, Depends(require("registry:write"))]
+) -> PresenceOut:
+    """Enter a presence; doubtful numbers are accepted with warnings."""
+    return await service.create_presence(session, claims, given)
+
+
+@router.get("/presences/export", response_class=StreamingResponse)
+async def export_presences(
+    request: Request,
+    claims: Annotated[Claims, Depends(require("registry:read"))],
+    query: Annotated[PresenceQuery, Query()],
+) -> StreamingResponse:
+    """The same rows as CSV; contacts masked, cells that a spreadsheet would run made harmless."""
+    return StreamingResponse(
+        service.export_csv(request.app.state.db, claims, query),
+        media_type="text/csv; charset=utf-8",
+        headers={"Content-Disposition": 'attachment; filename="presences.csv"'},
+    )
+
+
+@router.get("/presences/{presence_id}")
+async def get_presence(
+    presence_id: Id, session: Session, claims: Annotated[Claims, Depends(require("registry:read"))]
+) -> PresenceOut:
+    """One presence; unmasked contacts, recorded as seen."""
+    return await service.get_presence(session, claims, presence_id)

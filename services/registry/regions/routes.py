@@ -1,0 +1,24 @@
+"""HTTP of divisions."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Depends
+
+from services.common.database import Session
+from services.common.identity import Claims, require
+from services.registry.regions import repository
+from services.registry.regions.schemas import RegionList, RegionOut
+from services.registry.schemas import RegionCode
+
+router = APIRouter(tags=["区划 regions"])
+
+
+@router.get("/regions")
+async def list_regions(
+    session: Session,
+    _: Annotated[Claims, Depends(require("registry:read"))],
+    under: RegionCode | None = None,
+) -> RegionList:
+    """Divisions in code order (112 for one province); `under` keeps one subtree."""
+    rows = await repository.all_regions(session, under)
+    return RegionList(items=[RegionOut.model_validate(row) for row in rows])

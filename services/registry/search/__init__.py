@@ -1,0 +1,1 @@
+"""检索 search: folding and gram hashing for substring search of Chinese text."""

@@ -1,0 +1,1 @@
+"""主体 subjects: the legal or natural persons who do business."""

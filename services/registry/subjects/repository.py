@@ -1,0 +1,63 @@
+"""SQL of subjects; every read is scoped by region here."""
+
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from services.common.identity import Claims
+from services.common.scope import region_filter
+from services.registry.presences.models import Presence
+from services.registry.schemas import ListQuery
+from services.registry.search.repository import capped_count, matches, newest_first
+from services.registry.subjects.models import Subject
+
+# A subject with more presences than this is shown with its newest ones; the list of presences has all.
+SHOWN_PRESENCES = 100
+
+
+async def page(
+    session: AsyncSession, claims: Claims, query: ListQuery, kind: str | None
+) -> tuple[list[Subject], int, bool]:
+    """One row more than the page of the visible subjects, newest first, and their capped count."""
+    conditions = [region_filter(Subject.region_code, claims), matches(Subject, query.q)]
+    if kind:
+        conditions.append(Subject.kind == kind)
+    rows = await session.scalars(
+        newest_first(select(Subject).where(*conditions), Subject.id, query.after, query.limit)
+    )
+    total, capped = await capped_count(session, conditions)
+    return list(rows.all()), total, capped
+
+
+async def visible(session: AsyncSession, claims: Claims, subject_id: str) -> Subject | None:
+    """The subject with this id when the caller may see it."""
+    return (
+        await session.scalars(
+            select(Subject).where(Subject.id == subject_id, region_filter(Subject.region_code, claims))
+        )
+    ).one_or_none()
+
+
+async def presences_of(session: AsyncSession, claims: Claims, subject_id: str) -> list[Presence]:
+    """The newest visible presences of a subject."""
+    statement = (
+        select(Presence)
+        .where(Presence.subject_id == subject_id, region_filter(Presence.region_code, claims))
+        .order_by(Presence.id.desc())
+        .limit(SHOWN_PRESENCES)
+    )
+    return list((await session.scalars(statement)).all())
+
+
+async def same_licence(session: AsyncSession, org_code: str, licence_norm: str) -> str | None:
+    """Id of the organisation's subject with this licence."""
+    return (
+        await session.scalars(
+            select(Subject.id).where(Subject.org_code == org_code, Subject.licence_norm == licence_norm)
+        )
+    ).one_or_none()
+
+
+async def add(session: AsyncSession, subject: Subject) -> None:
+    """Insert a subject and find out at once whether the database takes it."""
+    session.add(subject)
+    await session.flush()

@@ -1,0 +1,85 @@
+"""主体规则 what follows from a subject's own facts: its kind, what is personal, what is searchable."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from enum import StrEnum
+from typing import Any, Final
+
+from services.registry.identifiers.rules import (
+    canonical_icp,
+    compact,
+    licence_kind,
+    mask_contact,
+    phone_digits,
+)
+from services.registry.search.rules import search_fields
+
+
+class SubjectKind(StrEnum):
+    """Kind of subject, by the first two characters of its USCC where it has one (GB 32100-2015, table 2)."""
+
+    ENTERPRISE = "enterprise"
+    INDIVIDUAL = "individual_business"
+    COOPERATIVE = "cooperative"
+    NATURAL_PERSON = "natural_person"
+    OTHER = "other"
+
+
+KIND_LABELS: Final[dict[SubjectKind, tuple[str, str]]] = {
+    SubjectKind.ENTERPRISE: ("企业", "Enterprise"),
+    SubjectKind.INDIVIDUAL: ("个体工商户", "Individual business"),
+    SubjectKind.COOPERATIVE: ("农民专业合作社", "Farmers' cooperative"),
+    SubjectKind.NATURAL_PERSON: ("自然人", "Natural person"),
+    SubjectKind.OTHER: ("其他", "Other"),
+}
+
+_BY_PREFIX: Final = {
+    "91": SubjectKind.ENTERPRISE,
+    "92": SubjectKind.INDIVIDUAL,
+    "93": SubjectKind.COOPERATIVE,
+}
+# A sole trader's place of business is mostly a home, and a subject of unknown kind may be a person.
+_PERSONAL_ADDRESS: Final = {SubjectKind.INDIVIDUAL, SubjectKind.NATURAL_PERSON, SubjectKind.OTHER}
+
+
+def kind_of(licence: str | None) -> SubjectKind:
+    """Kind told by a licence number; `other` when it does not tell."""
+    if licence_kind(licence) != "uscc":
+        return SubjectKind.OTHER
+    return _BY_PREFIX.get(compact(licence or "")[:2], SubjectKind.OTHER)
+
+
+def masked_contacts(values: Mapping[str, Any], kind: str) -> dict[str, str | None]:
+    """phone, qq, wechat, address as lists show them.
+
+    Telephone, QQ and WeChat are a person's even where the subject is a company (个人信息保护法 §28-30 asks
+    for need and care, not for secrecy: the detail page shows them and the audit record says who looked).
+    """
+    shown = {field: mask_contact(field, values.get(field)) for field in ("phone", "qq", "wechat")}
+    address = values.get("address")
+    shown["address"] = mask_contact("address", address) if SubjectKind(kind) in _PERSONAL_ADDRESS else address
+    return shown
+
+
+def searchable(values: Mapping[str, Any]) -> tuple[str, list[int]]:
+    """`(search_text, grams)` of a subject or a presence: its values as given and as compared."""
+    licence, icp, phone = values.get("licence"), values.get("icp"), values.get("phone")
+    return search_fields(
+        [
+            values.get("name"),
+            compact(licence) if licence else None,
+            values.get("legal_person"),
+            phone,
+            phone_digits(phone) if phone else None,
+            values.get("qq"),
+            values.get("wechat"),
+            values.get("address"),
+            icp,
+            canonical_icp(icp) if icp else None,
+            values.get("platform"),
+            values.get("native_id"),
+            values.get("source_id"),
+            values.get("url"),
+        ]
+    )
