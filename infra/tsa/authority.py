@@ -1,0 +1,224 @@
+"""A small RFC 3161 authority for development: EC P-256, its own CA, clearly labelled as not accredited."""
+
+import base64
+import datetime as dt
+import hashlib
+import json
+import os
+import secrets
+from dataclasses import dataclass
+from pathlib import Path
+
+from asn1crypto import algos, cms, core, tsp
+from asn1crypto import x509 as asn1_x509
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+
+# A private-use arc under 1.3.6.1.4.1.99999 (not registered): it must never look like an accredited policy.
+POLICY = "1.3.6.1.4.1.99999.1.1"
+_DIGEST_BYTES = {"sha256": 32, "sha384": 48, "sha512": 64}
+_ACCURACY_SECONDS = 1
+
+
+@dataclass(frozen=True)
+class Authority:
+    """Keys and certificates of the authority."""
+
+    key: ec.EllipticCurvePrivateKey
+    certificate: x509.Certificate
+    ca: x509.Certificate
+
+    def reply(self, request: bytes) -> bytes:
+        """The DER TimeStampResp for a DER TimeStampReq; a bad request gets a rejection, not an error."""
+        try:
+            asked = tsp.TimeStampReq.load(request, strict=True)
+            imprint = asked["message_imprint"]
+            algorithm = imprint["hash_algorithm"]["algorithm"].native
+            digest = imprint["hashed_message"].native
+            policy, extensions = asked["req_policy"].native, asked["extensions"].native
+        except (ValueError, TypeError, KeyError):
+            return _rejection("bad_data_format")
+        if _DIGEST_BYTES.get(algorithm) != len(digest):
+            return _rejection("bad_alg")
+        if policy not in (None, POLICY):
+            return _rejection("unaccepted_policy")
+        if extensions:
+            return _rejection("unaccepted_extensions")
+        return self._grant(asked)
+
+    def _grant(self, asked: tsp.TimeStampReq) -> bytes:
+        now = dt.datetime.now(dt.UTC).replace(microsecond=0)
+        info: dict[str, object] = {
+            "version": "v1",
+            "policy": POLICY,
+            "message_imprint": asked["message_imprint"],
+            "serial_number": secrets.randbits(63) | 1 << 62,
+            "gen_time": now,
+            "accuracy": {"seconds": _ACCURACY_SECONDS},
+        }
+        if asked["nonce"].native is not None:
+            info["nonce"] = asked["nonce"].native
+        content = tsp.TSTInfo(info).dump()
+        signed = cms.SignedData(
+            {
+                "version": "v3",
+                "digest_algorithms": [{"algorithm": "sha256"}],
+                "encap_content_info": {
+                    "content_type": "tst_info",
+                    "content": core.ParsableOctetString(content),
+                },
+                "signer_infos": [self._signer(content, now)],
+            }
+        )
+        if asked["cert_req"].native:
+            signed["certificates"] = [asn1_x509.Certificate.load(_der(self.certificate))]
+        token = cms.ContentInfo({"content_type": "signed_data", "content": signed})
+        return bytes(tsp.TimeStampResp({"status": {"status": "granted"}, "time_stamp_token": token}).dump())
+
+    def _signer(self, content: bytes, now: dt.datetime) -> cms.SignerInfo:
+        certificate = asn1_x509.Certificate.load(_der(self.certificate))
+        identifier = tsp.ESSCertIDv2({"cert_hash": hashlib.sha256(_der(self.certificate)).digest()})
+        attributes = cms.CMSAttributes(
+            [
+                {"type": "content_type", "values": ["tst_info"]},
+                {"type": "signing_time", "values": [cms.Time({"utc_time": now})]},
+                {"type": "message_digest", "values": [hashlib.sha256(content).digest()]},
+                {
+                    "type": "signing_certificate_v2",
+                    "values": [tsp.SigningCertificateV2({"certs": [identifier]})],
+                },
+            ]
+        )
+        signature = self.key.sign(attributes.dump(), ec.ECDSA(hashes.SHA256()))
+        return cms.SignerInfo(
+            {
+                "version": "v1",
+                "sid": cms.SignerIdentifier(
+                    {
+                        "issuer_and_serial_number": {
+                            "issuer": certificate.issuer,
+                            "serial_number": certificate.serial_number,
+                        }
+                    }
+                ),
+                "digest_algorithm": algos.DigestAlgorithm({"algorithm": "sha256"}),
+                "signed_attrs": attributes,
+                "signature_algorithm": algos.SignedDigestAlgorithm({"algorithm": "sha256_ecdsa"}),
+                "signature": signature,
+            }
+        )
+
+    def description(self) -> dict[str, object]:
+        """What clients pin: certificate, chain, policies (base64 DER)."""
+        return {
+            "name": "wangjian-development-tsa",
+            "operator": "wangjian-development",
+            "development": True,
+            "certificate": base64.b64encode(_der(self.certificate)).decode(),
+            "chain": [base64.b64encode(_der(self.ca)).decode()],
+            "policy_oids": [POLICY],
+        }
+
+
+def _rejection(failure: str) -> bytes:
+    status = {"status": "rejection", "fail_info": {failure}}
+    return bytes(tsp.TimeStampResp({"status": status}).dump())
+
+
+def _der(certificate: x509.Certificate) -> bytes:
+    return certificate.public_bytes(serialization.Encoding.DER)
+
+
+def create() -> tuple[Authority, ec.EllipticCurvePrivateKey]:
+    """A new authority and its CA's key."""
+    ca_key, key = ec.generate_private_key(ec.SECP256R1()), ec.generate_private_key(ec.SECP256R1())
+    ca = _certificate("DEVELOPMENT time stamping CA - not accredited", ca_key, None)
+    certificate = _certificate("DEVELOPMENT time stamping authority - not accredited", key, (ca, ca_key))
+    return Authority(key, certificate, ca), ca_key
+
+
+def _certificate(
+    name: str,
+    key: ec.EllipticCurvePrivateKey,
+    issuer: tuple[x509.Certificate, ec.EllipticCurvePrivateKey] | None,
+) -> x509.Certificate:
+    subject = x509.Name(
+        [
+            x509.NameAttribute(NameOID.ORGANIZATION_NAME, "Wangjian DEVELOPMENT"),
+            x509.NameAttribute(NameOID.COMMON_NAME, name),
+        ]
+    )
+    start = dt.datetime.now(dt.UTC).replace(microsecond=0) - dt.timedelta(minutes=5)
+    builder = (
+        x509.CertificateBuilder()
+        .subject_name(subject)
+        .issuer_name(issuer[0].subject if issuer else subject)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(start)
+        .not_valid_after(start + dt.timedelta(days=3650))
+        .add_extension(
+            x509.BasicConstraints(ca=issuer is None, path_length=0 if issuer is None else None), True
+        )
+        .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), False)
+        .add_extension(_usage(signing_certificates=issuer is None), True)
+    )
+    signer = issuer[1] if issuer else key
+    authority_key = x509.AuthorityKeyIdentifier.from_issuer_public_key(signer.public_key())
+    builder = builder.add_extension(authority_key, False)
+    if issuer:
+        purpose = x509.ExtendedKeyUsage([ExtendedKeyUsageOID.TIME_STAMPING])
+        builder = builder.add_extension(purpose, True)  # RFC 3161 §2.3: critical and alone
+    return builder.sign(signer, hashes.SHA256())
+
+
+def _usage(*, signing_certificates: bool) -> x509.KeyUsage:
+    return x509.KeyUsage(
+        digital_signature=not signing_certificates,
+        content_commitment=False,
+        key_encipherment=False,
+        data_encipherment=False,
+        key_agreement=False,
+        key_cert_sign=signing_certificates,
+        crl_sign=signing_certificates,
+        encipher_only=False,
+        decipher_only=False,
+    )
+
+
+def load_or_create(folder: Path) -> Authority:
+    """The authority kept in `folder` (tsa.key, tsa.pem, ca.pem, authority.json); made there at first start.
+
+    The CA's own key is not kept: this CA signs one certificate in its life.
+    """
+    if not (folder / "authority.json").exists():
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        _store(folder, create()[0])
+    key = serialization.load_pem_private_key((folder / "tsa.key").read_bytes(), password=None)
+    if not isinstance(key, ec.EllipticCurvePrivateKey):
+        raise ValueError("tsa.key does not hold an EC key")
+    certificate = x509.load_pem_x509_certificate((folder / "tsa.pem").read_bytes())
+    return Authority(key, certificate, x509.load_pem_x509_certificate((folder / "ca.pem").read_bytes()))
+
+
+def _store(folder: Path, authority: Authority) -> None:
+    """Write the files, the description last: it marks the set as complete."""
+    pem = serialization.Encoding.PEM
+    private = authority.key.private_bytes(
+        pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+    files = {
+        "tsa.key": (private, 0o600),
+        "tsa.pem": (authority.certificate.public_bytes(pem), 0o644),
+        "ca.pem": (authority.ca.public_bytes(pem), 0o644),
+        "authority.json": (json.dumps(authority.description(), indent=1).encode(), 0o644),
+    }
+    for name, (data, mode) in files.items():
+        temporary = folder / f".{name}.tmp"
+        with os.fdopen(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode), "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(folder / name)

@@ -1,0 +1,1 @@
+"""Custody events: who did what to an evidence item, when, why, from where."""

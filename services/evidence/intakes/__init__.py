@@ -1,0 +1,1 @@
+"""Intakes: artefacts on their way from the capture worker."""

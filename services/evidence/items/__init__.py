@@ -1,0 +1,1 @@
+"""Evidence items: sealing, and what the screens read."""

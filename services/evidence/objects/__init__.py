@@ -1,0 +1,1 @@
+"""Objects: the content-addressed store of bytes on disk."""

@@ -1,0 +1,1 @@
+"""The WACZ package: a fixed byte layout over the stored objects."""

@@ -1,0 +1,1 @@
+"""Offline verification and the trust file."""

@@ -1,0 +1,278 @@
+"""Valid evidence packages from synthetic artefacts: no browser, no database, no process.
+
+`Signers()` makes the keys of a whole deployment; `make_package(signers, artefacts)` gives the bytes of a
+package that `services.evidence.verification.verifier` calls VALID under `signers.trust()`.
+"""
+
+import base64
+import datetime as dt
+import gzip
+import hashlib
+import io
+import json
+import zlib
+from typing import Any
+
+import rfc8785
+from asn1crypto import tsp
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.hashes import SM3, Hash
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from warcio.warcwriter import WARCWriter
+
+from infra.tsa.authority import Authority, create
+from services.common.dsse import Envelope, add_signature, keyid, sign_envelope
+from services.evidence.log.merkle import MerkleTree, leaf_hash
+from services.evidence.log.notes import COSIGNATURE_V1, Checkpoint, NoteKey, cosign, log_key, sign_checkpoint
+from services.evidence.log.proofs import format_proof
+from services.evidence.package.layout import Member, Part
+from services.evidence.package.wacz import ENTRY, ENVELOPE, PROOF, build, stamp_path
+from services.evidence.timestamps.rules import stamped_message
+
+ORIGIN = "wangjian.test/log"
+WITNESS = "witness.test/w1"
+EVIDENCE_ID = "01JD0000000000000000000000"
+NUMBER = "WJ-360121-2026-00000001"
+URL = "http://shop.test/item/1"
+START = dt.datetime(2026, 11, 21, 8, 0, 0, tzinfo=dt.UTC)
+
+
+class Signers:
+    """All keys of a deployment: worker, sealer, log, witness, time-stamping authority."""
+
+    def __init__(self) -> None:
+        self.worker = Ed25519PrivateKey.generate()
+        self.sealer = Ed25519PrivateKey.generate()
+        self.log = Ed25519PrivateKey.generate()
+        self.witness = Ed25519PrivateKey.generate()
+        self.tsa: Authority = create()[0]
+
+    def trust(self) -> dict[str, Any]:
+        """The trust file of this deployment, as JSON values."""
+        return {
+            "schema": "urn:wangjian:trust:v1",
+            "development": True,
+            "label": {"zh": "测试信任", "en": "test trust"},
+            "worker_keys": [key_entry(self.worker)],
+            "sealing_keys": [key_entry(self.sealer)],
+            "log": {"origin": ORIGIN, "vkey": log_key(ORIGIN, self.log).vkey},
+            "witnesses": {
+                "quorum": 1,
+                "keys": [NoteKey(WITNESS, COSIGNATURE_V1, self.witness.public_key()).vkey],
+            },
+            "tsas": [self.tsa.description()],
+            "policy": {"id": "urn:wangjian:policy:v1", "tsa_quorum": 1, "max_skew_seconds": 300},
+        }
+
+
+def key_entry(key: Ed25519PrivateKey) -> dict[str, Any]:
+    """A signing key's entry in a trust file."""
+    der = key.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    return {
+        "keyid": keyid(key.public_key()),
+        "algorithm": "ed25519",
+        "public_key": base64.b64encode(der).decode(),
+        "not_before": None,
+        "not_after": None,
+    }
+
+
+def sm3(data: bytes) -> str:
+    """SM3 as lowercase hex."""
+    context = Hash(SM3())
+    context.update(data)
+    return context.finalize().hex()
+
+
+def small_warc(url: str = URL) -> bytes:
+    """A WARC with a warcinfo record and one page."""
+    buffer = io.BytesIO()
+    writer = WARCWriter(buffer, gzip=True, warc_version="1.1")
+    writer.write_record(writer.create_warcinfo_record("data.warc.gz", {"software": "test"}))
+    page = io.BytesIO("<h1>测试商品</h1>".encode())
+    writer.write_record(
+        writer.create_warc_record(url, "resource", payload=page, warc_content_type="text/html")
+    )
+    return buffer.getvalue()
+
+
+def sample_artefacts(extra: dict[str, bytes] | None = None) -> dict[str, bytes]:
+    """Artefacts by path as a capture worker hands them in; `extra` adds or replaces."""
+    pages = [
+        {"format": "json-pages-1.0", "id": "pages", "title": "All Pages"},
+        {"id": "p1", "url": URL, "ts": "2026-11-21T08:00:00Z", "title": "测试商品"},
+    ]
+    steps = [{"seq": 1, "op": "load", "ms": 12.5}, {"seq": 2, "op": "scroll", "detail": {"steps": 3}}]
+    lines = {
+        name: "\n".join(json.dumps(v, ensure_ascii=False) for v in value) + "\n"
+        for name, value in (("pages", pages), ("steps", steps))
+    }
+    artefacts = {
+        "archive/data.warc.gz": small_warc(),
+        "indexes/index.cdxj": b'test,shop)/item/1 20261121080000 {"url":"http://shop.test/item/1","status":"200"}\n',
+        "pages/pages.jsonl": lines["pages"].encode(),
+        "evidence/page.png": b"\x89PNG\r\n\x1a\n" + gzip.compress(b"pixels" * 50, mtime=0),
+        "evidence/dom.html": "<html><body>测试商品 &amp; 价格</body></html>".encode(),
+        "evidence/text.txt": "测试商品\n¥ 88.00\n".encode(),
+        "evidence/steps.jsonl": lines["steps"].encode(),
+        "evidence/env.json": json.dumps({"browser": "test", "nested": {"a": [1, 2]}}).encode(),
+        "evidence/tls-0.der": bytes(range(64)),
+    }
+    return artefacts | (extra or {})
+
+
+_ROLES = {"png": ("screenshot", "image/png"), "html": ("dom", "text/html"), "txt": ("text", "text/plain")}
+
+
+def artefact_entries(artefacts: dict[str, bytes]) -> list[dict[str, Any]]:
+    """The manifest's list of these artefacts."""
+    entries = []
+    for path in sorted(artefacts):
+        role, media_type = _ROLES.get(path.rsplit(".", 1)[-1], ("record", "application/octet-stream"))
+        data = artefacts[path]
+        entries.append(
+            {
+                "path": path,
+                "role": role,
+                "media_type": media_type,
+                "bytes": len(data),
+                "sha256": hashlib.sha256(data).hexdigest(),
+                "sm3": sm3(data),
+                "created": rfc3339(START + dt.timedelta(seconds=1)),
+                "derived_from": None,
+            }
+        )
+    return entries
+
+
+def rfc3339(moment: dt.datetime) -> str:
+    """A UTC time as the manifest writes it."""
+    return moment.isoformat(timespec="microseconds").replace("+00:00", "Z")
+
+
+def make_statement(
+    evidence_id: str, artefacts: list[dict[str, Any]], beacon: str, worker_keyid: str, **changes: Any
+) -> dict[str, Any]:
+    """An in-toto statement with every field of the predicate; `changes` replace predicate members."""
+    predicate: dict[str, Any] = {
+        "schema": "urn:wangjian:capture:v1",
+        "evidence_id": evidence_id,
+        "target": {
+            "requested_url": URL,
+            "final_url": URL,
+            "redirects": [],
+            "http_status": 200,
+            "title": "测试商品",
+        },
+        "operator": {"sub": "u1", "name": "测试员", "org": "360121-SJ"},
+        "times": {
+            "beacon_checkpoint": beacon,
+            "start": rfc3339(START),
+            "end": rfc3339(START + dt.timedelta(seconds=2)),
+            "clock": {"source": "none", "offset_ms": None, "state": "unsynchronised"},
+        },
+        "network": {
+            "dns": [{"name": "shop.test", "answers": ["192.0.2.1"]}],
+            "connections": [{"host": "shop.test", "ip": "192.0.2.1", "port": 80, "ms": 1.25}],
+            "blocked": [],
+        },
+        "environment": {"browser": {"product": "test"}},
+        "method": {"profile": "test", "scroll": {"stop_reason": "end"}},
+        "completeness": {"state": "COMPLETE", "missing": [], "errors": [], "reason": None},
+        "artifacts": artefacts,
+        "key_ids": [worker_keyid],
+        "policy_id": "urn:wangjian:policy:v1",
+    } | changes
+    subject = [{"name": a["path"], "digest": {"sha256": a["sha256"], "sm3": a["sm3"]}} for a in artefacts]
+    return {
+        "_type": "https://in-toto.io/Statement/v1",
+        "predicateType": "urn:wangjian:capture:v1",
+        "subject": subject,
+        "predicate": predicate,
+    }
+
+
+def stamp(authority: Authority, envelope: Envelope) -> bytes:
+    """A time stamp response over an envelope's signatures."""
+    digest = hashlib.sha256(stamped_message(envelope)).digest()
+    request = tsp.TimeStampReq(
+        {
+            "version": "v1",
+            "message_imprint": {"hash_algorithm": {"algorithm": "sha256"}, "hashed_message": digest},
+            "nonce": 7,
+            "cert_req": True,
+        }
+    )
+    return authority.reply(request.dump())
+
+
+class Log:
+    """A transparency log in memory with one earlier order, so that the beacon has something to point at."""
+
+    def __init__(self, signers: Signers) -> None:
+        self.signers, self.tree = signers, MerkleTree()
+        self.tree.append(leaf_hash(b"order"))
+
+    def checkpoint(self, *, cosigned: bool = True) -> str:
+        """The newest checkpoint."""
+        head = Checkpoint(ORIGIN, self.tree.size, self.tree.root())
+        note = sign_checkpoint(head, self.signers.log)
+        when = int(dt.datetime.now(dt.UTC).timestamp())
+        return note + (cosign(head.body, WITNESS, self.signers.witness, when) if cosigned else "")
+
+    def append(self, entry: bytes) -> str:
+        """Log an entry; gives its proof file."""
+        index = self.tree.append(leaf_hash(entry))
+        for filler in range(3):
+            self.tree.append(leaf_hash(b"later %d" % filler))
+        return format_proof(index, self.tree.inclusion_proof(index, self.tree.size), self.checkpoint())
+
+
+def make_parts(
+    signers: Signers, artefacts: dict[str, bytes] | None = None, *, predicate: dict[str, Any] | None = None
+) -> list[Part]:
+    """The parts of a valid package; `predicate` replaces members of the predicate before it is signed."""
+    artefacts = sample_artefacts() if artefacts is None else artefacts
+    log = Log(signers)
+    statement = make_statement(
+        EVIDENCE_ID,
+        artefact_entries(artefacts),
+        log.checkpoint(cosigned=False),
+        keyid(signers.worker.public_key()),
+        **(predicate or {}),
+    )
+    envelope = add_signature(sign_envelope(signers.worker, rfc8785.dumps(statement)), signers.sealer)
+    return assemble(signers, log, statement, envelope, artefacts)
+
+
+def assemble(
+    signers: Signers, log: Log, statement: dict[str, Any], envelope: Envelope, artefacts: dict[str, bytes]
+) -> list[Part]:
+    """Stamp, log and pack a signed envelope."""
+    envelope_bytes, response = rfc8785.dumps(dict(envelope)), stamp(signers.tsa, envelope)
+    entry = rfc8785.dumps(
+        {
+            "v": 1,
+            "kind": "seal",
+            "evidence_id": statement["predicate"]["evidence_id"],
+            "evidence_no": NUMBER,
+            "envelope_sha256": hashlib.sha256(envelope_bytes).hexdigest(),
+            "stamps_sha256": [hashlib.sha256(response).hexdigest()],
+        }
+    )
+    proofs = {
+        ENVELOPE: envelope_bytes,
+        ENTRY: entry,
+        PROOF: log.append(entry).encode(),
+        stamp_path(0): response,
+    }
+    members = [
+        Member(path, len(data), zlib.crc32(data), hashlib.sha256(data).hexdigest(), data)
+        for path, data in artefacts.items()
+    ]
+    return build(statement["predicate"], members, proofs)
+
+
+def make_package(signers: Signers, artefacts: dict[str, bytes] | None = None, **options: Any) -> bytes:
+    """The bytes of a valid package. artefacts: by path, default a small product page."""
+    return b"".join(part.data or b"" for part in make_parts(signers, artefacts, **options))
