@@ -1,0 +1,52 @@
+# 网鉴 Wangjian. `make up` starts everything on this machine; `make help` lists the rest.
+# Settings come from the environment: WANGJIAN_HOME (default ./var), WANGJIAN_PORT (default 8080).
+
+WANGJIAN = .venv/bin/wangjian
+PYTHON_IN_VENV = .venv/bin/python
+ARGS ?=
+
+.PHONY: help up down status test test-all check bench tour clean lock install install-dev console
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+up: install console ## 安装所缺并启动平台 install what is missing and start (ARGS=--background, ARGS=--no-demo)
+	@exec $(WANGJIAN) up $(ARGS)
+
+down: ## 停止后台运行的平台 stop a platform running in the background
+	@if [ -x $(WANGJIAN) ]; then exec $(WANGJIAN) down; else echo "未安装 not installed"; fi
+
+status: ## 查看各进程 show what runs
+	@exec $(WANGJIAN) status
+
+test: install-dev console ## 测试 run the tests
+	@exec $(PYTHON_IN_VENV) -m pytest $(ARGS)
+
+test-all: install-dev console ## 全部测试，含慢的 all tests, slow ones too
+	@exec $(PYTHON_IN_VENV) -m pytest -m "" $(ARGS)
+
+check: install-dev console ## 格式、类型、结构检查 style, types, structure, lock files, compose file
+	@exec sh infra/checks/run.sh
+
+bench: install-dev console ## 性能对比 measure against the floor and peers
+	@exec $(PYTHON_IN_VENV) -m benchmarks $(ARGS)
+
+tour: install-dev console ## 从运行中的产品截取文档图片 take the pictures of the README from the running product
+	@exec $(PYTHON_IN_VENV) -m docs.tour $(ARGS)
+
+lock: install-dev ## 更新锁定文件 resolve the lock files anew (needs the network)
+	@exec sh infra/lock.sh
+
+clean: ## 删除可再生成的文件；数据（var/）保留 remove what can be made again; data (var/) stays
+	rm -rf .venv build web/console/dist web/console/node_modules *.egg-info
+	rm -rf .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	find . -name __pycache__ -type d -not -path './.git/*' -prune -exec rm -rf {} +
+
+install:
+	@sh infra/bootstrap.sh runtime
+
+install-dev:
+	@sh infra/bootstrap.sh dev
+
+console: install
+	@sh infra/bootstrap.sh console

