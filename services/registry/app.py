@@ -6,6 +6,7 @@ from fastapi import FastAPI
 
 from services.common.app import create_service
 from services.common.migrate import upgrade
+from services.common.settings import Settings
 from services.registry.bootstrap import load_divisions
 from services.registry.imports.routes import router as imports
 from services.registry.organisations.routes import router as organisations
@@ -19,8 +20,11 @@ async def _startup(app: FastAPI) -> None:
     await load_divisions(app.state.db)
 
 
-def create_app() -> FastAPI:
+def create_app(settings: Settings | None = None) -> FastAPI:
     """The registry service: migrates its database and loads the shipped divisions when it starts."""
     return create_service(
-        "registry", routers=[regions, organisations, subjects, presences, imports], startup=_startup
+        "registry",
+        routers=[regions, organisations, subjects, presences, imports],
+        startup=_startup,
+        settings=settings,
     )

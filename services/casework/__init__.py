@@ -1,0 +1,1 @@
+"""办案 casework: clues, cases, their workflow, deadlines and numbers."""

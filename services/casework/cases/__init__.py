@@ -1,0 +1,1 @@
+"""案件 cases: a filed violation with its evidence."""

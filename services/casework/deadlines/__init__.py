@@ -1,0 +1,1 @@
+"""期限 deadlines: dated rules of law and the working-day calendar."""

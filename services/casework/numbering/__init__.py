@@ -1,0 +1,1 @@
+"""编号 numbering: numbers of clues and cases, per authority and year."""
