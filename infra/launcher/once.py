@@ -7,14 +7,39 @@ import asyncio
 import json
 import sys
 from collections.abc import Sequence
-from pathlib import Path
+from dataclasses import dataclass
 from typing import Any
 
 from infra.launcher.home import Home
 from infra.launcher.screen import Screen
 from infra.launcher.table import Stack
 
-FIRST_PAGE = "/"
+
+@dataclass(frozen=True)
+class Step:
+    """A once-only command: python -m `module`. `contains`: a smaller step it makes needless."""
+
+    name: str
+    zh: str
+    en: str
+    module: tuple[str, ...]
+    contains: str | None = None
+
+
+PLAIN = (
+    Step("registry", "载入行政区划与机构", "divisions and authorities", ("services.registry.bootstrap",)),
+    Step("operator", "建立本机操作员", "local operator", ("gateway.bootstrap",)),
+)
+DEMO = (
+    Step(
+        "demo_registry",
+        "载入行政区划、机构与演示主体",
+        "divisions, authorities, demo subjects",
+        ("services.registry.bootstrap", "--demo"),
+        contains="registry",
+    ),
+    Step("demo_staff", "建立演示人员", "demo staff", ("gateway.bootstrap", "--demo"), contains="operator"),
+)
 
 
 class OnceFailed(Exception):
@@ -26,49 +51,40 @@ class OnceFailed(Exception):
 
 async def run(home: Home, stack: Stack, screen: Screen) -> None:
     """Do whatever has not been done yet. Raises OnceFailed."""
-    await _step(home, stack, screen, "registry", "载入行政区划与机构", ("services.registry.bootstrap",))
-    if stack.market_url is None:
-        return
-    await _step(home, stack, screen, "staff", "建立演示人员", ("gateway.bootstrap", "--demo"))
-    if home.done("first_capture") is None:
-        home.record("first_capture", await _first_capture(home, stack, screen))
+    for step in DEMO if stack.market_url else PLAIN:
+        if home.done(step.name) is None:
+            screen.status(step.name, step.zh, step.en)
+            # What it prints goes straight to the terminal: one-time passwords must not land in a file.
+            code, text = await _run(stack, step.module, capture=False)
+            if code != 0:
+                raise OnceFailed(step.name, code, text)
+            if step.contains:
+                home.record(step.contains, True)
+            home.record(step.name, True)
+    if stack.market_url and home.done("first_capture") is None:
+        home.record("first_capture", await _first_capture(home, stack, screen, stack.market_url))
 
 
-async def _step(
-    home: Home, stack: Stack, screen: Screen, step: str, zh: str, module: tuple[str, ...]
-) -> None:
-    if home.done(step) is not None:
-        return
-    screen.status(step, zh, "once")
-    # What it prints goes straight to the terminal: one-time passwords must not land in a file.
-    code, text = await _run(stack, module, capture=False)
-    if code != 0:
-        raise OnceFailed(step, code, text)
-    home.record(step, True)
+async def _first_capture(home: Home, stack: Stack, screen: Screen, market: str) -> dict[str, Any]:
+    """The main job once: capture a listing of the demo market, verify it offline. Returns the three numbers."""
+    from infra.demo_market import catalogue
 
-
-async def _first_capture(home: Home, stack: Stack, screen: Screen) -> dict[str, Any]:
-    """Capture one page of the demo market and verify it offline. Returns what was printed."""
     package = home.home / "first" / "first.wacz"
+    trust = package.with_name("trust.json")
     package.parent.mkdir(parents=True, exist_ok=True)
     package.unlink(missing_ok=True)
-    screen.status("first", "首次取证：演示商城", "first capture of the demo market")
-    url = f"{stack.market_url}{first_page()}"
-    sealed = await _json(stack, "capture", ("wangjian.cli", "capture", url, "--out", str(package), "--json"))
-    trust = package.with_name("trust.json")
-    await _checked(stack, "trust", ("wangjian.cli", "trust", "export", "--out", str(trust)))
-    verdict = ("wangjian.cli", "verify", str(package), "--trust", str(trust), "--json")
+    url = f"{market}/item/{catalogue.listings()[0].number}"
+    screen.status("first", f"首次取证 {url}", "first capture")
+    sealed = await _json(stack, "capture", ("wangjian", "capture", url, "--out", str(package), "--json"))
+    await _checked(stack, "trust", ("wangjian", "trust", "export", "--out", str(trust)))
+    verdict = ("wangjian", "verify", str(package), "--trust", str(trust), "--json")
     report = await _json(stack, "verify", verdict)
-    screen.line(f"        证据编号 evidence  {sealed.get('evidence_no')}")
-    screen.line(f"        SHA-256  {sealed.get('sha256')}")
-    screen.line(f"        SM3      {sealed.get('sm3')}")
-    screen.line(f"        {report.get('verdict')}  wangjian verify {package} --trust {trust}")
-    return {name: sealed.get(name) for name in ("evidence_no", "sha256", "sm3")}
-
-
-def first_page() -> str:
-    """Path of the listing shown first."""
-    return FIRST_PAGE
+    screen.line(f"         证据编号 evidence  {sealed['evidence_no']}")
+    screen.line(f"         SHA-256            {sealed['sha256']}")
+    screen.line(f"         SM3                {sealed['sm3']}")
+    screen.line(f"         离线核验 verified   {report['verdict']}")
+    screen.line(f"         wangjian verify {package} --trust {trust}")
+    return {name: sealed[name] for name in ("evidence_no", "sha256", "sm3")}
 
 
 async def _json(stack: Stack, step: str, arguments: Sequence[str]) -> dict[str, Any]:
@@ -101,9 +117,5 @@ async def _run(stack: Stack, arguments: Sequence[str], *, capture: bool) -> tupl
         await running.wait()
         raise
     code = running.returncode or 0
-    return code, (out if code == 0 else err or out or b"").decode("utf-8", "replace") if capture else ""
-
-
-def packages_of(home: Path) -> Path:
-    """Folder of the first capture's files."""
-    return home / "first"
+    said = b"" if out is None else out if code == 0 else out + err
+    return code, said.decode("utf-8", "replace")

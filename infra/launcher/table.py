@@ -16,7 +16,6 @@ from services.common.settings import DATABASES, SERVICES, Settings
 DATA, TRUST, SERVICE, DOOR, WORK = range(5)
 """Stages: upwards when starting, downwards when stopping."""
 
-MARKET_NAMES = ("127.0.0.1", "localhost")
 SOURCE = Path(__file__).resolve().parents[2]
 
 
@@ -87,7 +86,10 @@ def environment(settings: Settings, embedded: list[str], *, demo: bool) -> dict[
 
 
 def _market_targets(port: int) -> list[str]:
-    return [f"{name}:{port}" for name in MARKET_NAMES]
+    from infra.demo_market import catalogue
+
+    sites = [shop.host for shop in catalogue.shops().values() if shop.is_site]
+    return [f"{name}:{port}" for name in ("127.0.0.1", "localhost", "market.localhost", *sites)]
 
 
 def _postgres(settings: Settings) -> Child:
@@ -209,7 +211,7 @@ def _market(settings: Settings, env: Mapping[str, str]) -> Child:
     return Child(
         name="market",
         zh="演示商城",
-        argv=_python("infra.demo_market"),
+        argv=_python("infra.demo_market", "--host", "127.0.0.1", "--port", str(port)),
         env=env,
         stage=TRUST,
         ready=probes.listens(f"http://127.0.0.1:{port}"),

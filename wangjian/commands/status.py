@@ -2,7 +2,7 @@
 
 import json
 import time
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -20,7 +20,7 @@ def status(
     settings = load()
     running = Home(settings.home, settings.run_dir).status()
     if as_json:
-        print(json.dumps(running or {"state": "stopped", "children": {}}, ensure_ascii=False))
+        print(json.dumps(_report(running), ensure_ascii=False))
     elif running is None:
         print("未在运行 not running")
     else:
@@ -33,6 +33,13 @@ def status(
             )
     ok = running is not None and running["state"] == "ready" and not _down(running["children"])
     raise typer.Exit(0 if ok else 1)
+
+
+def _report(running: dict[str, Any] | None) -> dict[str, object]:
+    if running is None:
+        return {"state": "stopped", "processes": []}
+    processes = [{"name": name, **child} for name, child in running["children"].items()]
+    return {"state": running["state"], "url": running["url"], "pid": running["pid"], "processes": processes}
 
 
 def _down(children: dict[str, dict[str, object]]) -> list[str]:
