@@ -1,0 +1,1 @@
+"""Captures: orders to look at a page, their progress and result."""

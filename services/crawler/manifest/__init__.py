@@ -1,0 +1,1 @@
+"""The statement about a capture that the worker signs."""

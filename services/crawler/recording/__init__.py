@@ -1,0 +1,1 @@
+"""What a capture records: bytes, pictures, text, certificates, steps, environment."""
