@@ -1,0 +1,1 @@
+"""Reading the audit record of the gateway and of every service."""

@@ -1,0 +1,1 @@
+"""Server-side sessions and the local operator's token."""

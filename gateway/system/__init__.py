@@ -1,0 +1,1 @@
+"""The state of every part of the platform, told truthfully."""

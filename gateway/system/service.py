@@ -1,0 +1,172 @@
+"""Asks every part of the platform how it is, all at once, and says what it heard."""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from typing import Any, Final
+
+import aiohttp
+from redis.asyncio import Redis
+from redis.exceptions import RedisError
+from sqlalchemy.exc import SQLAlchemyError
+
+from gateway.routing.proxy import Proxy
+from gateway.system.schemas import Part, State, SystemState
+from services.common.clock import rfc3339, utc_now
+from services.common.database import Database
+from services.common.settings import SERVICES, Settings
+
+_PATIENCE: Final = 2.0
+_REMEMBERED: Final = 3.0
+_NAMES: Final = {
+    "registry": ("主体档案", "registry"),
+    "crawler": ("网页采集", "crawler"),
+    "evidence": ("电子证据", "evidence"),
+    "casework": ("线索与案件", "casework"),
+    "postgres": ("数据库", "database"),
+    "redis": ("消息与限流", "messages and rate limits"),
+    "workers": ("后台任务", "background workers"),
+    "jail": ("浏览器隔离", "browser jail"),
+}
+# The crawler's words for how the browser is confined, and whether that is all we promise.
+_JAILS: Final[dict[str, tuple[State, str, str]]] = {
+    "namespace": (
+        "ok",
+        "独立网络命名空间，唯一出口为检查代理",
+        "empty network namespace, the checking proxy is the only way out",
+    ),
+    "proxy": (
+        "degraded",
+        "内核不允许命名空间，仅由代理拦截",
+        "the kernel forbids namespaces: the proxy alone stops traffic",
+    ),
+}
+QUEUES: Final = frozenset({"capture", "default"})
+
+Inspect = Callable[[], dict[str, list[str]]]
+
+
+class SystemHealth:
+    """One a process; answers are remembered for three seconds."""
+
+    def __init__(self, settings: Settings, database: Database, proxy: Proxy, inspect: Inspect) -> None:
+        self._settings, self._database, self._proxy, self._inspect = settings, database, proxy, inspect
+        self._last: tuple[float, SystemState] | None = None
+        self._turn = asyncio.Lock()
+
+    async def state(self) -> SystemState:
+        """The state of every part, at most three seconds old."""
+        async with self._turn:
+            if self._last is None or time.monotonic() - self._last[0] > _REMEMBERED:
+                self._last = (time.monotonic(), await self._ask())
+            return self._last[1]
+
+    async def _ask(self) -> SystemState:
+        answers = await asyncio.gather(
+            *(self._service(name) for name in SERVICES), self._postgres(), self._redis(), self._workers()
+        )
+        parts = list(answers)
+        jail = jail_of(next(part for part in parts if part.name == "crawler"))
+        if jail is not None:
+            parts.append(jail)
+        broken = [part for part in parts if part.state != "ok"]
+        zh = "、".join(part.zh for part in broken)
+        return SystemState(
+            status="degraded" if broken else "ok",
+            line_zh=f"需要关注：{zh}" if broken else "各部分运行正常",
+            line_en="needs attention: " + ", ".join(p.en for p in broken) if broken else "all parts work",
+            checked_at=rfc3339(utc_now()),
+            parts=parts,
+        )
+
+    async def _service(self, name: str) -> Part:
+        began = time.perf_counter()
+        try:
+            status, body = await self._proxy.get_json(name, "/health/ready", {}, _PATIENCE)
+        except (aiohttp.ClientError, OSError, TimeoutError, ValueError) as error:
+            return _part(name, "down", "无应答", f"does not answer ({type(error).__name__})", began)
+        checks = body.get("checks", {}) if isinstance(body, dict) else {}
+        failing = sorted(key for key, value in checks.items() if not value.get("ok"))
+        if status == 200 and not failing:
+            return _part(name, "ok", "正常", "works", began, checks)
+        listed = "、".join(failing) or str(status)
+        return _part(
+            name, "degraded", f"自检未通过：{listed}", f"its own checks fail: {listed}", began, checks
+        )
+
+    async def _postgres(self) -> Part:
+        return await _probe("postgres", self._database.ping, SQLAlchemyError)
+
+    async def _redis(self) -> Part:
+        client = Redis.from_url(
+            self._settings.redis_location, socket_timeout=_PATIENCE, socket_connect_timeout=_PATIENCE
+        )
+
+        async def ping() -> None:
+            await client.ping()
+
+        try:
+            return await _probe("redis", ping, RedisError)
+        finally:
+            await client.aclose()  # type: ignore[attr-defined]  # the stubs are of redis 4
+
+    async def _workers(self) -> Part:
+        began = time.perf_counter()
+        try:
+            queues = await asyncio.to_thread(self._inspect)
+        except OSError as error:  # kombu's own errors derive from it
+            return _part(
+                "workers", "down", "无法查询（消息服务不可用）", f"cannot ask: {type(error).__name__}", began
+            )
+        served = {queue for listed in queues.values() for queue in listed}
+        missing = sorted(QUEUES - served)
+        detail = {"workers": queues}
+        if not queues:
+            return _part("workers", "down", "没有任何后台进程应答", "no worker answers", began, detail)
+        if missing:
+            zh, en = "无人处理队列：" + "、".join(missing), "nobody serves: " + ", ".join(missing)
+            return _part("workers", "degraded", zh, en, began, detail)
+        return _part(
+            "workers", "ok", f"{len(queues)} 个后台进程在线", f"{len(queues)} workers answer", began, detail
+        )
+
+
+async def _probe(name: str, ping: Callable[[], Awaitable[None]], error_class: type[Exception]) -> Part:
+    began = time.perf_counter()
+    try:
+        async with asyncio.timeout(_PATIENCE):
+            await ping()
+    except (error_class, OSError, TimeoutError) as error:
+        return _part(name, "down", "无应答", f"does not answer ({type(error).__name__})", began)
+    return _part(name, "ok", "正常", "works", began)
+
+
+def _part(
+    name: str, state: State, line_zh: str, line_en: str, began: float, detail: dict[str, Any] | None = None
+) -> Part:
+    zh, en = _NAMES[name]
+    ms = round((time.perf_counter() - began) * 1000, 1)
+    return Part(
+        name=name, zh=zh, en=en, state=state, line_zh=line_zh, line_en=line_en, ms=ms, detail=detail or {}
+    )
+
+
+def jail_of(crawler: Part) -> Part | None:
+    """How the browser is confined, as the crawler says under `jail`; None when it says nothing."""
+    told = crawler.detail.get("jail")
+    if not isinstance(told, dict):
+        return None
+    mode = str(told.get("mode", "unknown"))
+    state, line_zh, line_en = _JAILS.get(mode, ("degraded", f"未知方式：{mode}", f"unknown mode: {mode}"))
+    zh, en = _NAMES["jail"]
+    return Part(name="jail", zh=zh, en=en, state=state, line_zh=line_zh, line_en=line_en, detail=told)
+
+
+def inspect_workers() -> dict[str, list[str]]:
+    """Queues served, by worker, asked over the broker (blocking, about a second)."""
+    from services.common.queue import celery
+
+    with celery.connection_for_read() as connection:
+        connection.ensure_connection(max_retries=1, timeout=_PATIENCE)
+        found = celery.control.inspect(timeout=1.0, connection=connection).active_queues() or {}
+    return {worker: sorted(queue["name"] for queue in queues) for worker, queues in found.items()}
