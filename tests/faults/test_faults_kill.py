@@ -20,7 +20,7 @@ ALL = [*WORKING, "worker-default", "beat", "gateway", "postgres", "redis", "tsa"
 def own_stack() -> Iterator[Stack]:
     """A platform of this test's own, because it is going to be hurt."""
     home = Path(tempfile.mkdtemp(prefix="wj-kill-"))
-    stack = start(home, free_port_pair(), "--no-demo")
+    stack = start(home, free_port_pair())
     yield stack
     stop(stack)
     shutil.rmtree(home, ignore_errors=True)
@@ -85,13 +85,13 @@ def test_killing_any_process_in_twenty_captures(own_stack: Stack, seed: int) -> 
 @pytest.mark.timeout(900)
 def test_killing_the_launcher_itself() -> None:
     home, port = Path(tempfile.mkdtemp(prefix="wj-kill-")), free_port_pair()
-    stack = start(home, port, "--no-demo")
+    stack = start(home, port)
     with client(stack) as http:
         ids = [order(http, url, f"launcher-{n}") for n, url in enumerate(listing_urls(stack, 5))]
     time.sleep(3)
     stack.process.kill()
     stack.process.wait()
-    again = start(home, port, "--no-demo")
+    again = start(home, port)
     try:
         with client(again) as http:
             captures = wait_for_ends(http, ids, patience=180)
