@@ -10,11 +10,9 @@ from pathlib import Path
 
 from infra.embedded.postgres import EmbeddedPostgres
 from infra.embedded.refusal import Refused
+from infra.launcher.table import EMBEDDED
 from services.common import migrate
 from services.common.settings import DATABASES, Settings, get_settings
-
-EMBEDDED = "WANGJIAN_EMBEDDED_DATABASES"
-"""Names of the databases that live in the embedded server, separated by commas; set by the launcher."""
 
 
 def has_migrations(service: str) -> bool:

@@ -66,7 +66,7 @@ async def run(home: Home, stack: Stack, screen: Screen) -> None:
 
 
 async def _first_capture(home: Home, stack: Stack, screen: Screen, market: str) -> dict[str, Any]:
-    """The main job once: capture a listing of the demo market, verify it offline. Returns the three numbers."""
+    """The main job once: capture a demo listing and verify it offline. Returns its three numbers."""
     from infra.demo_market import catalogue
 
     package = home.home / "first" / "first.wacz"

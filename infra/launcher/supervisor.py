@@ -10,6 +10,7 @@ from pathlib import Path
 from infra.embedded.refusal import Refused
 from infra.launcher import logs, orphans
 from infra.launcher.child import Child, Status
+from infra.launcher.spawn import Nursery, Running, plain
 
 Tell = Callable[[str, str, str], None]
 """Called with a child's name and one status line in Chinese and in English."""
@@ -47,6 +48,7 @@ class Supervisor:
         tell: Tell,
         policy: Policy | None = None,
         changed: Callable[[], None] = lambda: None,
+        nursery: Nursery | None = None,
     ) -> None:
         self.status: dict[str, Status] = {}
         self._log_dir = log_dir
@@ -54,8 +56,9 @@ class Supervisor:
         self._tell = tell
         self._policy = policy or Policy()
         self._changed = changed
+        self._nursery = nursery
         self._children: dict[str, Child] = {}
-        self._processes: dict[str, asyncio.subprocess.Process] = {}
+        self._processes: dict[str, Running] = {}
         self._keepers: dict[str, asyncio.Task[None]] = {}
         self._ready: dict[str, asyncio.Future[None]] = {}
         self._stopping: set[str] = set()
@@ -68,9 +71,17 @@ class Supervisor:
             self._children[child.name] = child
             self.status[child.name] = Status(log=str(self._log(child)))
             self._ready[child.name] = asyncio.get_running_loop().create_future()
-            self._ready[child.name].add_done_callback(lambda one: one.cancelled() or one.exception())
+            self._ready[child.name].add_done_callback(_heard)
             self._keepers[child.name] = asyncio.create_task(self._keep(child), name=child.name)
         await asyncio.gather(*(self._ready[child.name] for child in group))
+
+    async def run_once(self, child: Child) -> int:
+        """Run something that ends by itself, not restarted; gives its exit code. Not cut short by a cancel."""
+        running = await self._spawn(child)
+        code = await running.wait()
+        del self._processes[child.name]
+        del self.status[child.name]
+        return code
 
     async def stop(self) -> None:
         """Stop all children, highest stage first, each stage at once."""
@@ -81,7 +92,8 @@ class Supervisor:
 
     def known_pids(self) -> set[int]:
         """Pids of the children themselves."""
-        return {one.pid for one in self._processes.values()}
+        own = {one.pid for one in self._processes.values()}
+        return own | (self._nursery.pids if self._nursery else set())
 
     async def _keep(self, child: Child) -> None:
         """One child's life: start, wait for its end, start again after a growing delay."""
@@ -116,25 +128,19 @@ class Supervisor:
             delay = min(delay * 2, self._policy.longest_delay)
         self._set(child, "stopped")
 
-    async def _spawn(self, child: Child) -> asyncio.subprocess.Process:
+    async def _spawn(self, child: Child) -> Running:
+        self.status.setdefault(child.name, Status(log=str(self._log(child))))
         self._set(child, "starting")
         if child.prepare:
             await asyncio.to_thread(child.prepare)
-        with self._log(child).open("ab") as log:
-            running = await asyncio.create_subprocess_exec(
-                *child.command(),
-                env=dict(child.env),
-                stdin=asyncio.subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                start_new_session=True,  # Ctrl-C reaches the launcher alone, which stops them in order
-            )
+        running = await self._nursery.start(child, self._log(child)) if self._nursery else None
+        running = running or plain(child.command(), child.env, self._log(child))
         self._processes[child.name] = running
         self.status[child.name].pid = running.pid
         self._register.add(child.name, running.pid)
         return running
 
-    async def _see_through(self, child: Child, running: asyncio.subprocess.Process) -> int:
+    async def _see_through(self, child: Child, running: Running) -> int:
         """Watch a started process become ready and, some day, end. Returns its exit code."""
         ended = asyncio.ensure_future(running.wait())
         waiting = asyncio.create_task(self._await_ready(child))
@@ -197,3 +203,9 @@ class Supervisor:
         if status.state != state:
             status.state, status.since = state, time.time()
             self._changed()
+
+
+def _heard(outcome: "asyncio.Future[None]") -> None:
+    """Take note of a failure nobody waits for any more (the first one has already ended the start)."""
+    if not outcome.cancelled():
+        outcome.exception()

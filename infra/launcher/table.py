@@ -10,11 +10,13 @@ from infra.embedded.postgres import EmbeddedPostgres
 from infra.embedded.redis import EmbeddedRedis
 from infra.launcher import probes
 from infra.launcher.child import Child
-from infra.launcher.databases import EMBEDDED
 from services.common.settings import DATABASES, SERVICES, Settings
 
 DATA, TRUST, SERVICE, DOOR, WORK = range(5)
 """Stages: upwards when starting, downwards when stopping."""
+
+EMBEDDED = "WANGJIAN_EMBEDDED_DATABASES"
+"""Variable with the names of the databases that live in the embedded server, separated by commas."""
 
 SOURCE = Path(__file__).resolve().parents[2]
 
@@ -27,6 +29,8 @@ class Stack:
     env: Mapping[str, str]
     url: str
     market_url: str | None
+    databases: Child
+    """Not a process that stays: makes databases and schemas, then ends."""
 
     def of(self, *stages: int) -> list[Child]:
         """The children of these stages."""
@@ -55,7 +59,8 @@ def build(settings: Settings, *, demo: bool) -> Stack:
     if demo:
         children.append(_market(settings, env))
     market = f"http://127.0.0.1:{market_port(settings)}" if demo else None
-    return Stack(tuple(children), env, f"http://{settings.host}:{settings.port}", market)
+    url = f"http://{settings.host}:{settings.port}"
+    return Stack(tuple(children), env, url, market, _databases(env))
 
 
 def environment(settings: Settings, embedded: list[str], *, demo: bool) -> dict[str, str]:
@@ -114,6 +119,13 @@ def _database(name: str, zh: str, server: EmbeddedPostgres | EmbeddedRedis, *, s
         stop_seconds=stop_seconds,
         bare=True,
     )
+
+
+def _databases(env: Mapping[str, str]) -> Child:
+    async def never() -> bool:
+        return False
+
+    return Child("databases", "数据表", _python("infra.launcher.databases"), env, DATA, never)
 
 
 def _python(*arguments: str) -> Callable[[], tuple[str, ...]]:

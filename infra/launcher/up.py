@@ -15,6 +15,7 @@ from infra.embedded.refusal import Refused
 from infra.launcher import logs, once, orphans
 from infra.launcher.home import Home
 from infra.launcher.screen import Screen
+from infra.launcher.spawn import Nursery
 from infra.launcher.supervisor import Policy, StartFailed, Supervisor
 from infra.launcher.table import DATA, DOOR, SERVICE, TRUST, WORK, Stack, build, market_port
 from services.common.settings import Settings
@@ -47,8 +48,14 @@ class Platform:
         self._register = orphans.Register(home.children_file)
         self._state = "starting"
         self._stop = asyncio.Event()
+        self._nursery = Nursery(stack.env, home.log_dir / "nursery.log")
         self._supervisor = Supervisor(
-            home.log_dir, self._register, screen.status, policy, changed=self._write_status
+            home.log_dir,
+            self._register,
+            screen.status,
+            policy,
+            changed=self._write_status,
+            nursery=self._nursery,
         )
 
     async def run(self, *, then_log: bool) -> int:
@@ -83,6 +90,7 @@ class Platform:
             self._screen.status(
                 "launcher", f"清理上次遗留进程：{', '.join(left)}", "ended left-over processes"
             )
+        await self._nursery.open()
         trust = asyncio.create_task(self._supervisor.start(self._stack.of(TRUST)))
         try:
             await self._supervisor.start(self._stack.of(DATA))
@@ -95,19 +103,8 @@ class Platform:
         self._screen.line(f"ready {self._stack.url}")
 
     async def _migrate(self) -> None:
-        file = self._home.log_dir / "databases.log"
-        with file.open("ab") as log:
-            running = await asyncio.create_subprocess_exec(
-                *("setpriv", "--pdeathsig", "TERM", "--", sys.executable, "-m", "infra.launcher.databases"),
-                env=dict(self._stack.env),
-                stdin=asyncio.subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                start_new_session=True,
-            )
-        # Not interrupted by Ctrl-C: a schema change ends in its own transaction, soon.
-        if await asyncio.shield(running.wait()) != 0:
-            raise StartFailed("databases", file)
+        if await self._supervisor.run_once(self._stack.databases) != 0:
+            raise StartFailed("databases", self._home.log_dir / "databases.log")
         self._screen.status("databases", "数据表已是最新", "schemas current")
 
     async def _once(self) -> None:
@@ -134,7 +131,8 @@ class Platform:
         self._set_state("stopping")
         self._screen.status("launcher", "正在停止", "stopping")
         await self._supervisor.stop()
-        await asyncio.to_thread(orphans.end_adopted, self._supervisor.known_pids())
+        await self._nursery.close()
+        await asyncio.to_thread(orphans.end_adopted, ())
         self._register.clear()
         self._set_state("stopped")
         self._screen.status("launcher", "已停止", "stopped")
