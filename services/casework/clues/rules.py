@@ -29,7 +29,8 @@ def relations(
 def fold(text: str) -> str:
     """Search form of a text: NFKC, case folded, without white space, control and format characters."""
     folded = unicodedata.normalize("NFKC", text).casefold()
-    return "".join(c for c in folded if not c.isspace() and unicodedata.category(c) not in {"Cf", "Cc"})
+    kept = "".join(c for c in folded if not c.isspace() and unicodedata.category(c) not in {"Cf", "Cc"})
+    return unicodedata.normalize("NFKC", kept)
 
 
 def search_text(values: Iterable[str | None]) -> str:

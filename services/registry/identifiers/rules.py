@@ -51,7 +51,8 @@ class Finding:
 def compact(value: str) -> str:
     """Comparison form: NFKC (full-width to half-width), upper case, no white space, no format characters."""
     folded = unicodedata.normalize("NFKC", value).upper()
-    return "".join(c for c in folded if not c.isspace() and unicodedata.category(c) != "Cf")
+    kept = "".join(c for c in folded if not c.isspace() and unicodedata.category(c) != "Cf")
+    return unicodedata.normalize("NFKC", kept)
 
 
 def licence_kind(value: str | None) -> str | None:

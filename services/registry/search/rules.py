@@ -21,7 +21,8 @@ MAX_FOLDED: Final = 4_000
 def fold(text: str) -> str:
     """Search form of a text: NFKC, case folded, without white space, format and control characters."""
     folded = unicodedata.normalize("NFKC", text).casefold()
-    return "".join(c for c in folded if not c.isspace() and unicodedata.category(c) not in {"Cf", "Cc"})
+    kept = "".join(c for c in folded if not c.isspace() and unicodedata.category(c) not in {"Cf", "Cc"})
+    return unicodedata.normalize("NFKC", kept)
 
 
 def gram_hash(gram: str) -> int:
