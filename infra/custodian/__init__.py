@@ -1,0 +1,1 @@
+"""The development custodian: witness of the log and keeper of a copy of every package."""

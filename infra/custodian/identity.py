@@ -1,0 +1,72 @@
+"""The custodian's own keys and what others pin of it."""
+
+import base64
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
+from services.common.dsse import keyid
+from services.common.keys import load_or_create_ed25519
+from services.evidence.log.notes import COSIGNATURE_V1, NoteKey
+
+
+@dataclass(frozen=True)
+class Identity:
+    """Name, witness key and receipt key. Two keys: C2SP asks that a cosigner key signs nothing else."""
+
+    name: str
+    witness_name: str
+    witness: Ed25519PrivateKey
+    receipts: Ed25519PrivateKey
+
+    def description(self) -> dict[str, Any]:
+        """What others pin."""
+        public = self.receipts.public_key()
+        der = public.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+        return {
+            "name": self.name,
+            "development": True,
+            "witness_vkey": NoteKey(self.witness_name, COSIGNATURE_V1, self.witness.public_key()).vkey,
+            "receipt_key": base64.b64encode(der).decode(),
+            "receipt_keyid": keyid(public),
+        }
+
+
+def load_or_create(folder: Path) -> Identity:
+    """The identity kept in `folder`; made there at first start, with `identity.json` for others to pin."""
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    witness = load_or_create_ed25519(folder / "witness.key")
+    receipts = load_or_create_ed25519(folder / "receipts.key")
+    mark = keyid(receipts.public_key())[:8]
+    identity = Identity(
+        "DEVELOPMENT custodian 开发用存证机构", f"custodian.wangjian.local/{mark}", witness, receipts
+    )
+    write_synced(
+        folder / "identity.json", json.dumps(identity.description(), ensure_ascii=False, indent=1).encode()
+    )
+    return identity
+
+
+def write_synced(path: Path, data: bytes) -> None:
+    """Write a file so that after a crash it is the old one or the new one, and durable on return."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    with temporary.open("wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+    temporary.replace(path)
+    sync_folder(path.parent)
+
+
+def sync_folder(folder: Path) -> None:
+    """Make renames and new names in a folder durable."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

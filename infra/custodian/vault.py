@@ -1,0 +1,130 @@
+"""The custodian's store: whole packages by their SHA-256, one receipt an evidence item, never overwritten."""
+
+import base64
+import errno
+import json
+import os
+import re
+import secrets
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import rfc8785
+
+from infra.custodian.identity import Identity, sync_folder, write_synced
+from services.common.dsse import sign_envelope
+from services.evidence.verification import verifier
+
+RECEIPT_TYPE = "application/vnd.wangjian.receipt+json"
+EVIDENCE_ID = re.compile(r"[0-9A-HJKMNP-TV-Z]{26}")
+
+
+class RefusedError(Exception):
+    """The package is not taken; `status` is the HTTP status, the message says why."""
+
+    def __init__(self, status: int, message: str) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+class Vault:
+    """Packages and receipts below `root`."""
+
+    def __init__(self, root: Path, identity: Identity, trust: dict[str, Any]) -> None:
+        self._root, self._identity, self._trust = root, identity, trust
+        self._lock = threading.Lock()
+        for name in ("tmp", "sha256", "receipts"):
+            (root / name).mkdir(parents=True, exist_ok=True)
+
+    def begin(self) -> tuple[Path, BinaryIO]:
+        """A file to receive a package into."""
+        path = self._root / "tmp" / secrets.token_hex(12)
+        return path, path.open("w+b", buffering=0)
+
+    def take(self, evidence_id: str, path: Path, file: BinaryIO) -> bytes:
+        """Verify a received package under our own trust, keep it, give the signed receipt (JSON bytes).
+
+        A package taken before gives its first receipt again. Raises RefusedError 409, 422 or 507.
+        """
+        try:
+            with ThreadPoolExecutor(1) as syncing:
+                synced = syncing.submit(os.fsync, file.fileno())
+                report = verifier.verify(file, self._trust, package_sm3=False)
+                synced.result()
+            self._check(evidence_id, report)
+            return self._keep(evidence_id, path, report)
+        except OSError as error:
+            if error.errno in (errno.ENOSPC, errno.EDQUOT):
+                raise RefusedError(507, "the custodian's store is full") from error
+            raise
+        finally:
+            file.close()
+            path.unlink(missing_ok=True)
+
+    def _check(self, evidence_id: str, report: dict[str, Any]) -> None:
+        if report["verdict"] != "VALID":
+            failed = [f"{c['code']} ({c['detail']})" for c in report["checks"] if not c["ok"]]
+            raise RefusedError(422, "not valid: " + "; ".join(failed[:3]))
+        if report["evidence_id"] != evidence_id:
+            raise RefusedError(422, "the package is of another evidence item")
+
+    def _keep(self, evidence_id: str, path: Path, report: dict[str, Any]) -> bytes:
+        sha256 = report["package"]["sha256"]
+        with self._lock:
+            known = self.receipt(evidence_id)
+            if known is not None:
+                if json.loads(_payload(known))["package_sha256"] != sha256:
+                    raise RefusedError(409, "another package is already kept for this evidence item")
+                return known
+            target = self.package_path(sha256)
+            target.parent.mkdir(exist_ok=True)
+            if not target.exists():
+                path.chmod(0o444)
+                os.link(path, target)
+            sync_folder(target.parent)
+            sync_folder(target.parent.parent)
+            receipt = self._receipt(report)
+            write_synced(self._root / "receipts" / f"{evidence_id}.json", receipt)
+            return receipt
+
+    def _receipt(self, report: dict[str, Any]) -> bytes:
+        payload = rfc8785.dumps(
+            {
+                "v": 1,
+                "custodian": self._identity.name,
+                "evidence_id": report["evidence_id"],
+                "evidence_no": report["evidence_no"],
+                "package_sha256": report["package"]["sha256"],
+                "package_bytes": report["package"]["bytes"],
+                "log_index": report["facts"]["log_index"],
+                "verdict": report["verdict"],
+                "stored_at": datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+            }
+        )
+        envelope: dict[str, Any] = {**sign_envelope(self._identity.receipts, payload, RECEIPT_TYPE)}
+        return rfc8785.dumps(envelope)
+
+    def receipt(self, evidence_id: str) -> bytes | None:
+        """The receipt given for an item, if any."""
+        if not EVIDENCE_ID.fullmatch(evidence_id):
+            return None
+        file = self._root / "receipts" / f"{evidence_id}.json"
+        return file.read_bytes() if file.exists() else None
+
+    def package_path(self, sha256: str) -> Path:
+        """Where the package with this digest lies."""
+        return self._root / "sha256" / sha256[:2] / f"{sha256}.wacz"
+
+    def package_of(self, evidence_id: str) -> Path | None:
+        """The kept package of an item, if any."""
+        receipt = self.receipt(evidence_id)
+        if receipt is None:
+            return None
+        return self.package_path(json.loads(_payload(receipt))["package_sha256"])
+
+
+def _payload(receipt: bytes) -> bytes:
+    return base64.b64decode(json.loads(receipt)["payload"])

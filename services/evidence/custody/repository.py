@@ -1,0 +1,63 @@
+"""SQL of custody events."""
+
+from datetime import datetime
+
+from sqlalchemy import select, update
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from services.evidence.custody.models import CustodyEvent
+from services.evidence.items.models import EvidenceItem
+
+
+async def next_seq(session: AsyncSession, evidence_id: str) -> int | None:
+    """The next event number of an item, which stays locked until the transaction ends; None without item."""
+    query = (
+        update(EvidenceItem)
+        .where(EvidenceItem.id == evidence_id)
+        .values(custody_seq=EvidenceItem.custody_seq + 1)
+        .returning(EvidenceItem.custody_seq)
+    )
+    return (await session.execute(query)).scalar_one_or_none()
+
+
+async def lock_item(session: AsyncSession, evidence_id: str) -> None:
+    """Hold the item until the transaction ends."""
+    await session.execute(select(EvidenceItem.id).where(EvidenceItem.id == evidence_id).with_for_update())
+
+
+async def last_document(session: AsyncSession, evidence_id: str) -> bytes | None:
+    """The newest event's document."""
+    query = (
+        select(CustodyEvent.document)
+        .where(CustodyEvent.evidence_id == evidence_id)
+        .order_by(CustodyEvent.seq.desc())
+        .limit(1)
+    )
+    return (await session.execute(query)).scalar_one_or_none()
+
+
+async def viewed_since(session: AsyncSession, evidence_id: str, sub: str, since: datetime) -> bool:
+    """Whether this person has a view of the item on record since that time."""
+    query = (
+        select(CustodyEvent.id)
+        .where(
+            CustodyEvent.evidence_id == evidence_id,
+            CustodyEvent.event == "viewed",
+            CustodyEvent.at >= since,
+            CustodyEvent.actor["sub"].astext == sub,
+        )
+        .limit(1)
+    )
+    return (await session.execute(query)).scalar_one_or_none() is not None
+
+
+async def add(session: AsyncSession, event: CustodyEvent) -> None:
+    """Keep an event."""
+    session.add(event)
+    await session.flush()
+
+
+async def of_item(session: AsyncSession, evidence_id: str) -> list[CustodyEvent]:
+    """All events of an item in order."""
+    query = select(CustodyEvent).where(CustodyEvent.evidence_id == evidence_id).order_by(CustodyEvent.seq)
+    return list((await session.execute(query)).scalars())

@@ -1,0 +1,23 @@
+"""Artefacts received for an order."""
+
+from datetime import datetime
+
+from sqlalchemy import BigInteger, DateTime, ForeignKey, String, func
+from sqlalchemy.orm import Mapped, mapped_column
+
+from services.evidence.base import Base
+
+
+class Artefact(Base):
+    """One received artefact; its bytes are the object `sha256` of the store."""
+
+    __tablename__ = "artefacts"
+
+    evidence_id: Mapped[str] = mapped_column(String(26), ForeignKey("orders.id"), primary_key=True)
+    path: Mapped[str] = mapped_column(String(120), primary_key=True)
+    media_type: Mapped[str] = mapped_column(String(120))
+    bytes: Mapped[int] = mapped_column(BigInteger)
+    sha256: Mapped[str] = mapped_column(String(64), index=True)
+    sm3: Mapped[str] = mapped_column(String(64))
+    crc32: Mapped[int] = mapped_column(BigInteger)
+    received_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=func.now())

@@ -1,0 +1,137 @@
+"""Decisions of sealing, free of I/O: is it the intake's manifest, what is the number, what is logged."""
+
+import base64
+import hashlib
+import json
+from collections.abc import Mapping
+from datetime import datetime, timedelta, timezone
+from typing import Any
+
+import rfc8785
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+
+from services.common.dsse import IN_TOTO, Envelope, keyid, verify_signature
+from services.common.problems import Problem
+from services.evidence.intakes.models import Artefact
+from services.evidence.orders.models import Order
+from services.evidence.verification.trust import POLICY_ID
+from services.evidence.verification.verifier import REQUIRED, Failed, moment, parse_manifest
+
+# Numbers count by the year of official time, China Standard Time.
+_CST = timezone(timedelta(hours=8))
+STAGES = ("signed", "stamped", "logged", "sealed")
+
+
+def refused(reason_zh: str, reason_en: str) -> Problem:
+    """422: the manifest does not describe what was received."""
+    return Problem(
+        "evidence.manifest_refused",
+        422,
+        zh=f"证据清单未通过核对:{reason_zh}",
+        en=f"the manifest was refused: {reason_en}",
+    )
+
+
+def open_submission(envelope: Mapping[str, Any], worker: Ed25519PublicKey) -> tuple[Envelope, dict[str, Any]]:
+    """The worker's envelope (with his signature alone) and its checked statement.
+
+    Raises Problem 422 `evidence.manifest_refused` for a foreign key, a bad signature or a malformed manifest.
+    """
+    wanted = keyid(worker)
+    try:
+        own = [item for item in envelope["signatures"] if item["keyid"] == wanted][:1]
+        bare: Envelope = {
+            "payloadType": envelope["payloadType"],
+            "payload": envelope["payload"],
+            "signatures": [{"keyid": item["keyid"], "sig": item["sig"]} for item in own],
+        }
+        payload = verify_signature(bare, worker)
+        if bare["payloadType"] != IN_TOTO:
+            raise ValueError("payload type")
+    except (InvalidSignature, ValueError, KeyError, TypeError) as error:
+        raise refused("不是已登记采集节点的有效签名", f"not signed by a known worker ({error})") from error
+    try:
+        return bare, parse_manifest(payload)
+    except (Failed, KeyError, TypeError, AttributeError) as error:
+        raise refused(f"格式不符({error})", str(error)) from error
+
+
+def check_against_intake(
+    statement: Mapping[str, Any], order: Order, artefacts: list[Artefact], worker_keyid: str
+) -> None:
+    """Raise Problem 422 unless the statement describes exactly this order's intake."""
+    predicate = statement["predicate"]
+    if predicate["evidence_id"] != order.id:
+        raise refused("证据编号与任务不一致", "evidence_id is not the order's")
+    if predicate["target"].get("requested_url") != order.url:
+        raise refused("采集网址与任务不一致", "requested_url is not the order's")
+    if predicate["policy_id"] != POLICY_ID:
+        raise refused("策略编号不符", "unknown policy_id")
+    if worker_keyid not in predicate["key_ids"]:
+        raise refused("未列明采集节点密钥", "key_ids lacks the worker's key")
+    _check_times(predicate["times"])
+    _check_artefacts(statement, artefacts)
+
+
+def _check_times(times: Mapping[str, Any]) -> None:
+    try:
+        ordered = moment(times["start"]) <= moment(times["end"])
+    except Failed as error:
+        raise refused("时间格式不符", str(error)) from error
+    if not ordered:
+        raise refused("结束时间早于开始时间", "the capture ends before it starts")
+
+
+def _check_artefacts(statement: Mapping[str, Any], artefacts: list[Artefact]) -> None:
+    listed = statement["predicate"]["artifacts"]
+    subject = [{"name": a["path"], "digest": {"sha256": a["sha256"], "sm3": a["sm3"]}} for a in listed]
+    if statement["subject"] != subject:
+        raise refused("subject 与文件清单不一致", "subject differs from the artefact list")
+    if [a["path"] for a in listed] != sorted(row.path for row in artefacts):
+        raise refused("清单与已收到的文件不一致", "the list is not the received artefacts in order of path")
+    for stated, row in zip(listed, artefacts, strict=True):
+        if (stated["bytes"], stated["sha256"], stated["sm3"]) != (row.bytes, row.sha256, row.sm3):
+            raise refused(f"{row.path} 的长度或摘要不一致", f"size or digests of {row.path} differ")
+    missing = [path for path in REQUIRED if path not in {row.path for row in artefacts}]
+    if missing:
+        raise refused(f"缺少必备文件 {missing[0]}", f"{missing[0]} is required")
+
+
+def seal_entry(evidence_id: str, number: str, envelope: bytes, stamps: list[bytes]) -> bytes:
+    """The log entry of a seal: binds id, number, signed envelope and time stamps.
+
+    Decision: the number stands in the logged entry (and so in the package), because a number that only a
+    database knows could be moved to another item. It is given out in the transaction that queues this entry.
+    """
+    return rfc8785.dumps(
+        {
+            "v": 1,
+            "kind": "seal",
+            "evidence_id": evidence_id,
+            "evidence_no": number,
+            "envelope_sha256": hashlib.sha256(envelope).hexdigest(),
+            "stamps_sha256": [hashlib.sha256(item).hexdigest() for item in stamps],
+        }
+    )
+
+
+def log_ref(evidence_id: str) -> str:
+    """The queue name of an item's seal entry."""
+    return f"seal:{evidence_id}"
+
+
+def number_year(now: datetime) -> int:
+    """The calendar year of official time (UTC+8)."""
+    return now.astimezone(_CST).year
+
+
+def format_number(region_code: str, year: int, sequence: int) -> str:
+    """`WJ-<region>-<year>-<8 digits>`."""
+    return f"WJ-{region_code}-{year}-{sequence:08d}"
+
+
+def predicate_of(envelope: bytes) -> dict[str, Any]:
+    """The predicate inside a stored envelope."""
+    payload = base64.b64decode(json.loads(envelope)["payload"])
+    return dict(json.loads(payload)["predicate"])

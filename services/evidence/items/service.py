@@ -1,0 +1,166 @@
+"""Reading evidence: every read by a person is a custody event."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, BinaryIO, cast
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from services.common.identity import Claims
+from services.common.paging import Page, decode_cursor, encode_cursor
+from services.common.problems import Problem, not_found
+from services.evidence.custody import service as custody
+from services.evidence.custody.schemas import CustodyOut
+from services.evidence.intakes import repository as intakes
+from services.evidence.items import repository, views
+from services.evidence.items.models import EvidenceItem
+from services.evidence.items.schemas import ItemOut, ItemRow
+from services.evidence.objects.store import object_path
+from services.evidence.package.layout import Part, load_layout
+from services.evidence.package.reader import PackageReader, blocks
+from services.evidence.runtime import Runtime
+from services.evidence.verification import verifier
+
+
+async def list_items(
+    session: AsyncSession, claims: Claims, *, q: str, outcome: str | None, cursor: str | None, limit: int
+) -> Page[ItemRow]:
+    """Items the caller may see, newest first."""
+    before = str(decode_cursor(cursor)[0]) if cursor else None
+    found = await repository.page(
+        session, claims, q=q.strip(), outcome=outcome, before=before, limit=limit + 1
+    )
+    items = [views.row(item) for item in found[:limit]]
+    more = len(found) > limit
+    return Page(items=items, next_cursor=encode_cursor([items[-1].id]) if more else None)
+
+
+async def _visible(session: AsyncSession, evidence_id: str, claims: Claims) -> EvidenceItem:
+    item = await repository.find_visible(session, evidence_id, claims)
+    if item is None:
+        raise not_found("证据", "evidence item")
+    return item
+
+
+async def _note_view(runtime: Runtime, session: AsyncSession, evidence_id: str, claims: Claims) -> None:
+    """Record a person's view; other services read on behalf of people who are recorded elsewhere."""
+    if claims.service is None and await custody.record_view(session, evidence_id, claims):
+        runtime.log.wake(urgent=False)
+
+
+async def show(runtime: Runtime, evidence_id: str, claims: Claims) -> ItemOut:
+    """An item with everything. Raises Problem 404."""
+    async with runtime.database.transaction() as session:
+        item = await _visible(session, evidence_id, claims)
+        stamps = await repository.stamps_of(session, evidence_id)
+        await _note_view(runtime, session, evidence_id, claims)
+    receipt = runtime.custodian().receipt_payload(json.loads(item.receipt)) if item.receipt else None
+    return views.detail(item, stamps, runtime.log.origin, receipt)
+
+
+@dataclass(frozen=True)
+class ArtefactFile:
+    """An artefact to be sent: its file, name and digest."""
+
+    path: Path
+    name: str
+    sha256: str
+
+
+async def artefact(runtime: Runtime, evidence_id: str, path: str, claims: Claims) -> ArtefactFile:
+    """One artefact's file. Raises Problem 404."""
+    async with runtime.database.transaction() as session:
+        await _visible(session, evidence_id, claims)
+        found = await intakes.find(session, evidence_id, path)
+        if found is None:
+            raise not_found("证据文件", "artefact")
+        await _note_view(runtime, session, evidence_id, claims)
+    return ArtefactFile(object_path(runtime.store.root, found.sha256), path.rpartition("/")[2], found.sha256)
+
+
+async def timeline(runtime: Runtime, evidence_id: str, claims: Claims) -> CustodyOut:
+    """The chain of custody. Raises Problem 404."""
+    async with runtime.database.transaction() as session:
+        await _visible(session, evidence_id, claims)
+        return CustodyOut(events=await custody.timeline(session, evidence_id))
+
+
+def _sealed_parts(runtime: Runtime, item: EvidenceItem) -> list[Part]:
+    if item.stage != "sealed" or item.layout_sha256 is None:
+        raise Problem(
+            "evidence.not_sealed",
+            409,
+            zh="该证据尚未完成固证",
+            en="this item is not sealed yet",
+            todo_zh="请稍候,系统会自动继续",
+            todo_en="wait: sealing goes on by itself",
+        )
+    return load_layout(runtime.store.read(item.layout_sha256))
+
+
+@dataclass(frozen=True)
+class Export:
+    """A package to be sent."""
+
+    name: str
+    size: int
+    sha256: str
+    stream: AsyncIterator[bytes]
+
+
+async def export(runtime: Runtime, evidence_id: str, claims: Claims, reason: str) -> Export:
+    """The whole package, with the export and its reason on record before the first byte leaves.
+
+    Raises Problem 404, 409 `evidence.not_sealed`, 422 `evidence.reason_missing`.
+    """
+    reason = reason.strip()
+    if not reason:
+        raise Problem(
+            "evidence.reason_missing",
+            422,
+            zh="导出证据须填写事由",
+            en="an export needs a reason",
+            todo_zh="请填写导出事由后重试",
+            todo_en="give the reason and try again",
+        )
+    async with runtime.database.transaction() as session:
+        item = await _visible(session, evidence_id, claims)
+        parts = _sealed_parts(runtime, item)
+        actor = custody.actor_of(claims)
+        await custody.record(session, evidence_id, "exported", actor=actor, reason=reason[:500])
+    runtime.log.wake(urgent=False)
+    return Export(
+        name=f"{item.evidence_no}.wacz",
+        size=item.package_bytes or 0,
+        sha256=item.package_sha256 or "",
+        stream=_stream(runtime, parts),
+    )
+
+
+async def _stream(runtime: Runtime, parts: list[Part]) -> AsyncIterator[bytes]:
+    source = blocks(parts, runtime.store.open)
+    while True:
+        block = await asyncio.to_thread(next, source, b"")
+        if not block:
+            return
+        yield block
+
+
+async def verify_item(runtime: Runtime, evidence_id: str, claims: Claims) -> dict[str, Any]:
+    """The offline verifier's report on the stored package. Raises Problem 404, 409."""
+    trust = runtime.trust()
+    async with runtime.database.transaction() as session:
+        item = await _visible(session, evidence_id, claims)
+        parts = _sealed_parts(runtime, item)
+        await custody.record(session, evidence_id, "verified", actor=custody.actor_of(claims))
+    runtime.log.wake(urgent=False)
+    return await asyncio.to_thread(_verify, parts, runtime, trust)
+
+
+def _verify(parts: list[Part], runtime: Runtime, trust: dict[str, Any]) -> dict[str, Any]:
+    with closing(PackageReader(parts, runtime.store.open)) as reader:
+        return verifier.verify(cast(BinaryIO, reader), trust)

@@ -1,0 +1,95 @@
+"""Items and their seals turned into what the screens show (pure)."""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from services.common.clock import rfc3339
+from services.evidence.items.models import EvidenceItem, Stamp
+from services.evidence.items.rules import predicate_of
+from services.evidence.items.schemas import ArtefactOut, ItemOut, ItemRow, PackageOut, SealsOut
+
+
+def row(item: EvidenceItem) -> ItemRow:
+    """The item as a row of a list."""
+    return ItemRow(**_common(item))
+
+
+def _common(item: EvidenceItem) -> dict[str, Any]:
+    return {
+        "id": item.id,
+        "evidence_no": item.evidence_no if item.stage == "sealed" else None,
+        "stage": item.stage,
+        "title": item.title,
+        "requested_url": item.requested_url,
+        "final_url": item.final_url,
+        "http_status": item.http_status,
+        "outcome": item.outcome,
+        "captured_at": rfc3339(item.captured_at),
+        "sealed_at": rfc3339(item.sealed_at) if item.sealed_at else None,
+        "ordered_by": item.ordered_by,
+        "org_code": item.org_code,
+        "region_code": item.region_code,
+    }
+
+
+def detail(
+    item: EvidenceItem, stamps: list[Stamp], origin: str, receipt: Mapping[str, Any] | None
+) -> ItemOut:
+    """The whole item; receipt: the custodian's, already checked."""
+    predicate = predicate_of(item.envelope)
+    completeness = predicate["completeness"]
+    return ItemOut(
+        **_common(item),
+        package=PackageOut(sha256=item.package_sha256, sm3=item.package_sm3, bytes=item.package_bytes),
+        facts=_facts(predicate),
+        reason=completeness.get("reason"),
+        missing=completeness.get("missing") or [],
+        artefacts=[
+            ArtefactOut(**{name: entry[name] for name in ArtefactOut.model_fields})
+            for entry in predicate["artifacts"]
+        ],
+        seals=_seals(item, stamps, origin, receipt),
+        last_error=item.last_error,
+    )
+
+
+def _facts(predicate: Mapping[str, Any]) -> dict[str, Any]:
+    network, target = predicate["network"], predicate["target"]
+    connections = network.get("connections", [])
+    return {
+        "dns": network.get("dns", []),
+        "connections": connections,
+        "blocked": network.get("blocked", []),
+        "tls": network.get("tls") or [c["tls"] for c in connections if c.get("tls")],
+        "clock": predicate["times"]["clock"],
+        "times": {"start": predicate["times"]["start"], "end": predicate["times"]["end"]},
+        "environment": predicate["environment"],
+        "redirects": target.get("redirects", []),
+        "method": predicate["method"],
+    }
+
+
+def _seals(
+    item: EvidenceItem, stamps: list[Stamp], origin: str, receipt: Mapping[str, Any] | None
+) -> SealsOut:
+    envelope = json.loads(item.envelope)
+    makers = (("capture-worker", "采集节点"), ("sealing-service", "固证服务"))
+    signatures = [
+        {"keyid": signature["keyid"], "by": by, "zh": zh}
+        for signature, (by, zh) in zip(envelope["signatures"], makers, strict=True)
+    ]
+    times = [
+        {"authority": stamp.authority, "operator": stamp.operator, "time": rfc3339(stamp.stamped_at)}
+        for stamp in stamps
+    ]
+    logged = None
+    if item.log_index is not None:
+        logged = {"index": item.log_index, "tree_size": item.log_size, "origin": origin}
+    return SealsOut(
+        signatures=signatures,
+        timestamps=times,
+        timestamp=times[0] if times else None,
+        log=logged,
+        custodian=dict(receipt) if receipt else None,
+    )

@@ -1,0 +1,37 @@
+"""How an order is bound by the log before anything is captured."""
+
+import hashlib
+import secrets
+
+import rfc8785
+
+from services.common.clock import rfc3339
+from services.evidence.orders.schemas import OrderIn
+
+
+def order_document(order_id: str, order: OrderIn, salt: str | None = None) -> bytes:
+    """The order's canonical JSON. The salt keeps the public log from being searched by guessing URLs."""
+    return rfc8785.dumps(
+        {
+            "v": 1,
+            "evidence_id": order_id,
+            "url": order.url,
+            "purpose": order.purpose,
+            "ordered_by": order.ordered_by.model_dump(),
+            "org_code": order.org_code,
+            "region_code": order.region_code,
+            "ordered_at": rfc3339(order.moment),
+            "salt": salt or secrets.token_hex(16),
+        }
+    )
+
+
+def log_entry(order_id: str, document: bytes) -> bytes:
+    """The public log's entry for an order: an order without a seal shows as missing by its evidence id."""
+    digest = hashlib.sha256(document).hexdigest()
+    return rfc8785.dumps({"v": 1, "kind": "order", "evidence_id": order_id, "order_sha256": digest})
+
+
+def log_ref(order_id: str) -> str:
+    """The queue name of an order's log entry."""
+    return f"order:{order_id}"

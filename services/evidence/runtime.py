@@ -1,0 +1,114 @@
+"""What the running service holds: store, log, keys, and its connections to authorities and custodian."""
+
+from dataclasses import dataclass, field
+from typing import Annotated, Any
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from fastapi import Depends, Request
+
+from services.common.database import Database
+from services.common.keys import load_ed25519_public, load_or_create_ed25519
+from services.common.problems import Problem
+from services.common.settings import Settings
+from services.evidence.custodian import CustodianClient, read_custodian
+from services.evidence.log.service import TransparencyLog
+from services.evidence.objects.store import ObjectStore
+from services.evidence.settings import EvidenceSettings, evidence_home
+from services.evidence.timestamps.client import StampClient
+from services.evidence.timestamps.rules import read_authorities
+from services.evidence.verification.trust import TrustMissingError, build_trust, default_origin
+
+
+def trust_missing(what: str) -> Problem:
+    """503: a public key or identity file this step needs is not there."""
+    return Problem(
+        "evidence.trust_missing",
+        503,
+        zh=f"缺少固证所需的公钥或证书文件:{what}",
+        en=f"a key or certificate file that sealing needs is missing or unusable: {what}",
+        todo_zh="请确认时间戳服务与第三方存证服务已启动,或检查相应配置",
+        todo_en="see that the time-stamping authority and the custodian run, or check their settings",
+    )
+
+
+@dataclass
+class Runtime:
+    """Held at `app.state.evidence`."""
+
+    settings: Settings
+    own: EvidenceSettings
+    database: Database
+    store: ObjectStore
+    log: TransparencyLog
+    sealing_key: Ed25519PrivateKey
+    _stamps: StampClient | None = field(default=None, init=False)
+    _custodian: CustodianClient | None = field(default=None, init=False)
+
+    def stamps(self) -> StampClient:
+        """The time-stamping client. Raises Problem 503 `evidence.trust_missing`."""
+        if self._stamps is None:
+            file = self.own.tsa_trust_file(self.settings)
+            try:
+                urls = self.settings.service_url("tsa").split(",")
+                self._stamps = StampClient(urls, read_authorities(file))
+            except (OSError, ValueError, KeyError) as error:
+                raise trust_missing(file.name) from error
+        return self._stamps
+
+    def custodian(self) -> CustodianClient:
+        """The custodian client. Raises Problem 503 `evidence.trust_missing`."""
+        if self._custodian is None:
+            file = self.own.custodian_trust_file(self.settings)
+            try:
+                pinned = read_custodian(file)
+            except (OSError, ValueError, KeyError) as error:
+                raise trust_missing(file.name) from error
+            self._custodian = CustodianClient(self.settings.service_url("custodian"), pinned)
+        return self._custodian
+
+    def worker_key(self) -> Ed25519PublicKey:
+        """The capture worker's public key. Raises Problem 503 `evidence.trust_missing`."""
+        try:
+            return load_ed25519_public(self.settings.keys_dir / "capture-worker.pub")
+        except (OSError, ValueError) as error:
+            raise trust_missing("capture-worker.pub") from error
+
+    def trust(self) -> dict[str, Any]:
+        """This installation's trust file. Raises Problem 503 `evidence.trust_missing`."""
+        try:
+            return build_trust(self.settings, self.own)
+        except TrustMissingError as error:
+            raise trust_missing(str(error)) from error
+
+    async def close(self) -> None:
+        """Stop the log and close the connections."""
+        await self.log.stop()
+        if self._stamps:
+            await self._stamps.close()
+        if self._custodian:
+            await self._custodian.close()
+
+
+def open_runtime(settings: Settings, database: Database) -> Runtime:
+    """The runtime of this process; makes the service's keys and folders at first start."""
+    own = EvidenceSettings()
+    sealing_key = load_or_create_ed25519(settings.keys_dir / "sealing-service.key")
+    log_key = load_or_create_ed25519(settings.keys_dir / "log.key")
+    home = evidence_home(settings)
+    origin = own.log_origin or default_origin(log_key.public_key())
+    return Runtime(
+        settings=settings,
+        own=own,
+        database=database,
+        store=ObjectStore(home / "objects"),
+        log=TransparencyLog(database, log_key, origin, home / "log"),
+        sealing_key=sealing_key,
+    )
+
+
+def _of_request(request: Request) -> Runtime:
+    runtime: Runtime = request.app.state.evidence
+    return runtime
+
+
+EvidenceRuntime = Annotated[Runtime, Depends(_of_request)]

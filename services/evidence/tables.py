@@ -1,0 +1,21 @@
+"""Every model of the evidence service, so that its metadata is complete wherever it is needed."""
+
+from services.evidence.base import Base
+from services.evidence.custody.models import CustodyEvent
+from services.evidence.intakes.models import Artefact
+from services.evidence.items.models import EvidenceItem, Grant, NumberCounter, Stamp
+from services.evidence.log.models import LogCheckpoint, LogEntry
+from services.evidence.orders.models import Order
+
+__all__ = [
+    "Artefact",
+    "Base",
+    "CustodyEvent",
+    "EvidenceItem",
+    "Grant",
+    "LogCheckpoint",
+    "LogEntry",
+    "NumberCounter",
+    "Order",
+    "Stamp",
+]
