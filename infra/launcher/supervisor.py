@@ -76,7 +76,7 @@ class Supervisor:
         await asyncio.gather(*(self._ready[child.name] for child in group))
 
     async def run_once(self, child: Child) -> int:
-        """Run something that ends by itself, not restarted; gives its exit code. Not cut short by a cancel."""
+        """Run something that ends by itself and is not restarted; gives its exit code."""
         running = await self._spawn(child)
         code = await running.wait()
         del self._processes[child.name]
