@@ -182,10 +182,11 @@ def _listing(shop: Shop, order: int) -> Listing:
     points = list(kind["points"])
     headings = pages()["headings"][: rng.randint(3, 5)]
     panels = [(words, _lines(place, kind, points, shop)) for place, words in enumerate(headings)]
+    fresh = flavour(kind["cat"]) in ("fresh", "food", "drink")
     coloured = flavour(kind["cat"]) in ("ware", "beauty")
     rng.shuffle(points)
     return Listing(
-        number=600_000_000_000 + rng.randrange(10**11),
+        number=600_000_000_000 + seeded("number", key).randrange(10**11),
         order=order,
         shop=shop,
         kind=name,
@@ -202,8 +203,8 @@ def _listing(shop: Shop, order: int) -> Listing:
         colours=list(kind["colours"]) if coloured else kind["colours"][:1],
         points=points,
         details=_details(rng, kind, points),
-        ribbon=" ".join(rng.sample(kind["tags"], 2)),
-        corner=rng.choice(pages()["corners"]),
+        ribbon="" if shop.style == "brand" else " ".join(rng.sample(kind["tags"], 2)),
+        corner=rng.choice([*pages()["corners"], *(["产地直发"] * 3 if fresh else [])]),
         panels=panels,
         card=[],
         reviews=_reviews(rng, kind["cat"], skus),

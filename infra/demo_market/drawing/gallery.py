@@ -59,7 +59,7 @@ def draw(path: str) -> str | None:
     if group == "face":
         return pictures.face(name)
     if stem == "banner/market":
-        mixed = [_goods_of(catalogue.shops()[slug])[0] for slug in ("chenglixiang", "jinghe", "jixianhui")]
+        mixed = [_goods_of(catalogue.shops()[slug])[0] for slug in ("jinghe", "chenglixiang")]
         return pictures.banner("market", "脐橙开园季", "产地直发 · 满99减5", mixed, (1240, 600))
     shop = catalogue.shops().get(name)
     return _of_shop(shop, group) if shop else None

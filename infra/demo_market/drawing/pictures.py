@@ -235,10 +235,13 @@ def banner(
             "#ffffff",
             opacity=0.07,
         )
-    scale = tall / 860
-    for step, (draw, shade, label) in enumerate(drawings[:3]):
+    goods = drawings[:3]
+    across = 0.93 + 0.52 * (len(goods) - 1)  # width of the group when each stands `tall` high
+    size_of = tall * min(1.0, 0.55 * wide / (tall * across))
+    left, top = wide - size_of * across, tall * 0.97 - size_of * 0.94
+    for step, (draw, shade, label) in enumerate(goods):
         ink.add(
-            f'<g transform="translate({wide - tall * 2.06 + step * tall * 0.52:.0f} {tall * 0.03:.0f}) scale({scale:.3f})">'
+            f'<g transform="translate({left + step * size_of * 0.52:.0f} {top:.0f}) scale({size_of / 860:.3f})">'
         )
         DRAWINGS[draw](ink, seeded(key, "banner", step), shade, label)
         ink.add("</g>")

@@ -10,6 +10,15 @@ from random import Random
 from infra.demo_market.drawing.ink import SERIF, Ink, dark, light, mix
 
 COBALT = "#27509b"
+GRAINS = {
+    "米": "#f0e6c8",
+    "莲": "#efdfb8",
+    "皮": "#b0571c",
+    "菇": "#6f4a26",
+    "脑": "#55702d",
+    "爪": "#a4521f",
+    "粉": "#9a8a52",
+}
 
 
 def _blossom(ink: Ink, x: float, y: float, r: float, colour: str) -> None:
@@ -293,7 +302,7 @@ def pouch(ink: Ink, rng: Random, colour: str, label: str) -> None:
     )
     ink.text(400, 336, "江西 · 原产地", 26, "#fff3cf", letter_spacing=6)
     ink.ellipse(400, 500, 140, 124, "#f2e7cd")
-    grain = rng.choice(("#6f4a26", "#c69555", "#efe3c2", "#8c2f1c", "#55702d"))
+    grain = GRAINS.get(label[-1:], "#8a6a3a")
     for _ in range(150):
         turn, far = rng.random() * math.tau, math.sqrt(rng.random())
         x, y = 400 + 128 * far * math.cos(turn), 500 + 112 * far * math.sin(turn)
@@ -306,7 +315,7 @@ def pouch(ink: Ink, rng: Random, colour: str, label: str) -> None:
             transform=f"rotate({rng.randint(0, 180)} {x:.0f} {y:.0f})",
         )
     ink.ellipse(400, 500, 140, 124, "none", stroke="#f6e6b8", stroke_width=6)
-    ink.text(400, 664, f"净含量 {rng.choice((250, 400, 500, 1000))}g", 28, "#fff3cf")
+    ink.text(400, 664, "净含量见封口", 24, "#fff3cf", letter_spacing=2)
     ink.path("M230 200 L222 670", stroke="#fff", stroke_width=14, opacity=0.22)
 
 
