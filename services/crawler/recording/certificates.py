@@ -50,7 +50,7 @@ def write_chain(spool: Spool, origin: str, ders: list[bytes]) -> list[str]:
     digests = []
     for der in ders:
         digest = hashlib.sha256(der).hexdigest()
-        path = f"evidence/tls/{digest[:32]}.der"
+        path = f"evidence/tls-{digest[:32]}.der"
         if not any(a.path == path for a in spool.artefacts):
             spool.write(path, "certificate", "application/pkix-cert", der, derived_from=origin)
         digests.append(digest)

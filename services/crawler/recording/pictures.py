@@ -35,7 +35,7 @@ def tile_plan(height: int, max_height: int, tile_height: int) -> list[tuple[int,
 
 def tile_path(number: int) -> str:
     """The first tile is the page's picture; further ones continue it downwards."""
-    return PATH if number == 0 else f"evidence/tiles/page-{number + 1:02}.png"
+    return PATH if number == 0 else f"evidence/page-{number + 1:02}.png"
 
 
 async def take_pictures(cdp: CDPSession, spool: Spool, limits: CaptureLimits) -> Picture:

@@ -75,6 +75,7 @@ class Recorded:
     method: dict[str, Any]
     steps_head: str
     final_url: str | None = None
+    address_bar: str | None = None
     title: str = ""
     redirects: list[dict[str, Any]] = field(default_factory=list)
     connections: list[dict[str, Any]] = field(default_factory=list)

@@ -8,6 +8,7 @@ import rfc8785
 
 from services.common.clock import rfc3339, utc_now
 from services.crawler.recording.spool import Spool
+from services.crawler.recording.tidy import tidy
 
 PATH = "evidence/steps.jsonl"
 _MAX_LINES = 5000
@@ -43,7 +44,7 @@ class StepLog:
                 "ms": round((time.monotonic() - self._began) * 1000),
                 "actor": actor,
                 "op": op,
-                "args": args,
+                "args": tidy(args),
                 "prev": self._prev,
             }
         )

@@ -1,0 +1,96 @@
+"""The capture's manifest: an in-toto Statement v1 over every artefact, in RFC 8785 bytes, DSSE-signed.
+
+Field list: `urn:wangjian:capture:v1`. Times are RFC 3339 UTC; digests lower-case hex.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import rfc8785
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from services.common.clock import rfc3339
+from services.common.dsse import Envelope, keyid, sign_envelope
+from services.crawler.recording.session import Recorded
+from services.crawler.recording.spool import Artefact
+from services.crawler.recording.tidy import tidy
+
+SCHEMA = "urn:wangjian:capture:v1"
+POLICY = "urn:wangjian:policy:v1"
+STATEMENT = "https://in-toto.io/Statement/v1"
+
+
+@dataclass(frozen=True)
+class Order:
+    """The order a capture was made for. `beacon`: the log's checkpoint over it, older than the capture."""
+
+    evidence_id: str
+    url: str
+    purpose: str
+    operator: dict[str, str]
+    beacon: str
+    order_leaf: str
+    attempt: int
+
+
+def build_statement(
+    order: Order, recorded: Recorded, artefacts: list[Artefact], key_ids: list[str]
+) -> dict[str, Any]:
+    """The statement as JSON values; artefacts in byte order of their paths."""
+    listed = [artefact.row() for artefact in sorted(artefacts, key=lambda a: a.path.encode())]
+    seen, outcome = recorded.observed, recorded.outcome
+    refused = [c for c in recorded.ledger.connections if c.verdict != "allowed"]
+    predicate = {
+        "schema": SCHEMA,
+        "evidence_id": order.evidence_id,
+        "order": {"purpose": order.purpose, "leaf_hash": order.order_leaf, "attempt": order.attempt},
+        "operator": order.operator,
+        "target": {
+            "requested_url": order.url,
+            "final_url": recorded.final_url,
+            "address_bar": recorded.address_bar,
+            "redirects": recorded.redirects,
+            "http_status": seen.http_status,
+            "title": recorded.title,
+        },
+        "times": {
+            "beacon_checkpoint": order.beacon,
+            "start": rfc3339(recorded.started),
+            "end": rfc3339(recorded.ended),
+            "clock": recorded.clock,
+        },
+        "network": {
+            "dns": [
+                {"name": d.name, "answers": d.answers, "ttl": d.ttl, "resolver": d.resolver, "error": d.error}
+                for d in recorded.ledger.lookups.values()
+            ],
+            "connections": recorded.connections,
+            "blocked": [
+                {"host": c.host, "port": c.port, "verdict": c.verdict, "reason": c.reason} for c in refused
+            ][:200],
+            "bytes_received": recorded.ledger.bytes_down,
+        },
+        "environment": recorded.environment,
+        "method": recorded.method,
+        "steps": {"path": "evidence/steps.jsonl", "head_sha256": recorded.steps_head},
+        "completeness": {
+            "state": outcome.state,
+            "reason": outcome.reason.row() if outcome.reason else None,
+            "missing": seen.missing,
+            "errors": recorded.errors,
+        },
+        "artifacts": listed,
+        "key_ids": key_ids,
+        "policy_id": POLICY,
+    }
+    subject = [{"name": a["path"], "digest": {"sha256": a["sha256"], "sm3": a["sm3"]}} for a in listed]
+    statement = {"_type": STATEMENT, "subject": subject, "predicateType": SCHEMA, "predicate": predicate}
+    return dict(tidy(statement))
+
+
+def sign_statement(
+    order: Order, recorded: Recorded, artefacts: list[Artefact], key: Ed25519PrivateKey
+) -> Envelope:
+    """The DSSE envelope with the capture worker's signature."""
+    statement = build_statement(order, recorded, artefacts, [keyid(key.public_key())])
+    return sign_envelope(key, rfc8785.dumps(statement))
