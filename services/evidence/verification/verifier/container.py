@@ -1,0 +1,136 @@
+"""The ZIP container: one permitted byte layout, and one pass that digests the file and its members."""
+
+import hashlib
+import struct
+import zlib
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import BinaryIO
+
+from cryptography.hazmat.primitives import hashes
+
+from .strict import Unreadable, require
+
+_BLOCK = 1 << 20
+
+_LOCAL = struct.Struct("<IHHHHHIIIHH")
+_CENTRAL = struct.Struct("<IHHHHHHIIIHHHHHII")
+_END = struct.Struct("<IHHHHIIH")
+
+
+class Member:
+    """One file in the package: its name, CRC-32, length and where its bytes lie."""
+
+    def __init__(self, name: str, crc: int, size: int, start: int) -> None:
+        self.name, self.crc, self.size, self.start = name, crc, size, start
+        self.sha256 = self.sm3 = ""
+        self.seen_crc = -1
+
+
+def local_header(name: bytes, crc: int, size: int) -> bytes:
+    """The only permitted local header: stored, no flags, 1980-01-01 00:00, no extra field."""
+    return _LOCAL.pack(0x04034B50, 10, 0, 0, 0, 0x21, crc, size, size, len(name), 0) + name
+
+
+def central_header(name: bytes, crc: int, size: int, offset: int) -> bytes:
+    """The only permitted central directory entry."""
+    fields = (0x02014B50, 10, 10, 0, 0, 0, 0x21, crc, size, size, len(name), 0, 0, 0, 0, 0, offset)
+    return _CENTRAL.pack(*fields) + name
+
+
+def end_record(count: int, size: int, offset: int) -> bytes:
+    """The only permitted end record: one disk, no comment."""
+    return _END.pack(0x06054B50, 0, 0, count, count, size, offset, 0)
+
+
+def read_members(reader: BinaryIO, length: int) -> list[Member]:
+    """The members of a ZIP that is byte for byte in the permitted layout, else Failed."""
+    require(length >= _END.size, "too short for a ZIP")
+    end = read_exactly(reader, length - _END.size, _END.size)
+    _, _, _, _, count, size, offset, _ = _END.unpack(end)
+    require(end == end_record(count, size, offset), "end record not in the permitted form")
+    require(offset + size + _END.size == length, "bytes before, between or after the ZIP's parts")
+    directory, members, at, position = read_exactly(reader, offset, size), [], 0, 0
+    for _ in range(count):
+        require(at + _CENTRAL.size <= size, "central directory too short")
+        fields = _CENTRAL.unpack_from(directory, at)
+        crc, stored, name_length = fields[7], fields[9], fields[10]
+        name = directory[at + _CENTRAL.size : at + _CENTRAL.size + name_length]
+        entry = central_header(name, crc, stored, position)
+        require(directory[at : at + len(entry)] == entry, "central directory entry not in the permitted form")
+        header = local_header(name, crc, stored)
+        require(read_exactly(reader, position, len(header)) == header, f"local header of {name!r} differs")
+        members.append(Member(name.decode("latin-1"), crc, stored, position + len(header)))
+        at, position = at + len(entry), position + len(header) + stored
+    require(at == size and position == offset, "central directory does not match the files")
+    return members
+
+
+def read_exactly(reader: BinaryIO, start: int, count: int) -> bytes:
+    require(start >= 0 and count >= 0, "negative length")
+    reader.seek(start)
+    data = reader.read(count)
+    require(len(data) == count, "file ends early")
+    return data
+
+
+class Digests:
+    """SHA-256, SM3 (when wanted) and CRC-32 of a run of bytes."""
+
+    def __init__(self, *, with_sm3: bool = True) -> None:
+        self._sha256, self.crc = hashlib.sha256(), 0
+        self._sm3 = hashes.Hash(hashes.SM3()) if with_sm3 else None
+
+    def parts(self) -> list[Callable[[bytes], None]]:
+        """The updates; they may run in parallel, because hashing releases the interpreter lock."""
+        return [self._sm3.update, self._fast] if self._sm3 else [self._fast]
+
+    def _fast(self, block: bytes) -> None:
+        self._sha256.update(block)
+        self.crc = zlib.crc32(block, self.crc)
+
+    def finish(self) -> tuple[str, str]:
+        """(SHA-256, SM3) as lowercase hex."""
+        return self._sha256.hexdigest(), self._sm3.finalize().hex() if self._sm3 else ""
+
+
+def digest_package(
+    reader: BinaryIO, length: int, members: list[Member], *, package_sm3: bool
+) -> tuple[str, str]:
+    """Digest the file and each member in one pass, in constant memory; gives the file's (SHA-256, SM3)."""
+    whole = Digests(with_sm3=package_sm3)
+    with ThreadPoolExecutor(4) as pool:
+        at = 0
+        for member in members:
+            _feed(reader, at, member.start, [whole], pool)
+            single = Digests()
+            at = member.start + member.size
+            _feed(reader, member.start, at, [whole, single], pool)
+            member.seen_crc = single.crc
+            member.sha256, member.sm3 = single.finish()
+        _feed(reader, at, length, [whole], pool)
+    return whole.finish()
+
+
+def _feed(reader: BinaryIO, start: int, end: int, into: list[Digests], pool: ThreadPoolExecutor) -> None:
+    reader.seek(start)
+    updates = [update for digests in into for update in digests.parts()]
+    while start < end:
+        block = reader.read(min(_BLOCK, end - start))
+        if not block:
+            raise Unreadable("文件在读取过程中变短", "the file became shorter while it was read")
+        start += len(block)
+        if len(block) < _BLOCK // 8:
+            for update in updates:
+                update(block)
+        else:
+            list(pool.map(lambda update, data=block: update(data), updates))
+
+
+def is_package(reader: BinaryIO) -> bool:
+    """Whether the file can be a ZIP at all: it begins or ends like one. A damaged ZIP is INVALID instead."""
+    length = reader.seek(0, 2)
+    reader.seek(0)
+    start = reader.read(2)
+    reader.seek(max(0, length - _END.size))
+    return start == b"PK" or reader.read(2) == b"PK"
