@@ -1,0 +1,17 @@
+import { get, post } from '@/api/http'
+import type { Clue, ClueRow, Page } from '@/api/types'
+
+export interface NewClue {
+  title: string
+  violation_code?: string
+  url?: string
+  evidence_ids: string[]
+  subject_name?: string
+  note?: string
+}
+
+export const listClues = (query: Record<string, string>, signal?: AbortSignal): Promise<Page<ClueRow>> => get('/clues', query, signal)
+export const readClue = (id: string, signal?: AbortSignal): Promise<Clue> => get(`/clues/${id}`, undefined, signal)
+export const createClue = (clue: NewClue): Promise<Clue> => post('/clues', clue)
+export const moveClue = (id: string, action: string, fields: Record<string, string>, version: number): Promise<Clue> =>
+  post(`/clues/${id}/transitions`, { action, ...fields, version })

@@ -1,0 +1,45 @@
+import { call, get, send, urlOf } from '@/api/http'
+import type { CustodyEvent, Evidence, EvidenceRow, Page } from '@/api/types'
+import type { Report } from './report'
+
+export const listEvidence = (query: Record<string, string>, signal?: AbortSignal): Promise<Page<EvidenceRow>> =>
+  get('/evidence', query, signal)
+export const readEvidence = (id: string, signal?: AbortSignal): Promise<Evidence> => get(`/evidence/${id}`, undefined, signal)
+export const readCustody = (id: string, signal?: AbortSignal): Promise<{ events: CustodyEvent[] }> =>
+  get(`/evidence/${id}/custody`, undefined, signal)
+export const verifyEvidence = (id: string): Promise<Report> => call('POST', `/evidence/${id}/verification`)
+
+/** Address of one artefact; each part of its path is escaped on its own. */
+export const artefactUrl = (id: string, path: string): string =>
+  urlOf(`/evidence/${id}/artefacts/${path.split('/').map(encodeURIComponent).join('/')}`)
+
+export async function readText(id: string, path: string, signal?: AbortSignal): Promise<string> {
+  const at = artefactUrl(id, path).replace(/^\/api/, '')
+  return (await send('GET', at, { signal, headers: { Accept: 'text/plain' } })).text()
+}
+
+/** The sealed package as a file; the reason becomes part of the chain of custody. */
+export async function fetchPackage(id: string, reason: string, received: (bytes: number) => void): Promise<Blob> {
+  const response = await send('GET', `/evidence/${id}/package`, { query: { reason }, headers: { Accept: '*/*' } })
+  const parts: BlobPart[] = []
+  let count = 0
+  const reader = response.body!.getReader()
+  for (;;) {
+    const { value, done } = await reader.read()
+    if (done) break
+    parts.push(value)
+    count += value.byteLength
+    received(count)
+  }
+  return new Blob(parts, { type: 'application/octet-stream' })
+}
+
+/** Hand a file to the browser's own download. */
+export function saveAs(file: Blob, name: string): void {
+  const address = URL.createObjectURL(file)
+  const link = document.createElement('a')
+  link.href = address
+  link.download = name
+  link.click()
+  window.setTimeout(() => URL.revokeObjectURL(address), 60_000)
+}

@@ -1,0 +1,18 @@
+/** How a state looks: its tone, one of five. */
+export type Tone = 'ok' | 'busy' | 'warn' | 'bad' | 'mute'
+
+const TONES: Record<string, Record<string, Tone>> = {
+  capture: { queued: 'mute', running: 'busy', sealed: 'ok', failed: 'bad', cancelled: 'mute' },
+  outcome: { COMPLETE: 'ok', PARTIAL: 'warn', BLOCKED: 'warn', FAILED: 'bad' },
+  clue: { new: 'busy', assigned: 'warn', signed: 'busy', returned: 'warn', dismissed: 'mute', not_filed: 'mute', filed: 'ok' },
+  case: { filed: 'busy', investigating: 'busy', concluded: 'ok', closed: 'mute' },
+  health: { ok: 'ok', ready: 'ok', up: 'ok', degraded: 'warn', warn: 'warn', down: 'bad', failed: 'bad', unknown: 'mute' },
+  user: { active: 'ok', locked: 'warn', disabled: 'mute' },
+  import: { finished: 'ok', running: 'busy', failed: 'bad' },
+  check: { passed: 'ok', failed: 'bad', skipped: 'mute', warned: 'warn' },
+  verdict: { VALID: 'ok', INVALID: 'bad', UNREADABLE: 'bad' },
+}
+
+export function toneOf(family: string, state: string): Tone {
+  return TONES[family]?.[state] ?? 'mute'
+}
