@@ -7,6 +7,7 @@ python -m gateway.bootstrap [--demo]
 import argparse
 import asyncio
 
+from rich import box
 from rich.console import Console
 from rich.table import Table
 
@@ -24,30 +25,24 @@ async def _bootstrap(settings: Settings, *, demo: bool) -> list[OneTimePassword]
 
 
 def password_table(made: list[OneTimePassword]) -> Table:
-    """The accounts just made; the password stands last in its line."""
+    """The accounts just made, narrow enough for 80 columns; the password stands last in its line."""
     table = Table(
-        title="一次性口令，仅显示这一次，首次登录须修改 / one-time passwords, shown only now",
+        title="一次性口令，仅显示这一次，首次登录须修改\none-time passwords, shown only now",
         title_justify="left",
+        box=box.SIMPLE_HEAD,
     )
-    for heading in (
-        "姓名 name",
-        "机构 organisation",
-        "角色 role",
-        "用户名 user",
-        "一次性口令 one-time password",
-    ):
+    for heading in ("机构 organisation", "角色 role", "用户名 user", "口令 password"):
         table.add_column(heading, no_wrap=True)
     for one in made:
         user = one.user
         roles = "、".join(ROLES[code].zh for code in user.roles) or "（待授权 none yet）"
-        table.add_row(user.display_name, user.org_name, roles, user.username, one.one_time_password)
+        table.add_row(user.org_name, roles, user.username, one.one_time_password)
     return table
 
 
 def show_passwords(made: list[OneTimePassword]) -> None:
-    """Print the table, never folding a password, whatever the terminal's width."""
-    wide = Console(soft_wrap=True)
-    wide.print(password_table(made), width=max(wide.width, 130))
+    """Print the table, never cutting a password, whatever the terminal's width."""
+    Console(width=max(Console().width, 96)).print(password_table(made))
 
 
 def main() -> None:
