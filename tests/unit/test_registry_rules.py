@@ -32,7 +32,7 @@ from services.registry.imports.rules import (
 )
 from services.registry.organisations.rules import bureaux
 from services.registry.presences.rules import Channel, channel_of_platform, domain_of
-from services.registry.regions.rules import Level, locate, parse_divisions, within
+from services.registry.regions.rules import Gazetteer, Level, parse_divisions, within
 from services.registry.search.rules import SEPARATOR, fold, like_pattern, query_grams, search_fields
 
 # Codes of real companies, as printed on their own sites.
@@ -46,7 +46,7 @@ LIVE_USCC = (
     "91110108551385082Q",
 )
 HEADER = "id,name,phone,qq,wechat,address,licence,icp,platform"
-NAMES = {d.code: d.name for d in shipped_divisions()}
+PLACES = Gazetteer({d.code: d.name for d in shipped_divisions()})
 
 
 @pytest.mark.parametrize("code", LIVE_USCC)
@@ -188,7 +188,7 @@ def test_broken_divisions_are_refused(text: str) -> None:
     ],
 )
 def test_places_in_addresses(address: str, code: str | None) -> None:
-    assert locate(address, NAMES) == code
+    assert PLACES.locate(address) == code
 
 
 def test_channels_and_domains() -> None:

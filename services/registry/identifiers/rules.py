@@ -20,6 +20,8 @@ from typing import Final
 from stdnum.cn import uscc as stdnum_uscc
 from stdnum.iso7064 import mod_11_10
 
+from services.registry.search.rules import visible
+
 USCC_ALPHABET: Final = "0123456789ABCDEFGHJKLMNPQRTUWXY"
 PROVINCE_ABBREVIATIONS: Final = "京津沪渝冀豫云辽黑湘皖鲁新苏浙赣鄂桂甘晋蒙陕吉闽贵粤青藏川宁琼"
 
@@ -49,10 +51,8 @@ class Finding:
 
 
 def compact(value: str) -> str:
-    """Comparison form: NFKC (full-width to half-width), upper case, no white space, no format characters."""
-    folded = unicodedata.normalize("NFKC", value).upper()
-    kept = "".join(c for c in folded if not c.isspace() and unicodedata.category(c) != "Cf")
-    return unicodedata.normalize("NFKC", kept)
+    """Comparison form: NFKC (full-width to half-width), upper case, nothing invisible."""
+    return unicodedata.normalize("NFKC", visible(unicodedata.normalize("NFKC", value).upper()))
 
 
 def licence_kind(value: str | None) -> str | None:

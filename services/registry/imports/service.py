@@ -33,7 +33,7 @@ from services.registry.imports.rules import (
 )
 from services.registry.imports.schemas import ImportOut, ImportRow
 from services.registry.regions import repository as regions
-from services.registry.regions.rules import locate
+from services.registry.regions.rules import Gazetteer
 from services.registry.schemas import ListQuery
 from services.registry.subjects.rules import kind_of, searchable
 
@@ -50,6 +50,7 @@ class _Run:
     import_id: str
     source: str
     divisions: dict[str, str]
+    places: Gazetteer
     rows: int = 0
     created: int = 0
     updated: int = 0
@@ -167,7 +168,7 @@ async def _begin(database: Database, claims: Claims, **facts: str) -> _Run:
             object_id=row.id,
             after={"source": row.source, "filename": row.filename, "sha256": row.sha256},
         )
-    return _Run(claims, row.id, row.source, divisions)
+    return _Run(claims, row.id, row.source, divisions, Gazetteer(divisions))
 
 
 async def _take_all(
@@ -231,7 +232,7 @@ def _prepare(run: _Run, good: list[ShopRow]) -> tuple[list[dict[str, Any]], list
 def _place(run: _Run, row: ShopRow) -> tuple[str, list[Finding]]:
     """Region of a row: what its address names inside the importer's area, else the importer's own."""
     findings = list(row.warnings)
-    named = locate(row.values["address"], run.divisions)
+    named = run.places.locate(row.values["address"])
     if named is None or named == run.claims.region:
         return run.claims.region, findings
     if region_covers(run.claims.region, named):

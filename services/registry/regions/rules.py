@@ -5,14 +5,14 @@ from __future__ import annotations
 import csv
 import io
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
 from services.registry.search.rules import fold
 
-_OTHER_PROVINCES: Final = re.compile(
+_PROVINCES: Final = re.compile(
     "北京市|天津市|上海市|重庆市|河北省|山西省|辽宁省|吉林省|黑龙江省|江苏省|浙江省|安徽省|福建省|山东省|河南省|湖北省|湖南省|"
     "广东省|海南省|四川省|贵州省|云南省|陕西省|甘肃省|青海省|台湾省|内蒙古|广西|西藏|宁夏|新疆|香港|澳门|江西省"
 )
@@ -71,31 +71,32 @@ def parse_divisions(text: str) -> list[Division]:
     return rows
 
 
-def locate(address: str | None, divisions: Mapping[str, str]) -> str | None:
-    """The division an address names, as precisely as it says; None when it names none or more than one.
+class Gazetteer:
+    """Finds the division an address names; made once from all divisions (code → name)."""
 
-    `divisions` maps code to name. County names repeat across provinces (西湖区), so an address that names
-    another province is never placed; the city, when named too, must contain the county. Raw addresses
-    are evidence of little: callers use the result as a proposal inside their own region only.
-    """
-    text = fold(address or "")
-    if not text:
-        return None
-    provinces = {name for code, name in divisions.items() if level_of(code) is Level.PROVINCE}
-    if any(found not in provinces for found in _OTHER_PROVINCES.findall(text)):
-        return None
-    hits = [code for code, name in divisions.items() if name in text]
-    counties = _longest((c for c in hits if level_of(c) is Level.COUNTY), divisions)
-    cities = [c for c in hits if level_of(c) is Level.CITY]
-    if cities:
-        counties = [c for c in counties if any(within(c, city) for city in cities)]
-    if len(counties) == 1:
-        return counties[0]
-    return cities[0] if len(cities) == 1 and not counties else None
+    def __init__(self, divisions: Mapping[str, str]) -> None:
+        self._codes: dict[str, list[str]] = {}
+        for code, name in divisions.items():
+            self._codes.setdefault(name, []).append(code)
+        longest_first = sorted(self._codes, key=len, reverse=True)
+        self._names = re.compile("|".join(map(re.escape, longest_first)) or "(?!)")
+        self._own = {name for code, name in divisions.items() if level_of(code) is Level.PROVINCE}
 
+    def locate(self, address: str | None) -> str | None:
+        """The division an address names, as precisely as it says; None when it names none or several.
 
-def _longest(codes: Iterable[str], divisions: Mapping[str, str]) -> list[str]:
-    """Codes whose name is not part of another hit's name (赣县区 beats 赣县)."""
-    found = list(codes)
-    names = [divisions[c] for c in found]
-    return [c for c in found if not any(divisions[c] != n and divisions[c] in n for n in names)]
+        County names repeat across provinces (西湖区), so an address that names another province is never
+        placed; a city named too must contain the county. Addresses as written are evidence of little:
+        callers use the result as a proposal inside their own region only.
+        """
+        text = fold(address or "")
+        if any(name not in self._own for name in _PROVINCES.findall(text)):
+            return None
+        hits = dict.fromkeys(code for name in self._names.findall(text) for code in self._codes[name])
+        counties = [c for c in hits if level_of(c) is Level.COUNTY]
+        cities = [c for c in hits if level_of(c) is Level.CITY]
+        if cities:
+            counties = [c for c in counties if any(within(c, city) for city in cities)]
+        if len(counties) == 1:
+            return counties[0]
+        return cities[0] if len(cities) == 1 and not counties else None

@@ -10,25 +10,37 @@ from __future__ import annotations
 import unicodedata
 import zlib
 from collections.abc import Iterable
+from functools import lru_cache
 from itertools import pairwise
 from typing import Final
 
 SEPARATOR: Final = "\n"
 QUERY_GRAMS: Final = 6
 MAX_FOLDED: Final = 4_000
+# White space, control and format characters: all of them lie in planes 0, 1 and the tags of plane 14.
+_INVISIBLE: Final[dict[int, None]] = {
+    code: None
+    for code in (*range(0x20000), *range(0xE0000, 0xE0100))
+    if chr(code).isspace() or unicodedata.category(chr(code)) in {"Cf", "Cc"}
+}
 
 
 def fold(text: str) -> str:
     """Search form of a text: NFKC, case folded, without white space, format and control characters."""
-    folded = unicodedata.normalize("NFKC", text).casefold()
-    kept = "".join(c for c in folded if not c.isspace() and unicodedata.category(c) not in {"Cf", "Cc"})
+    kept = unicodedata.normalize("NFKC", text).casefold().translate(_INVISIBLE)
     return unicodedata.normalize("NFKC", kept)
 
 
+@lru_cache(maxsize=1 << 16)
 def gram_hash(gram: str) -> int:
     """A gram as a signed 32-bit integer, stable across processes and versions (CRC-32)."""
     value = zlib.crc32(gram.encode())
     return value - (1 << 32) if value >= (1 << 31) else value
+
+
+def visible(text: str) -> str:
+    """The text without white space, control and format characters."""
+    return text.translate(_INVISIBLE)
 
 
 def bigrams(folded: str) -> list[str]:
