@@ -7,7 +7,7 @@ python -m gateway.bootstrap [--demo]
 import argparse
 import asyncio
 
-from rich import box
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
@@ -25,24 +25,24 @@ async def _bootstrap(settings: Settings, *, demo: bool) -> list[OneTimePassword]
 
 
 def password_table(made: list[OneTimePassword]) -> Table:
-    """The accounts just made, narrow enough for 80 columns; the password stands last in its line."""
-    table = Table(
-        title="一次性口令，仅显示这一次，首次登录须修改\none-time passwords, shown only now",
-        title_justify="left",
-        box=box.SIMPLE_HEAD,
-    )
-    for heading in ("机构 organisation", "角色 role", "用户名 user", "口令 password"):
-        table.add_column(heading, no_wrap=True)
+    """The accounts just made; the password stands last in its line, and is never cut."""
+    table = Table(title="一次性口令 one-time passwords", box=SIMPLE_HEAD, title_justify="left")
+    table.add_column("角色 role", no_wrap=True)
+    table.add_column("机构 organisation", no_wrap=True)
+    table.add_column("用户名 user", no_wrap=True, min_width=max(len(one.user.username) for one in made))
+    table.add_column("口令 password", no_wrap=True, min_width=max(len(one.one_time_password) for one in made))
     for one in made:
-        user = one.user
-        roles = "、".join(ROLES[code].zh for code in user.roles) or "（待授权 none yet）"
-        table.add_row(user.org_name, roles, user.username, one.one_time_password)
+        roles = "、".join(ROLES[code].zh for code in one.user.roles) or "待授权 none"
+        table.add_row(roles, one.user.org_name, one.user.username, one.one_time_password)
     return table
 
 
 def show_passwords(made: list[OneTimePassword]) -> None:
-    """Print the table, never cutting a password, whatever the terminal's width."""
-    Console(width=max(Console().width, 96)).print(password_table(made))
+    """Print the table and what to do with it, at least 84 columns wide so that nothing important is cut."""
+    console = Console()
+    console = Console(width=max(console.width, 84))
+    console.print(password_table(made))
+    console.print("仅显示这一次，首次登录须修改。Shown only now; to be changed at the first sign-in.")
 
 
 def main() -> None:

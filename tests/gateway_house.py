@@ -14,8 +14,11 @@ import httpx
 import uvicorn
 from argon2 import PasswordHasher
 
+from gateway.accounts import repository
 from gateway.accounts.passwords import Passwords
+from gateway.accounts.service import DEMO_STAFF, Staff
 from gateway.app import create_app
+from gateway.desk import local_claims
 from gateway.routing.door import Door
 from gateway.routing.limits import RateLimits
 from gateway.sessions.rules import COOKIE
@@ -39,7 +42,7 @@ class MovableClock:
 
 
 class Recorder:
-    """A service that says what reached it, streams on request, and checks the internal token as services do."""
+    """A service that says what reached it, streams on request, checks the internal token."""
 
     def __init__(self, keys_dir: Path) -> None:
         self._verifier = TokenVerifier(keys_dir)
@@ -140,9 +143,13 @@ class Recorder:
 async def serve(app: Any, **where: Any) -> AsyncIterator[None]:
     """Serve an ASGI application in this loop."""
     config = uvicorn.Config(
-        app, log_level="critical", lifespan="auto", proxy_headers=False, server_header=False,
-        timeout_graceful_shutdown=1, **where,
-    )  # fmt: skip
+        app,
+        log_level="critical",
+        proxy_headers=False,
+        server_header=False,
+        timeout_graceful_shutdown=1,
+        **where,
+    )
     server = uvicorn.Server(config)
     sockets = None
     if "port" in where:
@@ -171,7 +178,7 @@ def free_port() -> int:
 
 @dataclass
 class Browser:
-    """A signed-in client: sends the cookie (httpx keeps Secure cookies from plain http) and the CSRF token."""
+    """A signed-in client: sends cookie and CSRF token (httpx keeps Secure cookies from plain http)."""
 
     http: httpx.AsyncClient
     secret: str
@@ -241,17 +248,13 @@ def secret_in(answer: httpx.Response) -> str:
     return rest.split(";")[0]
 
 
-async def settle_staff(house: House) -> None:
+async def settle_staff(house: House, more: tuple[Staff, ...]) -> None:
     """Make the demo staff, with a password already changed, so that tests start at their own subject."""
-    from gateway.accounts import repository
-    from gateway.accounts.service import DEMO_STAFF, Staff
-    from gateway.desk import local_claims
-
     extra = (
         Staff("field_one", "取证员", "360121-SJ", "南昌县市场监督管理局", frozenset({"field"})),
         Staff("nobody", "未授权人员", "360121-SJ", "南昌县市场监督管理局"),
     )
-    made = await house.state.accounts.create_missing(local_claims(), DEMO_STAFF + extra)
+    made = await house.state.accounts.create_missing(local_claims(), DEMO_STAFF + extra + more)
     hashed = await house.state.sign_in._passwords.hash(PASSWORD)
     async with house.state.db.transaction() as session:
         for one in made:
@@ -268,6 +271,7 @@ async def open_house(
     *,
     service_url: Callable[[str], str] | None = None,
     staff: bool = True,
+    more_staff: tuple[Staff, ...] = (),
     **door_settings: Any,
 ) -> AsyncIterator[House]:
     """A gateway with its own database, before one recorder that plays every service."""
@@ -289,5 +293,5 @@ async def open_house(
         async with httpx.AsyncClient(base_url=base, timeout=20) as http:
             house = House(door, base, port, clock, settings, recorder, http)
             if staff:
-                await settle_staff(house)
+                await settle_staff(house, more_staff)
             yield house

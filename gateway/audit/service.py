@@ -6,6 +6,7 @@ from typing import Any, Final
 import aiohttp
 import structlog
 import yarl
+from pydantic import BaseModel, ValidationError
 
 from gateway.audit.rules import START, Position, decode, encode, merge
 from gateway.audit.schemas import AuditEntry, AuditPage
@@ -19,6 +20,14 @@ from services.common.settings import SERVICES
 log = structlog.get_logger()
 OWN: Final = "gateway"
 _PATIENCE: Final = 5.0
+
+
+class _SourcePage(BaseModel):
+    """What a service's own GET /audit answers."""
+
+    items: list[dict[str, Any]]
+    next_cursor: str | None
+
 
 Found = tuple[list[AuditEntry], bool]
 
@@ -75,5 +84,9 @@ class AuditReader:
         if status != 200:
             log.warning("audit.source_refused", source=name, status=status)
             return None
-        rows: list[dict[str, Any]] = body["items"]
-        return [AuditEntry(source=name, **row) for row in rows], body["next_cursor"] is not None
+        try:
+            page = _SourcePage.model_validate(body)
+        except ValidationError:
+            log.error("audit.source_unreadable", source=name)
+            return None
+        return [AuditEntry(source=name, **row) for row in page.items], page.next_cursor is not None

@@ -42,7 +42,7 @@ SEGMENTS: Final[dict[str, Segment]] = {
     "organisations": _for("registry", "registry:read", "user:manage", "role:grant"),
     "subjects": _for("registry", "registry:read", "registry:write"),
     "presences": _for("registry", "registry:read", "registry:write"),
-    "imports": _for("registry", "registry:write", max_body=64 * _MIB),
+    "imports": _for("registry", "registry:read", "registry:write", max_body=64 * _MIB),
     "session": _for(GATEWAY, max_body=16 * _KIB),
     "users": _for(GATEWAY, "user:manage", "role:grant", max_body=64 * _KIB),
     "roles": _for(GATEWAY, "user:manage", "role:grant"),

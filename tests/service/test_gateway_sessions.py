@@ -69,7 +69,7 @@ async def test_wrong_password_and_unknown_name_get_the_same_answer(house: House)
 
 @pytest.fixture
 async def dear(house: House) -> AsyncIterator[str]:
-    """A person whose password costs what it costs in production (the others' are cheap to keep tests quick)."""
+    """A person whose password costs what it costs in production (the others' are cheap)."""
     passwords, name = house.state.sign_in._passwords, "sysadmin"
     before = passwords._hasher, passwords._nobodys
     passwords._hasher = PasswordHasher()

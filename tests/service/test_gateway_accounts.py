@@ -1,0 +1,207 @@
+"""Accounts over the real database: three administrators by constraint, first start, commands, audit list."""
+
+import itertools
+import os
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Callable
+
+import pytest
+from click.testing import Result
+from sqlalchemy import text
+from sqlalchemy.exc import IntegrityError
+from typer.testing import CliRunner
+
+from gateway.accounts.roles import ADMINISTRATORS, GRANTABLE, ROLES
+from gateway.accounts.service import DEMO_STAFF
+from services.common.settings import Settings
+from tests.gateway_house import House, open_house
+
+
+@pytest.fixture(scope="module")
+async def house(make_settings: Callable[..., Settings], redis: object) -> AsyncIterator[House]:
+    async with open_house(make_settings("gateway")) as opened:
+        yield opened
+
+
+def lawful(roles: frozenset[str]) -> bool:
+    """What 三员分立 allows, said independently of the code under test."""
+    return len(roles & ADMINISTRATORS) == 0 or len(roles) == 1
+
+
+async def test_the_database_itself_refuses_every_unlawful_pair(house: House) -> None:
+    """Past all our code: plain SQL, every pair of roles, and the track column set to whatever would help."""
+    user = house.people["nobody"]
+    insert = text("INSERT INTO role_grants (user_id, role, track, granted_by) VALUES (:u, :r, :t, 'test')")
+    for pair in itertools.combinations(sorted(GRANTABLE), 2):
+        for tracks in itertools.product(("admin", "business"), repeat=2):
+            held = False
+            try:
+                async with house.state.db.transaction() as session:
+                    await session.execute(
+                        text("UPDATE users SET track = :t WHERE id = :u"), {"t": tracks[0], "u": user}
+                    )
+                    for role, track in zip(pair, tracks, strict=True):
+                        await session.execute(insert, {"u": user, "r": role, "t": track})
+                    held = True
+                    raise Undo
+            except IntegrityError:
+                held = False
+            except Undo:
+                assert held
+            right_tracks = all(ROLES[r].track == t for r, t in zip(pair, tracks, strict=True))
+            assert held == (lawful(frozenset(pair)) and right_tracks), (pair, tracks)
+
+
+class Undo(Exception):
+    """Leaves a transaction without keeping what it did."""
+
+
+async def test_the_api_allows_exactly_the_lawful_sets(house: House) -> None:
+    secadmin = await house.browser("secadmin")
+    path = f"/api/users/{house.people['nobody']}/roles"
+    for size in (1, 2, 3):
+        for roles in itertools.combinations(sorted(GRANTABLE), size):
+            answer = await secadmin.ask("PUT", path, json={"roles": list(roles)})
+            assert answer.status_code == (200 if lawful(frozenset(roles)) else 409), roles
+    assert (await secadmin.ask("PUT", path, json={"roles": []})).status_code == 200
+
+
+async def test_a_new_account_can_do_nothing(house: House) -> None:
+    browser = await house.browser("nobody")
+    assert browser.view["permissions"] == []
+    for path in ("/api/captures", "/api/evidence", "/api/clues", "/api/users", "/api/audit", "/api/regions"):
+        assert (await browser.ask("GET", path)).status_code == 403
+    assert (await browser.ask("GET", "/api/session")).status_code == 200
+
+
+async def test_a_disabled_account_is_out_at_once(house: House) -> None:
+    sysadmin, victim = await house.browser("sysadmin"), await house.browser("zhanggong_officer")
+    path = f"/api/users/{house.people['zhanggong_officer']}"
+    assert (await sysadmin.ask("POST", path + "/disable", json={"reason": "离职"})).json()["disabled"] is True
+    assert (await victim.ask("GET", "/api/captures")).status_code == 401
+    assert (await house.sign_in("zhanggong_officer")).status_code == 401
+    await sysadmin.ask("POST", path + "/enable", json={"reason": "返岗"})
+    assert (await house.sign_in("zhanggong_officer")).status_code == 200
+
+
+async def test_accounts_are_listed_in_pages_and_found(house: House) -> None:
+    sysadmin = await house.browser("sysadmin")
+    names, cursor = [], ""
+    while True:
+        page = (await sysadmin.ask("GET", f"/api/users?limit=3{cursor}")).json()
+        names += [user["username"] for user in page["items"]]
+        if page["next_cursor"] is None:
+            break
+        cursor = f"&cursor={page['next_cursor']}"
+    assert names == sorted(names) and len(names) == len(set(names)) == 8
+    found = (await sysadmin.ask("GET", "/api/users?q=章贡")).json()["items"]
+    assert [user["username"] for user in found] == ["zhanggong_officer"]
+    assert not any("password_hash" in user for user in found)
+
+
+async def test_the_auditor_reads_it_all_and_silence_is_named(house: House) -> None:
+    auditor = await house.browser("auditor")
+    page = (await auditor.ask("GET", "/api/audit?event=session.&limit=5")).json()
+    assert len(page["items"]) == 5 and all(row["event"].startswith("session.") for row in page["items"])
+    assert page["missing"] == [
+        "registry",
+        "crawler",
+        "evidence",
+        "casework",
+    ]  # the recorder has no audit list
+    again = (
+        await auditor.ask("GET", f"/api/audit?event=session.&limit=5&cursor={page['next_cursor']}")
+    ).json()
+    first, second = ({row["seq"] for row in p["items"]} for p in (page, again))
+    assert not first & second and max(second) < min(first)
+    own = (await auditor.ask("GET", "/api/audit?source=gateway&actor=secadmin")).json()
+    assert own["missing"] == []
+
+
+async def test_the_record_is_kept_in_the_transaction_of_the_change(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """When the audit row cannot be written, the change does not happen."""
+    from services.common import audit
+
+    async def broken(*_: object, **__: object) -> None:
+        raise RuntimeError("the audit table is full")
+
+    sysadmin = await house.browser("sysadmin")
+    monkeypatch.setattr(audit, "record", broken)
+    path = f"/api/users/{house.people['field_one']}"
+    assert (await sysadmin.ask("POST", path + "/disable", json={"reason": "离职"})).status_code == 500
+    monkeypatch.undo()
+    users = (await sysadmin.ask("GET", "/api/users?q=field_one")).json()["items"]
+    assert users[0]["disabled"] is False
+
+
+def run(settings: Settings, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """One of our commands against this database, in its own process."""
+    env = {
+        **os.environ,
+        "WANGJIAN_HOME": str(settings.home),
+        "WANGJIAN_DATABASE_URL_GATEWAY": settings.database_url("gateway"),
+    }
+    return subprocess.run(
+        [sys.executable, "-m", *arguments], env=env, text=True, capture_output=True, timeout=60, check=False
+    )
+
+
+def test_the_first_start_shows_passwords_once(make_settings: Callable[..., Settings]) -> None:
+    settings = make_settings("gateway")
+    first = run(settings, "gateway.bootstrap", "--demo")
+    assert first.returncode == 0, first.stderr
+    lines = [
+        line
+        for line in first.stdout.splitlines()
+        if any(staff.username in line.split() for staff in DEMO_STAFF)
+    ]
+    words = [line.split()[-1] for line in lines]
+    assert len(set(words)) == len(DEMO_STAFF) and all(len(word) == 19 for word in words)
+    second = run(settings, "gateway.bootstrap", "--demo")
+    assert second.returncode == 0 and "已存在" in second.stdout
+    assert not any(word in second.stdout for word in words)
+
+
+def users(monkeypatch: pytest.MonkeyPatch, settings: Settings, *arguments: str) -> Result:
+    """`wangjian users …` in this process: code, output and errors as a shell would see them."""
+    from wangjian.commands import _settings
+    from wangjian.commands.users import app
+
+    monkeypatch.setattr(_settings, "load", lambda: settings)
+    return CliRunner().invoke(app, list(arguments))
+
+
+def test_the_users_command(make_settings: Callable[..., Settings], monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = make_settings("gateway")
+    options = ["--name", "张三", "--org", "360000-SJ", "--org-name", "江西省市场监督管理局"]
+    made = users(monkeypatch, settings, "create", "zhang.san", *options, "--role", "sysadmin")
+    assert made.exit_code == 0 and "zhang.san" in made.stdout, made.output
+    for bad in (["zhang.san", *options], ["li.si", *options, "--role", "officer"], ["x", *options]):
+        refused = users(monkeypatch, settings, "create", *bad)
+        assert refused.exit_code == 2 and len(refused.stderr.strip().splitlines()) == 1, refused.output
+    listed = users(monkeypatch, settings, "list")
+    assert "zhang.san" in listed.stdout and "系统管理员" in listed.stdout
+    assert users(monkeypatch, settings, "reset-password", "nobody.here").exit_code == 2
+    again = users(monkeypatch, settings, "reset-password", "zhang.san")
+    assert again.exit_code == 0 and "zhang.san" in again.stdout
+
+
+def test_the_command_says_so_when_the_database_is_not_there(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    nowhere = "postgresql+psycopg://nobody@/none?host=/nonexistent"
+    away = settings.model_copy(update={"database_url_gateway": nowhere})
+    refused = users(monkeypatch, away, "list")
+    assert refused.exit_code == 2 and len(refused.stderr.strip().splitlines()) == 1, refused.output
+
+
+def test_the_migration_goes_back_and_forth(make_database: Callable[[str], str]) -> None:
+    from services.common.migrate import run as migrate
+
+    url = make_database("gateway")
+    migrate("gateway", url, "downgrade", "base")
+    migrate("gateway", url, "upgrade", "head")
+    migrate("gateway", url, "check")
