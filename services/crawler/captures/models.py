@@ -33,6 +33,7 @@ class Capture(Base):
     state: Mapped[str] = mapped_column(String(10), server_default="queued")
     outcome: Mapped[str | None] = mapped_column(String(10))
     reason: Mapped[dict[str, Any] | None] = mapped_column(JSONB(none_as_null=True))
+    last_error: Mapped[dict[str, Any] | None] = mapped_column(JSONB(none_as_null=True))
     title: Mapped[str | None] = mapped_column(Text)
     evidence_no: Mapped[str | None] = mapped_column(String(30))
     package_sha256: Mapped[str | None] = mapped_column(String(64))

@@ -70,7 +70,7 @@ async def cancel(session: AsyncSession, capture_id: str, actor: dict[str, str]) 
         state=case((waiting, "cancelled"), else_=Capture.state),
         finished_at=case((waiting, func.now()), else_=None),
     )  # fmt: skip
-    await session.execute(query)
+    await session.execute(query, execution_options={"synchronize_session": False})
 
 
 async def steps(session: AsyncSession, capture_id: str, since: int = 0) -> list[CaptureStep]:
@@ -148,7 +148,7 @@ async def release(
         "state": "queued",
         "lease_until": None,
         "failures": Capture.failures + 1,
-        "reason": reason,
+        "last_error": reason,
         "not_before": func.now() + func.make_interval(0, 0, 0, 0, 0, 0, seconds),
     }
     return await change(session, capture_id, attempt, values)

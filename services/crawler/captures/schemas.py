@@ -76,7 +76,8 @@ class CaptureOut(BaseModel):
             title=row.title,
             state=row.state,
             outcome=row.outcome,
-            reason=row.reason,
+            # While it waits to be tried again, what went wrong of ours is the reason to show.
+            reason=row.last_error if row.state == "queued" else row.reason,
             evidence_id=row.id,
             evidence_no=row.evidence_no,
             sha256=row.package_sha256,

@@ -15,7 +15,7 @@ from services.common.paging import Page, decode_cursor, encode_cursor
 from services.common.problems import Problem, not_found
 from services.crawler.captures import repository
 from services.crawler.captures.models import Capture
-from services.crawler.captures.queue import send_hint
+from services.crawler.captures.queue import send_hint_soon
 from services.crawler.captures.rules import FINAL, cancel_refused, normalise_url
 from services.crawler.captures.schemas import CaptureOrder, CaptureOut, StepOut
 
@@ -49,7 +49,7 @@ async def order_capture(
         session, claims, event="capture.ordered", object_type="capture", object_id=capture_id,
         after={"url": url, "purpose": values["purpose"]},
     )  # fmt: skip
-    after_commit(session, lambda: send_hint(capture_id))
+    after_commit(session, lambda: send_hint_soon(capture_id))
     return await show_capture(session, claims, capture_id)
 
 

@@ -46,6 +46,7 @@ def upgrade() -> None:
         sa.Column("state", sa.String(length=10), server_default="queued", nullable=False),
         sa.Column("outcome", sa.String(length=10), nullable=True),
         sa.Column("reason", postgresql.JSONB(none_as_null=True, astext_type=sa.Text()), nullable=True),
+        sa.Column("last_error", postgresql.JSONB(none_as_null=True, astext_type=sa.Text()), nullable=True),
         sa.Column("title", sa.Text(), nullable=True),
         sa.Column("evidence_no", sa.String(length=30), nullable=True),
         sa.Column("package_sha256", sa.String(length=64), nullable=True),
