@@ -73,13 +73,23 @@ class EvidencePeer:
             async def lines() -> AsyncIterator[str]:
                 known = self.envelopes.setdefault(capture_id, envelope)
                 if known != envelope:
-                    problem = {"code": "evidence.other_manifest", "status": 409, "detail": "x", "detail_en": "x"}
+                    problem = {
+                        "code": "evidence.other_manifest",
+                        "status": 409,
+                        "detail": "x",
+                        "detail_en": "x",
+                    }
                     yield json.dumps({"op": "error", "problem": problem}) + "\n"
                     return
                 self.events.append(("seal", capture_id))
+                sealed = {
+                    "evidence_no": f"T-{capture_id}",
+                    "package_sha256": "a" * 64,
+                    "package_sm3": "b" * 64,
+                    "package_bytes": 1,
+                }
                 for op in SEAL_OPS:
-                    facts = {"evidence_no": f"T-{capture_id}", "package_sha256": "a" * 64,
-                             "package_sm3": "b" * 64, "package_bytes": 1} if op == "sealed" else {}  # fmt: skip
+                    facts = sealed if op == "sealed" else {}
                     yield json.dumps({"op": op, "zh": op, "en": op, "detail": facts, **facts}) + "\n"
                     if op == self.break_after:
                         return

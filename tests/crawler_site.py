@@ -19,27 +19,30 @@ from cryptography.x509.oid import NameOID
 
 def png(width: int, height: int, seed: int = 0) -> bytes:
     """A real picture: coloured stripes."""
-    rows = b"".join(
-        b"\0" + bytes(((x * 3 + seed) % 256, (y * 5 + seed) % 256, (x ^ y) % 256)[c] for x in range(width) for c in range(3))
-        for y in range(height)
-    )
+
+    def pixel(x: int, y: int) -> bytes:
+        return bytes(((x * 3 + seed) % 256, (y * 5 + seed) % 256, (x ^ y) % 256))
 
     def chunk(kind: bytes, data: bytes) -> bytes:
         return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
 
-    head = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
-    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
+    rows = b"".join(b"\0" + b"".join(pixel(x, y) for x in range(width)) for y in range(height))
+    head = chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0))
+    return b"\x89PNG\r\n\x1a\n" + head + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
 
 
 PICTURE = png(64, 64)
 SHOP = """<!doctype html><html lang=zh><head><meta charset=utf-8><title>赣南脐橙旗舰店</title>
 <link rel=stylesheet href=/style.css></head><body><h1>赣南脐橙 5 斤装</h1><p>联系电话 13800000000</p>
 %s<script src=/app.js></script></body></html>"""
-LAZY = "".join(f'<div style="height:600px"><img loading=lazy src="/p{n}.png" width=64 height=64></div>' for n in range(10))
+LAZY = "".join(
+    f'<div style="height:600px"><img loading=lazy src="/p{n}.png" width=64 height=64></div>'
+    for n in range(10)
+)
 ENDLESS = """<!doctype html><title>无尽</title><body><div style="height:2000px">开始</div><script>
 addEventListener('scroll', () => { for (let i = 0; i < 3; i++) { const d = document.createElement('div');
 d.style.height = '900px'; d.textContent = '更多'; document.body.append(d); } });</script>"""
-GBK = "<html><head><meta charset=gbk><title>南昌</title></head><body>南昌县市场监督管理局，价格 ￥9.9</body></html>".encode("gbk")
+GBK = "<meta charset=gbk><title>南昌</title><p>南昌县市场监督管理局，价格 ￥9.9".encode("gbk")
 
 
 @dataclass
@@ -53,36 +56,54 @@ class Site:
         return f"{scheme}://{host}:{self.port}{path}"
 
 
-def _page(body: str, kind: str = "text/html; charset=utf-8") -> tuple[int, list[tuple[str, str]], bytes]:
-    return 200, [("Content-Type", kind)], body.encode()
+APP = """fetch('/x.json').then(r => r.json()).then(j => { const p = document.createElement('p');
+p.textContent = j.sold; document.body.append(p) })"""
+TALL = "<body style='margin:0'><div style='height:60000px;background:linear-gradient(red,blue)'>高</div>"
+RUDE = "<h1>弹窗</h1><script>alert('一');confirm('二');window.open('/gone');print();</script>"
+
+Answer = tuple[int, list[tuple[str, str]], bytes]
 
 
-def answer(path: str) -> tuple[int, list[tuple[str, str]], bytes]:
+def _html(title: str, body: str) -> Answer:
+    return _text(f"<!doctype html><meta charset=utf-8><title>{title}</title>{body}", "text/html")
+
+
+def _text(body: str, kind: str) -> Answer:
+    return 200, [("Content-Type", f"{kind}; charset=utf-8")], body.encode()
+
+
+def _moved(status: int, place: str) -> Answer:
+    return status, [("Location", place)], b""
+
+
+ZIP = [("Content-Type", "application/zip"), ("Content-Disposition", "attachment; filename=a.zip")]
+PAGES: dict[str, Answer] = {
+    "/": _text(SHOP % LAZY, "text/html"),
+    "/style.css": _text("h1{color:#b00}", "text/css"),
+    "/app.js": _text(APP, "text/javascript"),
+    "/x.json": _text('{"sold":"月销 1024 件"}', "application/json"),
+    "/gbk": (200, [("Content-Type", "text/html")], GBK),
+    "/gone": (404, [("Content-Type", "text/html; charset=utf-8")], "<title>404</title>页面不存在".encode()),
+    "/moved": _moved(302, "/moved2"),
+    "/moved2": _moved(301, "/"),
+    "/circle": _moved(302, "/circle"),
+    "/to-file": _moved(302, "file:///etc/passwd"),
+    "/file.zip": (200, ZIP, b"PK" * 50_000),
+    "/endless": _text(ENDLESS, "text/html"),
+    "/tall": _html("tall", TALL),
+    "/loop": _html("loop", "<h1>死循环</h1><script>while(true){}</script>"),
+    "/rude": _html("rude", RUDE),
+    "/inner-file": _html("f", "<iframe src='file:///etc/passwd'></iframe><p>外层</p>"),
+    "/hanging-image": _html("slow", "<h1>有图</h1><img src=/hang>"),
+    "/no-content": (204, [], b""),
+}
+
+
+def answer(path: str) -> Answer:
     """Status, headers and body of the plain pages."""
     if path.startswith("/p") and path.endswith(".png"):
         return 200, [("Content-Type", "image/png")], PICTURE
-    pages = {
-        "/": lambda: _page(SHOP % LAZY),
-        "/style.css": lambda: _page("h1{color:#b00}", "text/css"),
-        "/app.js": lambda: _page("fetch('/x.json').then(r=>r.json()).then(j=>{const p=document.createElement('p');p.textContent=j.sold;document.body.append(p)})", "text/javascript"),
-        "/x.json": lambda: _page('{"sold":"月销 1024 件"}', "application/json"),
-        "/gbk": lambda: (200, [("Content-Type", "text/html")], GBK),
-        "/gone": lambda: (404, [("Content-Type", "text/html; charset=utf-8")], "<title>404</title>页面不存在".encode()),
-        "/moved": lambda: (302, [("Location", "/moved2")], b""),
-        "/moved2": lambda: (301, [("Location", "/")], b""),
-        "/circle": lambda: (302, [("Location", "/circle")], b""),
-        "/to-file": lambda: (302, [("Location", "file:///etc/passwd")], b""),
-        "/file.zip": lambda: (200, [("Content-Type", "application/zip"), ("Content-Disposition", "attachment; filename=a.zip")], b"PK" * 50_000),
-        "/endless": lambda: _page(ENDLESS),
-        "/tall": lambda: _page('<!doctype html><title>tall</title><body style="margin:0"><div style="height:60000px;background:linear-gradient(red,blue)">高</div>'),
-        "/loop": lambda: _page("<!doctype html><title>loop</title><h1>死循环</h1><script>while(true){}</script>"),
-        "/rude": lambda: _page("<!doctype html><title>rude</title><h1>弹窗</h1><script>alert('一');confirm('二');window.open('/gone');print();</script>"),
-        "/inner-file": lambda: _page("<!doctype html><title>f</title><iframe src='file:///etc/passwd'></iframe>x"),
-        "/hanging-image": lambda: _page("<!doctype html><title>slow</title><h1>有图</h1><img src=/hang>"),
-        "/no-content": lambda: (204, [], b""),
-    }  # fmt: skip
-    make = pages.get(path)
-    return make() if make else (404, [("Content-Type", "text/plain")], b"no such page")
+    return PAGES.get(path, (404, [("Content-Type", "text/plain")], b"no such page"))
 
 
 async def _serve(site: Site, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -102,7 +123,11 @@ async def _serve(site: Site, reader: asyncio.StreamReader, writer: asyncio.Strea
                 await _drip(writer)
                 break
             status, headers, body = answer(path)
-            lines = [f"HTTP/1.1 {status} X", *(f"{k}: {v}" for k, v in headers), f"Content-Length: {len(body)}"]
+            lines = [
+                f"HTTP/1.1 {status} X",
+                *(f"{k}: {v}" for k, v in headers),
+                f"Content-Length: {len(body)}",
+            ]
             writer.write("\r\n".join(lines).encode() + b"\r\n\r\n" + body)
             await writer.drain()
     writer.close()

@@ -55,8 +55,9 @@ class World:
     token_for: Callable[[Claims], dict[str, str]]
 
     def client(self, claims: Claims = OFFICER) -> httpx.AsyncClient:
-        transport = httpx.ASGITransport(self.app)
-        return httpx.AsyncClient(transport=transport, base_url="http://crawler", headers=self.token_for(claims))
+        return httpx.AsyncClient(
+            transport=httpx.ASGITransport(self.app), base_url="http://crawler", headers=self.token_for(claims)
+        )
 
     async def order(self, url: str, claims: Claims = OFFICER, key: str | None = None) -> dict[str, Any]:
         async with self.client(claims) as client:
@@ -68,6 +69,13 @@ class World:
     async def show(self, capture_id: str) -> dict[str, Any]:
         async with self.client() as client:
             return dict((await client.get(f"/captures/{capture_id}")).json())
+
+    async def until(self, capture_id: str, state: str) -> None:
+        for _ in range(200):
+            if (await self.show(capture_id))["state"] == state:
+                return
+            await asyncio.sleep(0.05)
+        raise AssertionError(f"never {state}")
 
     async def sql(self, statement: str, **values: Any) -> None:
         async with self.database.transaction() as session:
@@ -95,7 +103,8 @@ async def world(
         stack.push_async_callback(jail.close)
         database = Database(settings.database_url("crawler"), "crawler")
         stack.push_async_callback(database.close)
-        evidence = await stack.enter_async_context(ServiceClient(settings, caller="crawler", target="evidence"))
+        client = ServiceClient(settings, caller="crawler", target="evidence")
+        evidence = await stack.enter_async_context(client)
         key = load_or_create_ed25519(settings.keys_dir / "capture-worker.key")
         runner = CaptureRunner(settings, database, evidence, jail, proxy, limits, key)
         app = create_app(settings)
@@ -121,7 +130,8 @@ async def test_a_page_becomes_sealed_evidence(world: World) -> None:
         "signed", "stamped", "logged", "custodian", "sealed",
     ]  # fmt: skip
     assert {s["state"] for s in done["steps"]} == {"done"}
-    assert world.peer.events.index(("order", capture["id"])) < world.peer.events.index(("seal", capture["id"]))
+    order, seal = ("order", capture["id"]), ("seal", capture["id"])
+    assert world.peer.events.index(order) < world.peer.events.index(seal)
 
     said = world.peer.predicate(capture["id"])
     assert said["completeness"]["state"] == "COMPLETE"
@@ -166,7 +176,13 @@ async def test_idempotency_key(world: World) -> None:
     assert (await world.order(url, NEIGHBOUR, key="key-0001"))["id"] != first["id"]
 
 
-@pytest.mark.parametrize("url", ["file:///etc/passwd", "chrome://version", "javascript:alert(1)", "data:text/html,x", "http://", "http://a b/", "ftp://x/", "http://u:p@host/"])
+NO_PAGES = [
+    "file:///etc/passwd", "chrome://version", "javascript:alert(1)", "data:text/html,x", "http://",
+    "http://a b/", "ftp://x/", "http://u:p@host/",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("url", NO_PAGES)
 async def test_the_door_refuses_what_is_no_page(world: World, url: str) -> None:
     async with world.client() as client:
         answer = await client.post("/captures", json={"url": url})
@@ -197,7 +213,7 @@ async def test_a_dead_workers_capture_starts_cleanly_again(world: World) -> None
     spool.mkdir(parents=True)
     (spool / "half-written.tmp").write_bytes(b"x")
     assert not await world.runner.run(capture["id"]), "its lease still holds"
-    await world.sql("UPDATE captures SET lease_until = now() - interval '1 s' WHERE id = :id", id=capture["id"])
+    await world.sql("UPDATE captures SET lease_until = now() WHERE id = :id", id=capture["id"])
     assert await world.runner.run(capture["id"])
     async with world.database.transaction() as session:
         assert not await repository.change(session, capture["id"], lost.attempt, {"state": "failed"})
@@ -242,8 +258,7 @@ async def test_cancel_in_the_middle(world: World) -> None:
     capture = await world.order(world.site.url("/hang"))
     running = asyncio.ensure_future(world.runner.run(capture["id"]))
     async with world.client() as client:
-        while (await world.show(capture["id"]))["state"] != "running":
-            await asyncio.sleep(0.05)
+        await world.until(capture["id"], "running")
         await asyncio.sleep(0.5)
         assert (await client.post(f"/captures/{capture['id']}/cancel")).status_code == 200
         await asyncio.wait_for(running, 4)

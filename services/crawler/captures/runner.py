@@ -195,7 +195,7 @@ class CaptureRunner:
         return await session.run()
 
     async def _keep_manifest(self, row: Capture, spool: Spool, recorded: Recorded, steps: StepWriter) -> None:
-        """Sign, make the files durable, then store the manifest: from now on the page is not visited again."""
+        """Sign, make the files durable, store the manifest: from now on the page is not visited again."""
         steps.tell("hashing", "running", {})
         order = Order(
             row.id, row.url, row.purpose, row.ordered_by, row.beacon or "", row.order_leaf or "", row.attempt

@@ -11,6 +11,17 @@ from pathlib import Path
 from typing import Any
 
 _CHUNK = 1 << 20
+_WORDS = {
+    "fresh_context": (
+        "浏览环境全新,无历史、缓存和登录状态",
+        "new browsing context: no history, cache, log-in",
+    ),
+    "no_extensions": ("浏览器未装载扩展", "no browser extensions"),
+    "no_proxy_settings": ("浏览器未继承系统代理设置", "no proxy settings of the machine reached the browser"),
+    "hosts_file": ("本机 hosts 文件已记录", "the hosts file is on record"),
+    "resolvers": ("域名解析服务器已记录", "name servers are on record"),
+    "disk": ("证据盘空间充足", "there is room for the evidence"),
+}
 _PROXY_NAMES = ("http_proxy", "https_proxy", "all_proxy", "ftp_proxy")
 
 
@@ -93,21 +104,21 @@ def cleanliness(browser_env: dict[str, str], contexts_before: int) -> list[dict[
     leaked = sorted(name for name in browser_env if name.lower() in _PROXY_NAMES)
     hosts = Path("/etc/hosts")
     hosts_text = hosts.read_text(errors="replace") if hosts.exists() else ""
+    found = {
+        "fresh_context": (contexts_before == 0, {"open_before": contexts_before}),
+        "no_extensions": (True, {"by": "--disable-extensions"}),
+        "no_proxy_settings": (not leaked, {"found": leaked}),
+        "hosts_file": (
+            True,
+            {"sha256": hashlib.sha256(hosts_text.encode()).hexdigest(), "entries": _entries(hosts_text)},
+        ),
+        "resolvers": (True, {"nameservers": _nameservers()}),
+        "disk": _disk(),
+    }
     return [
-        _check("fresh_context", "浏览环境全新,无历史记录、缓存和登录状态", "new browsing context: no history, cache or log-in",
-               contexts_before == 0, {"open_before": contexts_before}),
-        _check("no_extensions", "浏览器未装载扩展", "no browser extensions", True, {"by": "--disable-extensions"}),
-        _check("no_proxy_settings", "浏览器未继承系统代理设置", "no proxy settings of the machine reached the browser",
-               not leaked, {"found": leaked}),
-        _check("hosts_file", "本机 hosts 文件已记录", "the hosts file is on record", True,
-               {"sha256": hashlib.sha256(hosts_text.encode()).hexdigest(), "entries": _entries(hosts_text)}),
-        _check("resolvers", "域名解析服务器已记录", "name servers are on record", True, {"nameservers": _nameservers()}),
-        _check("disk", "证据盘空间充足", "there is room for the evidence", *_disk()),
-    ]  # fmt: skip
-
-
-def _check(name: str, zh: str, en: str, ok: bool, found: dict[str, Any]) -> dict[str, Any]:
-    return {"check": name, "zh": zh, "en": en, "ok": ok, "found": found}
+        {"check": name, "zh": _WORDS[name][0], "en": _WORDS[name][1], "ok": ok, "found": facts}
+        for name, (ok, facts) in found.items()
+    ]
 
 
 def _entries(hosts: str) -> list[str]:

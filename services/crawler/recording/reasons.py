@@ -42,50 +42,78 @@ _CERTIFICATE = {
     "ERR_CERT_AUTHORITY_INVALID": ("证书不是由受信任的机构签发", "the certificate's issuer is not trusted"),
     "ERR_CERT_REVOKED": ("证书已被吊销", "the certificate was revoked"),
 }
+_EMPTY = Reason(
+    "connection.empty",
+    "网站接受了连接但没有返回任何内容",
+    "the site closed the connection without an answer",
+)
+_RESET = Reason("connection.reset", "网站中断了连接", "the site cut the connection")
+_REDIRECTS = Reason("redirects.too_many", "网站不断跳转,没有给出页面", "the site redirects without end")
+_PORT = Reason(
+    "port.refused",
+    "该端口不是网页服务端口,浏览器拒绝访问",
+    "this port is not for web pages; the browser refuses it",
+)
+_KIND = Reason(
+    "redirect.refused",
+    "网站跳转到了不允许的地址类型",
+    "the site leads to a kind of address that is not allowed",
+)
+_INVALID = Reason("response.invalid", "网站返回的内容不符合网页协议", "the site's answer is not valid HTTP")
 _NET = {
-    "ERR_EMPTY_RESPONSE": ("connection.empty", "网站接受了连接但没有返回任何内容", "the site closed the connection without an answer"),
-    "ERR_CONNECTION_RESET": ("connection.reset", "网站中断了连接", "the site cut the connection"),
-    "ERR_CONNECTION_CLOSED": ("connection.reset", "网站中断了连接", "the site cut the connection"),
-    "ERR_TOO_MANY_REDIRECTS": ("redirects.too_many", "网站不断跳转,没有给出页面", "the site redirects without end"),
-    "ERR_UNSAFE_PORT": ("port.refused", "该端口不是网页服务端口,浏览器拒绝访问", "this port is not for web pages; the browser refuses it"),
-    "ERR_UNSAFE_REDIRECT": ("redirect.refused", "网站跳转到了不允许的地址类型", "the site redirects to a kind of address that is not allowed"),
-    "ERR_BLOCKED_BY_CLIENT": ("redirect.refused", "网站跳转到了不允许的地址类型", "the site redirects to a kind of address that is not allowed"),
-    "ERR_INVALID_RESPONSE": ("response.invalid", "网站返回的内容不符合网页协议", "the site's answer is not valid HTTP"),
-    "ERR_HTTP2_PROTOCOL_ERROR": ("response.invalid", "网站返回的内容不符合网页协议", "the site's answer is not valid HTTP"),
-}  # fmt: skip
-_BLOCKED = {"port.refused", "redirect.refused"}
+    "ERR_EMPTY_RESPONSE": _EMPTY,
+    "ERR_CONNECTION_RESET": _RESET,
+    "ERR_CONNECTION_CLOSED": _RESET,
+    "ERR_TOO_MANY_REDIRECTS": _REDIRECTS,
+    "ERR_UNSAFE_PORT": _PORT,
+    "ERR_UNSAFE_REDIRECT": _KIND,
+    "ERR_BLOCKED_BY_CLIENT": _KIND,
+    "ERR_INVALID_RESPONSE": _INVALID,
+    "ERR_HTTP2_PROTOCOL_ERROR": _INVALID,
+}
+_BLOCKED = (_PORT, _KIND)
 
 TIMEOUT = Reason("load.timeout", "网站在规定时间内没有返回页面", "the site gave no page in the time allowed")
 LOAD_PARTIAL = Reason(
-    "load.partial", "页面在规定时间内没有加载完,已固定当时看到的内容",
+    "load.partial",
+    "页面在规定时间内没有加载完,已固定当时看到的内容",
     "the page did not finish loading in time; what could be seen was kept",
-)  # fmt: skip
+)
 SCRIPT_HUNG = Reason(
-    "page.script_hung", "页面脚本陷入死循环,已中止脚本并固定当时的内容",
+    "page.script_hung",
+    "页面脚本陷入死循环,已中止脚本并固定当时的内容",
     "a script on the page runs without end; it was stopped and what was there was kept",
-)  # fmt: skip
+)
 ENDLESS = Reason(
-    "page.endless", "页面可以无限向下加载,已固定到规定高度为止",
+    "page.endless",
+    "页面可以无限向下加载,已固定到规定高度为止",
     "the page loads more without end; it was kept down to the set height",
-)  # fmt: skip
+)
 TOO_TALL = Reason(
-    "page.too_tall", "页面超过规定高度,图片只截到规定高度,其余内容见网页文件",
+    "page.too_tall",
+    "页面超过规定高度,图片只截到规定高度,其余内容见网页文件",
     "the page is taller than the set height; the picture ends there, the rest is in the page files",
-)  # fmt: skip
+)
 DOWNLOAD = Reason(
-    "page.download", "该网址给出的是文件而不是网页,已固定响应头和文件内容",
+    "page.download",
+    "该网址给出的是文件而不是网页,已固定响应头和文件内容",
     "this address gives a file, not a page; its headers and bytes were kept",
-)  # fmt: skip
+)
 DOWNLOAD_CUT = Reason(
-    "page.download_cut", "该网址给出的是大文件,已固定响应头和文件开头部分",
+    "page.download_cut",
+    "该网址给出的是大文件,已固定响应头和文件开头部分",
     "this address gives a large file; its headers and first part were kept",
-)  # fmt: skip
+)
 TOO_MUCH = Reason(
-    "size.limit", "页面数据量超过上限,超出部分未接收", "the page sends more data than allowed; the rest was not taken"
-)  # fmt: skip
+    "size.limit",
+    "页面数据量超过上限,超出部分未接收",
+    "the page sends more data than allowed; the rest was not taken",
+)
 RESOURCES_MISSING = Reason(
-    "resources.missing", "部分图片或文件没有加载成功,清单见证据记录", "some pictures or files did not load; they are listed"
-)  # fmt: skip
+    "resources.missing",
+    "部分图片或文件没有加载成功,清单见证据记录",
+    "some pictures or files did not load; they are listed",
+)
 NO_CONTENT = Reason("page.no_content", "网站应答成功但没有页面内容", "the site answered without any content")
 CRASHED = Reason("browser.crashed", "页面导致浏览器崩溃", "the page crashed the browser")
 STUCK = Reason(
@@ -95,43 +123,62 @@ STUCK = Reason(
 
 def of_connection(connection: Connection) -> Outcome | None:
     """What the proxy's record of the page's own connection says, or None when it was made."""
-    host = f"{connection.host}:{connection.port}"
+    host, why = connection.host, connection.reason or ""
     match connection.verdict:
-        case "refused" if connection.reason == "port":
-            return Outcome("BLOCKED", Reason(
-                "port.refused", f"端口 {connection.port} 不是网页服务端口,系统拒绝访问",
-                f"port {connection.port} is not a web port; access is refused"))  # fmt: skip
         case "refused":
-            why, _, address = (connection.reason or "").partition(" ")
-            return Outcome("BLOCKED", Reason(
-                f"address.{why}", f"{connection.host} 指向{_ADDRESS_ZH.get(why, '不允许访问的地址')} {address},系统拒绝访问",
-                f"{connection.host} points to {why.replace('_', ' ')} address {address}; access is refused"))  # fmt: skip
+            return Outcome("BLOCKED", _refusal(connection))
         case "dns_failed":
-            return Outcome("FAILED", Reason(
-                "dns.failed", f"域名 {connection.host} 无法解析,请核对网址",
-                f"the name {connection.host} does not resolve; check the address"))  # fmt: skip
+            return _failed(
+                "dns.failed",
+                f"域名 {host} 无法解析,请核对网址",
+                f"the name {host} does not resolve; check the address",
+            )
         case "connect_failed":
-            return Outcome("FAILED", Reason(
-                "connection.failed", f"无法连接 {host}({connection.reason})", f"cannot connect to {host} ({connection.reason})"))  # fmt: skip
+            place = connection.target.authority
+            return _failed(
+                "connection.failed", f"无法连接 {place}({why})", f"cannot connect to {place} ({why})"
+            )
         case "limit":
-            return Outcome("PARTIAL", TOO_MUCH) if connection.reason != "time" else Outcome("FAILED", TIMEOUT)
+            return Outcome("PARTIAL", TOO_MUCH) if why != "time" else Outcome("FAILED", TIMEOUT)
     return None
+
+
+def _refusal(connection: Connection) -> Reason:
+    if connection.reason == "port":
+        return Reason(
+            "port.refused",
+            f"端口 {connection.port} 不是网页服务端口,系统拒绝访问",
+            f"port {connection.port} is not a web port; access is refused",
+        )
+    why, _, address = (connection.reason or "").partition(" ")
+    kind = _ADDRESS_ZH.get(why, "不允许访问的地址")
+    return Reason(
+        f"address.{why}",
+        f"{connection.host} 指向{kind} {address},系统拒绝访问",
+        f"{connection.host} points to {why.replace('_', ' ')} address {address}; access is refused",
+    )
 
 
 def of_net_error(code: str) -> Outcome:
     """What a browser's net error says, when the connection itself was made."""
     if code in _CERTIFICATE or code.startswith("ERR_CERT_"):
         zh, en = _CERTIFICATE.get(code, ("证书有误", "the certificate is not valid"))
-        return Outcome("FAILED", Reason(
-            "tls.certificate", f"网站的安全证书有问题:{zh};证书已固定", f"TLS certificate: {en}; the certificate was kept"))  # fmt: skip
+        return _failed(
+            "tls.certificate",
+            f"网站的安全证书有问题:{zh};证书已固定",
+            f"TLS certificate: {en}; the certificate was kept",
+        )
     if code.startswith(("ERR_SSL_", "ERR_BAD_SSL")):
-        return Outcome("FAILED", Reason(
-            "tls.handshake", "无法与网站建立加密连接", f"no encrypted connection could be made ({code})"))  # fmt: skip
+        return _failed(
+            "tls.handshake", "无法与网站建立加密连接", f"no encrypted connection could be made ({code})"
+        )
     if code in ("ERR_TIMED_OUT", "ERR_CONNECTION_TIMED_OUT"):
         return Outcome("FAILED", TIMEOUT)
     if code in _NET:
-        name, zh, en = _NET[code]
-        return Outcome("BLOCKED" if name in _BLOCKED else "FAILED", Reason(name, zh, en))
-    return Outcome(
-        "FAILED", Reason("load.failed", f"页面无法打开({code})", f"the page could not be opened ({code})")
-    )
+        reason = _NET[code]
+        return Outcome("BLOCKED" if reason in _BLOCKED else "FAILED", reason)
+    return _failed("load.failed", f"页面无法打开({code})", f"the page could not be opened ({code})")
+
+
+def _failed(code: str, zh: str, en: str) -> Outcome:
+    return Outcome("FAILED", Reason(code, zh, en))

@@ -263,9 +263,11 @@ class CaptureSession:
 
     async def _images(self, view: PageView) -> int:
         until = time.monotonic() + min(_IMAGE_SECONDS, self._left())
-        while (state := await view.images())["waiting"] and time.monotonic() < until:
+        while True:
+            waiting = (await view.images())["waiting"]
+            if waiting == 0 or time.monotonic() > until:
+                return waiting
             await asyncio.sleep(0.1)
-        return state["waiting"]
 
     async def _collect(self, visit: Visit, view: PageView) -> None:
         """Take picture, page files, text, certificates and bodies, all at the same time."""
