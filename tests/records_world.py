@@ -70,6 +70,7 @@ class EvidencePeer:
     settings: Settings
     items: dict[str, tuple[str, dict[str, Any]]] = field(default_factory=dict)
     grants: list[dict[str, Any]] = field(default_factory=list)
+    links: list[dict[str, Any]] = field(default_factory=list)
 
     def add(self, region: str) -> str:
         evidence_id = new_id()
@@ -106,8 +107,8 @@ class EvidencePeer:
         async def inbox(request: Request) -> dict[str, str]:
             assert claims_of(request).service == "casework"
             message = await request.json()
-            assert message["topic"] == "evidence.granted"
-            self.grants.append(message["payload"])
+            kept = {"evidence.granted": self.grants, "evidence.linked": self.links}[message["topic"]]
+            kept.append(message["payload"])
             return {"status": "received"}
 
         return app

@@ -209,6 +209,9 @@ async def test_reading_needs_its_permission(world: World) -> None:
     reader = officer("360121", "只读", OFFICER - {"registry:write"})
     assert (await world.at_registry(reader).call("GET", "/subjects")).status_code == 200
     assert (await world.at_registry(reader).call("POST", "/subjects", json={"name": "x"})).status_code == 403
+    administrator = officer("360000", "管理", frozenset({"user:manage"}))
+    for path, status in (("/regions", 200), ("/organisations", 200), ("/subjects", 403), ("/imports", 403)):
+        assert (await world.at_registry(administrator).call("GET", path)).status_code == status
     nobody = officer("360121", "无权", frozenset())
     for path in ("/subjects", "/presences", "/regions", "/organisations", "/imports", "/presences/export"):
         assert (await world.at_registry(nobody).call("GET", path)).status_code == 403

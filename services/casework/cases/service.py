@@ -20,6 +20,7 @@ from services.casework.workflow.rules import Caller, Relation
 from services.common.clock import utc_now
 from services.common.identity import Claims
 from services.common.ids import new_id
+from services.common.outbox import publish
 from services.common.paging import Page, encode_cursor
 from services.common.problems import not_found
 
@@ -78,9 +79,18 @@ async def open_case(
     )
     await deadlines.start(session, case, DECISION_RULE, now)
     await repository.add_with_evidence(session, case)
+    carried = [e.evidence_id for e in await repository.evidence_of(session, case_id)]
+    await tell_linked(session, carried, f"案件 {case_no} 附证")
     details = {"case_no": case_no, "clue_no": clue.clue_no}
     await workflow.begin(session, claims, CASE, case, details, now, reason)
     return case
+
+
+async def tell_linked(session: AsyncSession, evidence_ids: list[str], reason: str) -> None:
+    """Let the evidence's chain of custody say which clue or case it serves."""
+    for evidence_id in evidence_ids:
+        payload = {"evidence_id": evidence_id, "reason": reason}
+        await publish(session, "evidence.linked", to=["evidence"], payload=payload)
 
 
 async def list_cases(session: AsyncSession, claims: Claims, query: ListQuery) -> Page[CaseRow]:

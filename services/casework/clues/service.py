@@ -91,6 +91,7 @@ async def create_clue(session: AsyncSession, claims: Claims, peers: Peers, given
         for position, s in enumerate(summaries, start=1)
     ]
     await repository.add(session, clue, attached)
+    await cases.tell_linked(session, wanted, f"线索 {clue_no} 附证")
     details = {"clue_no": clue_no, "evidence_ids": wanted}
     await workflow.begin(session, claims, CLUE, clue, details, now)
     return await _full(session, claims, clue)

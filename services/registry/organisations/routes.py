@@ -5,8 +5,9 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Query
 
 from services.common.database import Session
-from services.common.identity import Claims, require, require_service
+from services.common.identity import Claims, require_service
 from services.common.problems import not_found
+from services.registry.guards import directory_reader
 from services.registry.organisations import repository
 from services.registry.organisations.schemas import OrganisationList, OrganisationOut
 from services.registry.schemas import RegionCode, SearchText
@@ -17,7 +18,7 @@ router = APIRouter(tags=["机构 organisations"])
 @router.get("/organisations")
 async def list_organisations(
     session: Session,
-    _: Annotated[Claims, Depends(require("registry:read"))],
+    _: Annotated[Claims, Depends(directory_reader)],
     q: Annotated[SearchText | None, Query()] = None,
     under: RegionCode | None = None,
     limit: Annotated[int, Query(ge=1, le=500)] = 200,

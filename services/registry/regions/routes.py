@@ -5,7 +5,8 @@ from typing import Annotated
 from fastapi import APIRouter, Depends
 
 from services.common.database import Session
-from services.common.identity import Claims, require
+from services.common.identity import Claims
+from services.registry.guards import directory_reader
 from services.registry.regions import repository
 from services.registry.regions.schemas import RegionList, RegionOut
 from services.registry.schemas import RegionCode
@@ -16,7 +17,7 @@ router = APIRouter(tags=["区划 regions"])
 @router.get("/regions")
 async def list_regions(
     session: Session,
-    _: Annotated[Claims, Depends(require("registry:read"))],
+    _: Annotated[Claims, Depends(directory_reader)],
     under: RegionCode | None = None,
 ) -> RegionList:
     """Divisions in code order (112 for one province); `under` keeps one subtree."""
