@@ -7,6 +7,7 @@ import json
 import os
 import secrets
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 from asn1crypto import algos, cms, core, tsp
@@ -19,7 +20,35 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 # A private-use arc under 1.3.6.1.4.1.99999 (not registered): it must never look like an accredited policy.
 POLICY = "1.3.6.1.4.1.99999.1.1"
 _DIGEST_BYTES = {"sha256": 32, "sha384": 48, "sha512": 64}
-_ACCURACY_SECONDS = 1
+
+
+def _der(tag: int, *parts: bytes) -> bytes:
+    """One DER element around already encoded parts."""
+    content = b"".join(parts)
+    size = len(content)
+    if size < 0x80:
+        return bytes([tag, size]) + content
+    length = size.to_bytes((size.bit_length() + 7) // 8, "big")
+    return bytes([tag, 0x80 | len(length)]) + length + content
+
+
+_VERSION_1, _VERSION_3 = core.Integer(1).dump(), core.Integer(3).dump()
+_GRANTED = tsp.PKIStatusInfo({"status": "granted"}).dump()
+_SIGNED_DATA = cms.ContentType("signed_data").dump()
+_TST_INFO = cms.ContentType("tst_info").dump()
+_POLICY_DER = core.ObjectIdentifier(POLICY).dump()
+_SHA256 = algos.DigestAlgorithm({"algorithm": "sha256"}).dump()
+_ECDSA_SHA256 = algos.SignedDigestAlgorithm({"algorithm": "sha256_ecdsa"}).dump()
+_ACCURACY = tsp.Accuracy({"seconds": 1}).dump()
+
+
+@dataclass(frozen=True)
+class _Constant:
+    """Parts of every answer, in DER."""
+
+    certificate: bytes
+    signer_id: bytes
+    signing_certificate: bytes
 
 
 @dataclass(frozen=True)
@@ -49,65 +78,50 @@ class Authority:
         return self._grant(asked)
 
     def _grant(self, asked: tsp.TimeStampReq) -> bytes:
-        now = dt.datetime.now(dt.UTC).replace(microsecond=0)
-        info: dict[str, object] = {
-            "version": "v1",
-            "policy": POLICY,
-            "message_imprint": asked["message_imprint"],
-            "serial_number": secrets.randbits(63) | 1 << 62,
-            "gen_time": now,
-            "accuracy": {"seconds": _ACCURACY_SECONDS},
-        }
-        if asked["nonce"].native is not None:
-            info["nonce"] = asked["nonce"].native
-        content = tsp.TSTInfo(info).dump()
-        signed = cms.SignedData(
-            {
-                "version": "v3",
-                "digest_algorithms": [{"algorithm": "sha256"}],
-                "encap_content_info": {
-                    "content_type": "tst_info",
-                    "content": core.ParsableOctetString(content),
-                },
-                "signer_infos": [self._signer(content, now)],
-            }
-        )
-        if asked["cert_req"].native:
-            signed["certificates"] = [asn1_x509.Certificate.load(_der(self.certificate))]
-        token = cms.ContentInfo({"content_type": "signed_data", "content": signed})
-        return bytes(tsp.TimeStampResp({"status": {"status": "granted"}, "time_stamp_token": token}).dump())
+        now = dt.datetime.now(dt.UTC)
+        nonce = asked["nonce"].dump() if asked["nonce"].native is not None else b""
+        serial = core.Integer(secrets.randbits(63) | 1 << 62).dump()
+        when = _der(0x18, now.strftime("%Y%m%d%H%M%SZ").encode())
+        imprint = asked["message_imprint"].dump()
+        content = _der(0x30, _VERSION_1, _POLICY_DER, imprint, serial, when, _ACCURACY, nonce)
+        attributes = self._attributes(content, now)
+        signature = self.key.sign(_der(0x31, *attributes), ec.ECDSA(hashes.SHA256()))
+        signer = _der(
+            0x30, _VERSION_1, self._parts.signer_id, _SHA256, _der(0xA0, *attributes), _ECDSA_SHA256,
+            _der(0x04, signature),
+        )  # fmt: skip
+        embedded = _der(0xA0, self._parts.certificate) if asked["cert_req"].native else b""
+        wrapped = _der(0x30, _TST_INFO, _der(0xA0, _der(0x04, content)))
+        signed = _der(0x30, _VERSION_3, _der(0x31, _SHA256), wrapped, embedded, _der(0x31, signer))
+        token = _der(0x30, _SIGNED_DATA, _der(0xA0, signed))
+        return _der(0x30, _GRANTED, token)
 
-    def _signer(self, content: bytes, now: dt.datetime) -> cms.SignerInfo:
-        certificate = asn1_x509.Certificate.load(_der(self.certificate))
-        identifier = tsp.ESSCertIDv2({"cert_hash": hashlib.sha256(_der(self.certificate)).digest()})
-        attributes = cms.CMSAttributes(
-            [
-                {"type": "content_type", "values": ["tst_info"]},
-                {"type": "signing_time", "values": [cms.Time({"utc_time": now})]},
-                {"type": "message_digest", "values": [hashlib.sha256(content).digest()]},
-                {
-                    "type": "signing_certificate_v2",
-                    "values": [tsp.SigningCertificateV2({"certs": [identifier]})],
-                },
-            ]
-        )
-        signature = self.key.sign(attributes.dump(), ec.ECDSA(hashes.SHA256()))
-        return cms.SignerInfo(
-            {
-                "version": "v1",
-                "sid": cms.SignerIdentifier(
-                    {
-                        "issuer_and_serial_number": {
-                            "issuer": certificate.issuer,
-                            "serial_number": certificate.serial_number,
-                        }
-                    }
-                ),
-                "digest_algorithm": algos.DigestAlgorithm({"algorithm": "sha256"}),
-                "signed_attrs": attributes,
-                "signature_algorithm": algos.SignedDigestAlgorithm({"algorithm": "sha256_ecdsa"}),
-                "signature": signature,
-            }
+    def _attributes(self, content: bytes, now: dt.datetime) -> list[bytes]:
+        """The signed attributes (RFC 5652 §11, RFC 5816), in the order DER asks of a SET OF."""
+        digest = _der(0x04, hashlib.sha256(content).digest())
+        signing_time = _der(0x17, now.strftime("%y%m%d%H%M%SZ").encode())
+        found = {
+            "content_type": _TST_INFO,
+            "signing_time": signing_time,
+            "message_digest": digest,
+            "signing_certificate_v2": self._parts.signing_certificate,
+        }
+        encoded = [
+            _der(0x30, cms.CMSAttributeType(name).dump(), _der(0x31, value)) for name, value in found.items()
+        ]
+        return sorted(encoded)
+
+    @cached_property
+    def _parts(self) -> _Constant:
+        """What every answer repeats, encoded once by asn1crypto."""
+        der = _certificate_der(self.certificate)
+        certificate = asn1_x509.Certificate.load(der)
+        identifier = tsp.ESSCertIDv2({"cert_hash": hashlib.sha256(der).digest()})
+        serial = core.Integer(certificate.serial_number).dump()
+        return _Constant(
+            certificate=der,
+            signer_id=_der(0x30, certificate.issuer.dump(), serial),
+            signing_certificate=tsp.SigningCertificateV2({"certs": [identifier]}).dump(),
         )
 
     def description(self) -> dict[str, object]:
@@ -116,8 +130,8 @@ class Authority:
             "name": "wangjian-development-tsa",
             "operator": "wangjian-development",
             "development": True,
-            "certificate": base64.b64encode(_der(self.certificate)).decode(),
-            "chain": [base64.b64encode(_der(self.ca)).decode()],
+            "certificate": base64.b64encode(_certificate_der(self.certificate)).decode(),
+            "chain": [base64.b64encode(_certificate_der(self.ca)).decode()],
             "policy_oids": [POLICY],
         }
 
@@ -127,7 +141,7 @@ def _rejection(failure: str) -> bytes:
     return bytes(tsp.TimeStampResp({"status": status}).dump())
 
 
-def _der(certificate: x509.Certificate) -> bytes:
+def _certificate_der(certificate: x509.Certificate) -> bytes:
     return certificate.public_bytes(serialization.Encoding.DER)
 
 

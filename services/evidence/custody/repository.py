@@ -1,23 +1,25 @@
 """SQL of custody events."""
 
 from datetime import datetime
+from typing import Any
 
-from sqlalchemy import select, update
+from sqlalchemy import insert, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from services.evidence.custody.models import CustodyEvent
 from services.evidence.items.models import EvidenceItem
 
 
-async def next_seq(session: AsyncSession, evidence_id: str) -> int | None:
-    """The next event number of an item, which stays locked until the transaction ends; None without item."""
+async def next_seq(session: AsyncSession, evidence_id: str, count: int) -> int | None:
+    """The first of `count` event numbers of an item, which stays locked until the end; None without item."""
     query = (
         update(EvidenceItem)
         .where(EvidenceItem.id == evidence_id)
-        .values(custody_seq=EvidenceItem.custody_seq + 1)
+        .values(custody_seq=EvidenceItem.custody_seq + count)
         .returning(EvidenceItem.custody_seq)
     )
-    return (await session.execute(query)).scalar_one_or_none()
+    last = (await session.execute(query)).scalar_one_or_none()
+    return None if last is None else last - count + 1
 
 
 async def lock_item(session: AsyncSession, evidence_id: str) -> None:
@@ -51,10 +53,9 @@ async def viewed_since(session: AsyncSession, evidence_id: str, sub: str, since:
     return (await session.execute(query)).scalar_one_or_none() is not None
 
 
-async def add(session: AsyncSession, event: CustodyEvent) -> None:
-    """Keep an event."""
-    session.add(event)
-    await session.flush()
+async def add(session: AsyncSession, events: list[dict[str, Any]]) -> None:
+    """Keep events."""
+    await session.execute(insert(CustodyEvent).values(events))
 
 
 async def of_item(session: AsyncSession, evidence_id: str) -> list[CustodyEvent]:

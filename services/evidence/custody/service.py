@@ -1,6 +1,8 @@
 """Recording custody events: in the transaction of what happened, bound by the log soon after."""
 
 import hashlib
+from dataclasses import dataclass
+from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -8,7 +10,6 @@ from services.common.clock import rfc3339, utc_now
 from services.common.identity import Claims
 from services.common.ids import new_id
 from services.evidence.custody import repository
-from services.evidence.custody.models import CustodyEvent
 from services.evidence.custody.rules import LABELS, SYSTEM, VIEW_WINDOW, Actor, document, log_entry, log_ref
 from services.evidence.custody.schemas import CustodyEventOut
 from services.evidence.log import repository as log_repository
@@ -19,30 +20,42 @@ def actor_of(claims: Claims) -> Actor:
     return Actor(claims.sub, claims.name, claims.org, claims.client_ip)
 
 
-async def record(
-    session: AsyncSession, evidence_id: str, event: str, *, actor: Actor = SYSTEM, reason: str = ""
-) -> None:
-    """Add an event to an item's custody and queue its log entry. Raises LookupError without such an item."""
-    seq = await repository.next_seq(session, evidence_id)
-    if seq is None:
+@dataclass(frozen=True)
+class Happened:
+    """An event to be recorded."""
+
+    event: str
+    actor: Actor = SYSTEM
+    reason: str = ""
+
+
+async def record(session: AsyncSession, evidence_id: str, *events: Happened) -> None:
+    """Add events to an item's custody and queue their log entries. Raises LookupError without item."""
+    first = await repository.next_seq(session, evidence_id, len(events))
+    if first is None:
         raise LookupError(evidence_id)
-    at, last = utc_now(), await repository.last_document(session, evidence_id)
-    previous = hashlib.sha256(last).hexdigest() if last else ""
-    body = document(evidence_id, seq, event, actor, reason, at, previous)
-    row = CustodyEvent(
-        id=new_id(),
-        evidence_id=evidence_id,
-        seq=seq,
-        event=event,
-        actor={"sub": actor.sub, "name": actor.name},
-        org=actor.org,
-        reason=reason,
-        client_ip=actor.client_ip,
-        at=at,
-        document=body,
-    )
-    await repository.add(session, row)
-    await log_repository.enqueue(session, log_ref(row.id), log_entry(body))
+    previous = await repository.last_document(session, evidence_id) if first > 1 else None
+    rows: list[dict[str, Any]] = []
+    at = utc_now()
+    for seq, item in enumerate(events, first):
+        actor, link = item.actor, hashlib.sha256(previous).hexdigest() if previous else ""
+        previous = document(evidence_id, seq, item.event, actor, item.reason, at, link)
+        rows.append(
+            {
+                "id": new_id(),
+                "evidence_id": evidence_id,
+                "seq": seq,
+                "event": item.event,
+                "actor": {"sub": actor.sub, "name": actor.name},
+                "org": actor.org,
+                "reason": item.reason,
+                "client_ip": actor.client_ip,
+                "at": at,
+                "document": previous,
+            }
+        )
+    await repository.add(session, rows)
+    await log_repository.enqueue(session, {log_ref(row["id"]): log_entry(row["document"]) for row in rows})
 
 
 async def record_view(session: AsyncSession, evidence_id: str, claims: Claims) -> bool:
@@ -54,7 +67,7 @@ async def record_view(session: AsyncSession, evidence_id: str, claims: Claims) -
     await repository.lock_item(session, evidence_id)
     if await repository.viewed_since(session, evidence_id, claims.sub, since):
         return False
-    await record(session, evidence_id, "viewed", actor=actor_of(claims))
+    await record(session, evidence_id, Happened("viewed", actor_of(claims)))
     return True
 
 

@@ -16,7 +16,7 @@ async def granted(session: AsyncSession, event: Event) -> None:
     if await repository.grant(session, payload["evidence_id"], payload["org_code"], reason):
         actor = Actor(f"service:{event.source}", event.source)
         note = f"{payload['org_code']} {reason}".strip()
-        await custody.record(session, payload["evidence_id"], "granted", actor=actor, reason=note)
+        await custody.record(session, payload["evidence_id"], custody.Happened("granted", actor, note))
 
 
 @subscribe("evidence.linked")
@@ -25,4 +25,4 @@ async def linked(session: AsyncSession, event: Event) -> None:
     payload = event.payload
     actor = Actor(f"service:{event.source}", event.source)
     reason = str(payload.get("reason", ""))
-    await custody.record(session, payload["evidence_id"], "linked", actor=actor, reason=reason)
+    await custody.record(session, payload["evidence_id"], custody.Happened("linked", actor, reason))

@@ -5,7 +5,7 @@ from typing import Any
 
 from sqlalchemy import BigInteger, DateTime, ForeignKey, Index, Integer, LargeBinary, String, Text, func, text
 from sqlalchemy.dialects.postgresql import JSONB
-from sqlalchemy.orm import Mapped, mapped_column
+from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from services.evidence.base import Base
 
@@ -46,6 +46,8 @@ class EvidenceItem(Base):
     created_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=func.now())
     attempts: Mapped[int] = mapped_column(Integer, server_default=text("0"))
     last_error: Mapped[dict[str, Any] | None] = mapped_column(JSONB)
+
+    stamps: Mapped[list["Stamp"]] = relationship(order_by="Stamp.position", lazy="raise", viewonly=True)
 
 
 class Stamp(Base):

@@ -6,7 +6,7 @@ from typing import Any
 
 from services.common.clock import rfc3339
 from services.common.problems import Problem
-from services.evidence.items.models import EvidenceItem, Stamp
+from services.evidence.items.models import EvidenceItem
 
 
 def _line(op: str, zh: str, en: str, detail: Mapping[str, Any]) -> dict[str, Any]:
@@ -21,9 +21,9 @@ def signed(item: EvidenceItem) -> dict[str, Any]:
     )
 
 
-def stamped(stamps: list[Stamp]) -> dict[str, Any]:
+def stamped(item: EvidenceItem) -> dict[str, Any]:
     """The time stamps are in."""
-    detail = [{"authority": s.authority, "time": rfc3339(s.stamped_at)} for s in stamps]
+    detail = [{"authority": s.authority, "time": rfc3339(s.stamped_at)} for s in item.stamps]
     return _line("stamped", "已加盖可信时间戳", "time-stamped", {"stamps": detail})
 
 
@@ -33,7 +33,7 @@ def logged(item: EvidenceItem, origin: str) -> dict[str, Any]:
     return _line("logged", "已登记入存证日志并取得见证签名", "entered in the log and cosigned", detail)
 
 
-def replicated(item: EvidenceItem, receipt: Mapping[str, Any]) -> dict[str, Any]:
+def replicated(receipt: Mapping[str, Any]) -> dict[str, Any]:
     """The custodian has verified and kept the package."""
     detail = {"custodian": receipt.get("custodian"), "stored_at": receipt.get("stored_at")}
     return _line("custodian", "第三方已核验并留存副本", "verified and kept by the custodian", detail)

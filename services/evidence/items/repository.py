@@ -6,7 +6,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, or_, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
-from sqlalchemy.orm import undefer
+from sqlalchemy.orm import selectinload, undefer
 
 from services.common.identity import Claims
 from services.common.scope import region_filter
@@ -18,6 +18,7 @@ _ALL = (
     undefer(EvidenceItem.entry),
     undefer(EvidenceItem.proof),
     undefer(EvidenceItem.receipt),
+    selectinload(EvidenceItem.stamps),
 )
 
 
@@ -29,7 +30,12 @@ def _visible(claims: Claims) -> ColumnElement[bool]:
 
 async def load(session: AsyncSession, evidence_id: str) -> EvidenceItem | None:
     """An item with everything, for sealing."""
-    query = select(EvidenceItem).where(EvidenceItem.id == evidence_id).options(*_ALL)
+    query = (
+        select(EvidenceItem)
+        .where(EvidenceItem.id == evidence_id)
+        .options(*_ALL)
+        .execution_options(populate_existing=True)
+    )
     return (await session.execute(query)).scalar_one_or_none()
 
 
@@ -97,24 +103,18 @@ async def next_number(session: AsyncSession, region_code: str, year: int) -> int
 
 async def add_stamps(session: AsyncSession, evidence_id: str, stamps: list[FreshStamp]) -> None:
     """Keep an item's time stamps."""
-    session.add_all(
-        Stamp(
-            evidence_id=evidence_id,
-            position=position,
-            authority=stamp.authority,
-            operator=stamp.operator,
-            response=stamp.response,
-            stamped_at=stamp.time,
-        )
+    rows = [
+        {
+            "evidence_id": evidence_id,
+            "position": position,
+            "authority": stamp.authority,
+            "operator": stamp.operator,
+            "response": stamp.response,
+            "stamped_at": stamp.time,
+        }
         for position, stamp in enumerate(stamps)
-    )
-    await session.flush()
-
-
-async def stamps_of(session: AsyncSession, evidence_id: str) -> list[Stamp]:
-    """An item's time stamps in order."""
-    query = select(Stamp).where(Stamp.evidence_id == evidence_id).order_by(Stamp.position)
-    return list((await session.execute(query)).scalars())
+    ]
+    await session.execute(insert(Stamp).values(rows))
 
 
 async def note_failure(session: AsyncSession, evidence_id: str, problem: dict[str, Any]) -> None:

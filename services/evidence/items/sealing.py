@@ -6,6 +6,7 @@ runs at once, in one process or in two, give one result; and nothing is called s
 stored, the custodian's receipt is checked and the package has been read back from the store.
 """
 
+import asyncio
 import json
 from collections.abc import AsyncIterator, Mapping
 from typing import Any
@@ -17,8 +18,9 @@ from services.common.clock import utc_now
 from services.common.dsse import Envelope, add_signature, keyid
 from services.common.problems import Problem, not_found
 from services.evidence.custody.rules import Actor
-from services.evidence.custody.service import record
+from services.evidence.custody.service import Happened, record
 from services.evidence.intakes import repository as intakes
+from services.evidence.intakes.models import Artefact
 from services.evidence.items import progress, repository, rules
 from services.evidence.items.models import EvidenceItem
 from services.evidence.log import repository as log_repository
@@ -53,41 +55,32 @@ class Sealer:
 
         envelope: the worker's; None to continue what has begun. Raises Problem; the stage reached stays.
         """
-        item = await self._load(evidence_id)
+        async with self.runtime.database.transaction() as session:
+            item = await repository.load(session, evidence_id)
         if item is None:
-            await self.sign(evidence_id, envelope)
-            item = await self._reload(evidence_id)
+            item = await self.sign(evidence_id, envelope)
         elif envelope is not None and json.loads(item.envelope)["payload"] != envelope.get("payload"):
             raise _other_manifest()
         yield progress.signed(item)
         if item.stage == "signed":
-            await self.stamp(item)
-            item = await self._reload(evidence_id)
-        async with self.runtime.database.transaction() as session:
-            yield progress.stamped(await repository.stamps_of(session, evidence_id))
+            item = await self.stamp(item)
+        yield progress.stamped(item)
         if item.stage == "stamped":
-            await self.log(item)
-            item = await self._reload(evidence_id)
+            item = await self.log(item)
         yield progress.logged(item, self.runtime.log.origin)
         if item.stage == "logged":
-            await self.replicate(item)
-            item = await self._reload(evidence_id)
-        yield progress.replicated(
-            item, self.runtime.custodian().receipt_payload(json.loads(item.receipt or ""))
-        )
+            item = await self.replicate(item)
+        yield progress.replicated(self.runtime.custodian().receipt_payload(json.loads(item.receipt or "")))
         yield progress.sealed(item)
 
-    async def _load(self, evidence_id: str) -> EvidenceItem | None:
-        async with self.runtime.database.transaction() as session:
-            return await repository.load(session, evidence_id)
-
-    async def _reload(self, evidence_id: str) -> EvidenceItem:
-        item = await self._load(evidence_id)
+    async def _reached(self, session: AsyncSession, evidence_id: str) -> EvidenceItem:
+        """The item as it is after this transaction's change."""
+        item = await repository.load(session, evidence_id)
         if item is None:
             raise not_found("证据", "evidence item")
         return item
 
-    async def sign(self, evidence_id: str, envelope: Mapping[str, Any] | None) -> None:
+    async def sign(self, evidence_id: str, envelope: Mapping[str, Any] | None) -> EvidenceItem:
         """Check the manifest against the intake and add the sealing service's signature.
 
         Raises Problem 404 without order or envelope, 422 `evidence.manifest_refused`.
@@ -102,9 +95,8 @@ class Sealer:
                 raise not_found("采集任务", "order")
             artefacts = await intakes.of_item(session, evidence_id)
             rules.check_against_intake(statement, order, artefacts, keyid(worker))
-            await self._check_beacon(
-                session, evidence_id, statement["predicate"]["times"]["beacon_checkpoint"]
-            )
+            beacon = statement["predicate"]["times"]["beacon_checkpoint"]
+            await self._check_beacon(session, evidence_id, beacon)
             signed = envelope_bytes(add_signature(bare, self.runtime.sealing_key))
             values = _item_values(statement["predicate"], signed) | {
                 "id": evidence_id,
@@ -113,9 +105,9 @@ class Sealer:
                 "ordered_by": order.ordered_by,
             }
             if await repository.add(session, values):
-                await record(session, evidence_id, "captured", actor=_WORKER, reason=order.purpose)
-                await record(session, evidence_id, "hashed")
-                await record(session, evidence_id, "signed")
+                captured = Happened("captured", _WORKER, order.purpose)
+                await record(session, evidence_id, captured, Happened("hashed"), Happened("signed"))
+            return await self._reached(session, evidence_id)
 
     async def _check_beacon(self, session: AsyncSession, evidence_id: str, beacon: Any) -> None:
         """The beacon must be a checkpoint this log signed, over the order: captured after it was ordered."""
@@ -130,7 +122,7 @@ class Sealer:
         if ordered is None or head.size <= ordered:
             raise rules.refused("信标早于任务登记", "the beacon is older than the order")
 
-    async def stamp(self, item: EvidenceItem) -> None:
+    async def stamp(self, item: EvidenceItem) -> EvidenceItem:
         """Have the signatures time-stamped; give out the number and queue the log entry.
 
         Raises Problem 503 `evidence.tsa_unavailable`, 502 `evidence.tsa_refused`.
@@ -139,33 +131,35 @@ class Sealer:
         stamps = await self.runtime.stamps().stamp(stamped_message(envelope))
         async with self.runtime.database.transaction() as session:
             if not await repository.lock_at(session, item.id, "signed"):
-                return
+                return await self._reached(session, item.id)
             await repository.add_stamps(session, item.id, stamps)
             year = rules.number_year(utc_now())
             sequence = await repository.next_number(session, item.region_code, year)
             number = rules.format_number(item.region_code, year, sequence)
             entry = rules.seal_entry(item.id, number, item.envelope, [stamp.response for stamp in stamps])
-            await log_repository.enqueue(session, rules.log_ref(item.id), entry)
-            await record(session, item.id, "stamped")
-            await repository.advance(
-                session, item.id, {"stage": "stamped", "evidence_no": number, "entry": entry}
-            )
+            await log_repository.enqueue(session, {rules.log_ref(item.id): entry})
+            await record(session, item.id, Happened("stamped"))
+            values = {"stage": "stamped", "evidence_no": number, "entry": entry}
+            await repository.advance(session, item.id, values)
+            return await self._reached(session, item.id)
 
-    async def log(self, item: EvidenceItem) -> None:
+    async def log(self, item: EvidenceItem) -> EvidenceItem:
         """Wait for the leaf and a cosigned checkpoint over it; lay out the package.
 
         Raises Problem 503 `evidence.custodian_unavailable`, 502 `evidence.log_fork`, 507 store full.
         """
         log = self.runtime.log
-        index = await log.wait_for(rules.log_ref(item.id))
+        index, artefacts = await asyncio.gather(
+            log.wait_for(rules.log_ref(item.id)), self._artefacts(item.id)
+        )
         checkpoint = await log.cosigned_over(index, self.runtime.custodian())
         proof = await log.proof(index, checkpoint)
-        parts = await self._lay_out(item, proof)
+        parts = _lay_out(item, artefacts, proof)
         layout = self.runtime.store.put(dump_layout(parts))
         async with self.runtime.database.transaction() as session:
             if not await repository.lock_at(session, item.id, "stamped"):
-                return
-            await record(session, item.id, "logged")
+                return await self._reached(session, item.id)
+            await record(session, item.id, Happened("logged"))
             values = {
                 "stage": "logged",
                 "log_index": index,
@@ -175,17 +169,13 @@ class Sealer:
                 "package_bytes": total_bytes(parts),
             }
             await repository.advance(session, item.id, values)
+            return await self._reached(session, item.id)
 
-    async def _lay_out(self, item: EvidenceItem, proof: str) -> list[Part]:
+    async def _artefacts(self, evidence_id: str) -> list[Artefact]:
         async with self.runtime.database.transaction() as session:
-            artefacts = await intakes.of_item(session, item.id)
-            stamps = await repository.stamps_of(session, item.id)
-        members = [Member(row.path, row.bytes, row.crc32, row.sha256) for row in artefacts]
-        proofs = {ENVELOPE: item.envelope, ENTRY: item.entry or b"", PROOF: proof.encode()}
-        proofs |= {stamp_path(stamp.position): stamp.response for stamp in stamps}
-        return build(rules.predicate_of(item.envelope), members, proofs)
+            return await intakes.of_item(session, evidence_id)
 
-    async def replicate(self, item: EvidenceItem) -> None:
+    async def replicate(self, item: EvidenceItem) -> EvidenceItem:
         """Give the custodian the package while it is read back and hashed; check his receipt; call it sealed.
 
         Raises Problem 503, 502 as the custodian client, 500 `evidence.store_damaged`.
@@ -201,9 +191,9 @@ class Sealer:
         _check_receipt(custodian.receipt_payload(receipt), item, sha256, reading.bytes)
         async with self.runtime.database.transaction() as session:
             if not await repository.lock_at(session, item.id, "logged"):
-                return
-            await record(session, item.id, "replicated", reason=custodian.pinned.name)
-            await record(session, item.id, "sealed")
+                return await self._reached(session, item.id)
+            replicated = Happened("replicated", reason=custodian.pinned.name)
+            await record(session, item.id, replicated, Happened("sealed"))
             values = {
                 "stage": "sealed",
                 "receipt": json.dumps(receipt),
@@ -213,7 +203,16 @@ class Sealer:
                 "sealed_at": utc_now(),
             }
             await repository.advance(session, item.id, values)
+            sealed = await self._reached(session, item.id)
         self.runtime.log.wake(urgent=False)
+        return sealed
+
+
+def _lay_out(item: EvidenceItem, artefacts: list[Artefact], proof: str) -> list[Part]:
+    members = [Member(row.path, row.bytes, row.crc32, row.sha256) for row in artefacts]
+    proofs = {ENVELOPE: item.envelope, ENTRY: item.entry or b"", PROOF: proof.encode()}
+    proofs |= {stamp_path(stamp.position): stamp.response for stamp in item.stamps}
+    return build(rules.predicate_of(item.envelope), members, proofs)
 
 
 def _item_values(predicate: Mapping[str, Any], envelope: bytes) -> dict[str, Any]:

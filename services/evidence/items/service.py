@@ -56,10 +56,9 @@ async def show(runtime: Runtime, evidence_id: str, claims: Claims) -> ItemOut:
     """An item with everything. Raises Problem 404."""
     async with runtime.database.transaction() as session:
         item = await _visible(session, evidence_id, claims)
-        stamps = await repository.stamps_of(session, evidence_id)
         await _note_view(runtime, session, evidence_id, claims)
     receipt = runtime.custodian().receipt_payload(json.loads(item.receipt)) if item.receipt else None
-    return views.detail(item, stamps, runtime.log.origin, receipt)
+    return views.detail(item, runtime.log.origin, receipt)
 
 
 @dataclass(frozen=True)
@@ -130,8 +129,8 @@ async def export(runtime: Runtime, evidence_id: str, claims: Claims, reason: str
     async with runtime.database.transaction() as session:
         item = await _visible(session, evidence_id, claims)
         parts = _sealed_parts(runtime, item)
-        actor = custody.actor_of(claims)
-        await custody.record(session, evidence_id, "exported", actor=actor, reason=reason[:500])
+        event = custody.Happened("exported", custody.actor_of(claims), reason[:500])
+        await custody.record(session, evidence_id, event)
     runtime.log.wake(urgent=False)
     return Export(
         name=f"{item.evidence_no}.wacz",
@@ -156,7 +155,7 @@ async def verify_item(runtime: Runtime, evidence_id: str, claims: Claims) -> dic
     async with runtime.database.transaction() as session:
         item = await _visible(session, evidence_id, claims)
         parts = _sealed_parts(runtime, item)
-        await custody.record(session, evidence_id, "verified", actor=custody.actor_of(claims))
+        await custody.record(session, evidence_id, custody.Happened("verified", custody.actor_of(claims)))
     runtime.log.wake(urgent=False)
     return await asyncio.to_thread(_verify, parts, runtime, trust)
 

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from services.common.clock import rfc3339
-from services.evidence.items.models import EvidenceItem, Stamp
+from services.evidence.items.models import EvidenceItem
 from services.evidence.items.rules import predicate_of
 from services.evidence.items.schemas import ArtefactOut, ItemOut, ItemRow, PackageOut, SealsOut
 
@@ -33,9 +33,7 @@ def _common(item: EvidenceItem) -> dict[str, Any]:
     }
 
 
-def detail(
-    item: EvidenceItem, stamps: list[Stamp], origin: str, receipt: Mapping[str, Any] | None
-) -> ItemOut:
+def detail(item: EvidenceItem, origin: str, receipt: Mapping[str, Any] | None) -> ItemOut:
     """The whole item; receipt: the custodian's, already checked."""
     predicate = predicate_of(item.envelope)
     completeness = predicate["completeness"]
@@ -49,7 +47,7 @@ def detail(
             ArtefactOut(**{name: entry[name] for name in ArtefactOut.model_fields})
             for entry in predicate["artifacts"]
         ],
-        seals=_seals(item, stamps, origin, receipt),
+        seals=_seals(item, origin, receipt),
         last_error=item.last_error,
     )
 
@@ -70,9 +68,7 @@ def _facts(predicate: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _seals(
-    item: EvidenceItem, stamps: list[Stamp], origin: str, receipt: Mapping[str, Any] | None
-) -> SealsOut:
+def _seals(item: EvidenceItem, origin: str, receipt: Mapping[str, Any] | None) -> SealsOut:
     envelope = json.loads(item.envelope)
     makers = (("capture-worker", "采集节点"), ("sealing-service", "固证服务"))
     signatures = [
@@ -81,7 +77,7 @@ def _seals(
     ]
     times = [
         {"authority": stamp.authority, "operator": stamp.operator, "time": rfc3339(stamp.stamped_at)}
-        for stamp in stamps
+        for stamp in item.stamps
     ]
     logged = None
     if item.log_index is not None:

@@ -1,6 +1,6 @@
 """SQL of the log."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import func, insert, select, text, update
@@ -27,11 +27,10 @@ async def lock_writer(session: AsyncSession) -> None:
     await session.execute(select(func.pg_advisory_xact_lock(_WRITER_LOCK)))
 
 
-async def enqueue(session: AsyncSession, ref: str, entry: bytes) -> None:
-    """Add an entry that waits for its index; a second one with the same ref changes nothing."""
-    await session.execute(
-        upsert(LogEntry).values(ref=ref, entry=entry).on_conflict_do_nothing(index_elements=["ref"])
-    )
+async def enqueue(session: AsyncSession, waiting_entries: Mapping[str, bytes]) -> None:
+    """Add entries by ref that wait for their indexes; a second one with the same ref changes nothing."""
+    rows = [{"ref": ref, "entry": entry} for ref, entry in waiting_entries.items()]
+    await session.execute(upsert(LogEntry).values(rows).on_conflict_do_nothing(index_elements=["ref"]))
 
 
 async def waiting(session: AsyncSession, limit: int) -> list[Waiting]:

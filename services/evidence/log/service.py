@@ -6,6 +6,7 @@ signed over it, so a checkpoint never leaves the process before its leaves are d
 """
 
 import asyncio
+from dataclasses import dataclass
 from pathlib import Path
 
 import structlog
@@ -33,6 +34,14 @@ class LogCorruptError(RuntimeError):
     """The stored entries do not give the root of the newest signed checkpoint: nothing may be signed."""
 
 
+@dataclass(frozen=True)
+class Cosigned:
+    """A checkpoint with the witness's line: tree size and note."""
+
+    size: int
+    note: str
+
+
 class TransparencyLog:
     """The log `origin`, written by any process that holds the database's writer lock."""
 
@@ -45,6 +54,9 @@ class TransparencyLog:
         self._waiters: dict[str, list[asyncio.Future[int]]] = {}
         self._writing, self._cosigning, self._publishing = asyncio.Lock(), asyncio.Lock(), asyncio.Lock()
         self._witness_size = 0
+        self._newest: LogCheckpoint | None = None
+        self._cosigned: Cosigned | None = None
+        self._keeping: asyncio.Task[None] | None = None
         self._tasks: list[asyncio.Task[None]] = []
         self.failure: str | None = None
 
@@ -68,6 +80,8 @@ class TransparencyLog:
         """Stop writing; entries that wait are written at the next start."""
         for task in self._tasks:
             task.cancel()
+        if self._keeping:
+            self._tasks.append(self._keeping)
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
     @property
@@ -130,6 +144,7 @@ class TransparencyLog:
         """Turn waiting entries into leaves under one signed checkpoint; gives how many."""
         async with self._writing:
             written: list[tuple[str, int]] = []
+            newest: LogCheckpoint | None = None
             before = self._tree.size
             try:
                 async with self._database.transaction() as session:
@@ -142,10 +157,12 @@ class TransparencyLog:
                         written = [(row.ref, at) for row, (_, at) in zip(batch, indexes, strict=True)]
                         await repository.assign(session, indexes)
                         head = Checkpoint(self.origin, self._tree.size, self._tree.root())
-                        await repository.add_checkpoint(session, head.size, sign_checkpoint(head, self.key))
+                        newest = LogCheckpoint(size=head.size, note=sign_checkpoint(head, self.key))
+                        await repository.add_checkpoint(session, newest.size, newest.note)
             except BaseException:
                 self._tree.truncate(before)
                 raise
+            self._newest = newest or self._newest
             for ref, index in written:
                 for future in self._waiters.get(ref, []):
                     if not future.done():
@@ -210,29 +227,27 @@ class TransparencyLog:
             raise LookupError(f"leaf {index} has no checkpoint")
         return found.note
 
-    async def knows(self, note: str) -> bool:
-        """Whether this log signed that checkpoint."""
-        head = open_checkpoint(note, self.public)
-        async with self._database.transaction() as session:
-            found = await repository.checkpoint(session, head.size)
-        return found is not None and open_checkpoint(found.note, self.public) == head
-
-    async def cosigned_over(self, index: int, custodian: CustodianClient) -> LogCheckpoint:
+    async def cosigned_over(self, index: int, custodian: CustodianClient) -> Cosigned:
         """A checkpoint over leaf `index` that the custodian cosigned; asks it when there is none yet.
 
         Raises Problem 503 when the custodian is away, 502 `evidence.log_fork` when it saw another history.
         """
         async with self._cosigning:
-            async with self._database.transaction() as session:
-                found = await repository.cosigned_over(session, index)
-                newest = await repository.newest_checkpoint(session)
-            if found is not None:
-                return found
+            if self._cosigned is not None and self._cosigned.size > index:
+                return self._cosigned
+            newest = self._newest
             if newest is None or newest.size <= index:
-                raise LookupError(f"leaf {index} has no checkpoint")
-            return await self._cosign(newest, custodian)
+                async with self._database.transaction() as session:
+                    found = await repository.cosigned_over(session, index)
+                    newest = await repository.newest_checkpoint(session)
+                if found is not None and found.cosigned is not None:
+                    return Cosigned(found.size, found.cosigned)
+                if newest is None or newest.size <= index:
+                    raise LookupError(f"leaf {index} has no checkpoint")
+            self._cosigned = await self._cosign(newest, custodian)
+            return self._cosigned
 
-    async def _cosign(self, newest: LogCheckpoint, custodian: CustodianClient) -> LogCheckpoint:
+    async def _cosign(self, newest: LogCheckpoint, custodian: CustodianClient) -> Cosigned:
         for _ in range(4):
             await self._ensure_loaded(newest.size)
             if self._witness_size > newest.size:
@@ -246,11 +261,15 @@ class TransparencyLog:
                 self._witness_size = answer.size
                 continue
             self._witness_size = newest.size
-            newest.cosigned = newest.note + line
-            async with self._database.transaction() as session:
-                await repository.keep_cosigned(session, newest.size, newest.cosigned)
-            return newest
+            cosigned = Cosigned(newest.size, newest.note + line)
+            # Not waited for: an item keeps the cosignature in its own proof, this copy is for monitors.
+            self._keeping = asyncio.create_task(self._keep_cosigned(cosigned))
+            return cosigned
         raise log_fork()
+
+    async def _keep_cosigned(self, cosigned: Cosigned) -> None:
+        async with self._database.transaction() as session:
+            await repository.keep_cosigned(session, cosigned.size, cosigned.note)
 
     async def _newest_at_least(self, size: int) -> LogCheckpoint:
         async with self._database.transaction() as session:
@@ -264,8 +283,8 @@ class TransparencyLog:
             async with self._writing, self._database.transaction() as session:
                 await self._catch_up(session)
 
-    async def proof(self, index: int, checkpoint: LogCheckpoint) -> str:
-        """The tlog-proof file of leaf `index` under a (cosigned) checkpoint."""
+    async def proof(self, index: int, checkpoint: Cosigned) -> str:
+        """The tlog-proof file of leaf `index` under a cosigned checkpoint."""
         await self._ensure_loaded(checkpoint.size)
         hashes = self._tree.inclusion_proof(index, checkpoint.size)
-        return format_proof(index, hashes, checkpoint.cosigned or checkpoint.note)
+        return format_proof(index, hashes, checkpoint.note)

@@ -24,7 +24,7 @@ async def log_order(database: Database, log: TransparencyLog, order_id: str, ord
         document = order_document(order_id, order)
         if not await repository.add(session, order_id, order, document):
             document = await _existing(session, order_id, order)
-        await log_repository.enqueue(session, log_ref(order_id), log_entry(order_id, document))
+        await log_repository.enqueue(session, {log_ref(order_id): log_entry(order_id, document)})
         index = await log_repository.index_of(session, log_ref(order_id))
     if index is None:
         index = await log.wait_for(log_ref(order_id))
