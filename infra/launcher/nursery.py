@@ -171,11 +171,10 @@ def _redirect(log: str) -> None:
     os.dup2(output, 2)
     os.close(nothing)
     os.close(output)
-    sys.stdin, sys.stdout, sys.stderr = (
-        os.fdopen(0, "r"),
-        os.fdopen(1, "w", buffering=1, encoding="utf-8", errors="replace"),
-        os.fdopen(2, "w", buffering=1, encoding="utf-8", errors="backslashreplace"),
-    )
+    # Not closed with their objects: a program may put others in their place, and must not free the numbers.
+    sys.stdin = os.fdopen(0, "r", closefd=False)
+    sys.stdout = os.fdopen(1, "w", buffering=1, encoding="utf-8", errors="replace", closefd=False)
+    sys.stderr = os.fdopen(2, "w", buffering=1, encoding="utf-8", errors="backslashreplace", closefd=False)
 
 
 if __name__ == "__main__":

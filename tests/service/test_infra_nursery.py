@@ -17,12 +17,15 @@ from infra.embedded import process
 SOURCE = Path(__file__).resolve().parents[2]
 
 CHILD = """
-import os, sys, time
+import gc, os, sys, time
 from pathlib import Path
 folder = Path(os.environ["FOLDER"])
 facts = (os.getppid(), os.getsid(0), sys.argv[1], "fastapi" in sys.modules, __name__)
 (folder / "facts").write_text(" ".join(map(str, facts)))
 print("said")
+sys.stdin = sys.stdout = sys.stderr = None  # as Celery does: the numbers 0 to 2 must stay taken
+gc.collect()
+(folder / "next").write_text(str(os.open("/dev/null", os.O_RDONLY)))
 (folder / "child.up").write_text("x")
 time.sleep(600)
 """
@@ -103,6 +106,7 @@ def test_a_forked_child_is_the_launchers_own(launcher: Launcher) -> None:
     assert int(session) == launcher.first["pid"]  # Ctrl-C on the terminal passes it by
     assert (argument, preloaded, name) == ("given", "True", "__main__")
     assert (launcher.folder / "child.log").read_text() == "said\n"
+    assert int((launcher.folder / "next").read_text()) > 2
     again = launcher.say("again")
     assert again["restarts"] == 1
     assert launcher.say("stop") == {"left": []}
