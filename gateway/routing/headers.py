@@ -36,7 +36,7 @@ CONSOLE_POLICY: Final = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; "
     "media-src 'self' blob:; font-src 'self'; connect-src 'self'; manifest-src 'self'; "
     "form-action 'self'; base-uri 'none'; "
-    "frame-ancestors 'none'; frame-src 'none'; object-src 'none'; report-uri /api/csp-reports; report-to csp"
+    "frame-ancestors 'none'; frame-src 'none'; object-src 'none'; report-uri /api/csp-reports"
 )
 API_POLICY: Final = "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 
@@ -54,7 +54,6 @@ _EVERYWHERE: Final[Pairs] = [
 _HSTS: Final = (b"strict-transport-security", b"max-age=31536000; includeSubDomains")
 _SAME_ORIGIN: Final = (b"cross-origin-resource-policy", b"same-origin")
 _NO_STORE: Final = (b"cache-control", b"no-store")
-_REPORTING: Final = (b"reporting-endpoints", b'csp="/api/csp-reports"')
 
 
 def for_service(headers: Iterable[tuple[bytes, bytes]], own: dict[str, str]) -> list[tuple[str, str]]:
@@ -82,8 +81,6 @@ def secured(headers: Iterable[tuple[bytes, bytes]], *, kind: Kind, https: bool, 
     if not sandboxed:
         policy = CONSOLE_POLICY if kind in {"page", "asset"} else API_POLICY
         pairs.append((b"content-security-policy", policy.encode()))
-    if kind == "page":
-        pairs.append(_REPORTING)
     if not cached:
         pairs.append(_NO_STORE)
     if not placed:
