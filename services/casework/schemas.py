@@ -1,57 +1,17 @@
 """Shapes that several nouns of casework share on the wire."""
 
-import re
-from datetime import UTC, datetime
-from typing import Annotated, Any, Final
+from typing import Annotated, Any
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
-from services.common.paging import decode_cursor
-from services.common.problems import Problem
-
-_ID: Final = re.compile(r"[0-9A-Z]{26}")
+from services.common import wire
+from services.common.wire import Instant, Text
 
 
-def _in_utc(moment: datetime) -> datetime:
-    return moment.astimezone(UTC)
+class ListQuery(wire.ListQuery):
+    """What the lists of casework take beside the common query: a state."""
 
-
-def _printable(value: str) -> str:
-    if "\0" in value:
-        raise ValueError("NUL is not text")
-    return value
-
-
-Instant = Annotated[datetime, AfterValidator(_in_utc)]
-Id = Annotated[str, StringConstraints(pattern=r"^[0-9A-Z]{26}$")]
-Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1), AfterValidator(_printable)]
-SearchText = Annotated[str, StringConstraints(max_length=100), AfterValidator(_printable)]
-
-
-class ListQuery(BaseModel):
-    """What every list takes: a search text, a state, where to go on, how many rows."""
-
-    q: SearchText | None = None
     state: Annotated[str, StringConstraints(pattern=r"^[a-z_]{1,30}$")] | None = None
-    cursor: str | None = Field(None, max_length=200)
-    limit: int = Field(50, ge=1, le=200)
-
-    @property
-    def after(self) -> str | None:
-        """Id of the last row seen. Raises Problem 422 `paging.cursor_invalid` for a cursor not made here."""
-        if not self.cursor:
-            return None
-        seen = decode_cursor(self.cursor)[0]
-        if not isinstance(seen, str) or not _ID.fullmatch(seen):
-            raise Problem(
-                "paging.cursor_invalid",
-                422,
-                zh="翻页标记无效",
-                en="the paging cursor is not valid",
-                todo_zh="请从第一页重新查询",
-                todo_en="start again from the first page",
-            )
-        return seen
 
 
 class TransitionIn(BaseModel):

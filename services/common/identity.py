@@ -51,7 +51,10 @@ class Claims:
 
 
 def system_claims(service: str) -> Claims:
-    """The claims of a service acting for itself over all regions of this deployment."""
+    """The claims of a service acting for itself, only on /internal routes.
+
+    Its region is no real one, so that a list meant for people shows such a caller nothing.
+    """
     return Claims(sub=f"service:{service}", name=service, org="", org_name="", region="000000")
 
 

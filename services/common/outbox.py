@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
 
+import structlog
 from fastapi import APIRouter, Depends, Request
 from pydantic import BaseModel, Field
 from sqlalchemy import text
@@ -17,7 +18,9 @@ from services.common.ids import new_id
 from services.common.problems import Problem
 from services.common.settings import SERVICES, Settings
 
+log = structlog.get_logger()
 BATCH = 100
+_WAKE_SECONDS = 1.0
 
 
 @dataclass(frozen=True)
@@ -54,18 +57,25 @@ async def publish(session: AsyncSession, topic: str, *, to: list[str], payload: 
             ),
             {"id": new_id(), "topic": topic, "target": target, "payload": json.dumps(payload, default=str)},
         )
-    source: str = session.info["service"]
-    after_commit(session, lambda: _wake(source))
+    if to and not session.info.get("wakes_relay"):
+        session.info["wakes_relay"] = True
+        source: str = session.info["service"]
+        after_commit(session, lambda: _wake(source))
 
 
 async def _wake(service: str) -> None:
+    """Tell the relay; a broker that is away costs at most a second, beat tells it anyway."""
     import asyncio
 
     from services.common.queue import celery
 
-    await asyncio.to_thread(
+    sending = asyncio.to_thread(
         celery.send_task, "common.relay_outbox", args=[service], queue="default", retry=False
     )
+    try:
+        await asyncio.wait_for(sending, _WAKE_SECONDS)
+    except TimeoutError:
+        log.warning("outbox.wake_late", source=service)
 
 
 _UNSENT = text(

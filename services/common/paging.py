@@ -31,17 +31,18 @@ def decode_cursor(cursor: str) -> list[Any]:
     try:
         values = json.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
     except (binascii.Error, ValueError) as error:
-        raise _invalid() from error
+        raise invalid_cursor() from error
     if (
         not isinstance(values, list)
         or not values
         or not all(isinstance(v, str | int | float) for v in values)
     ):
-        raise _invalid()
+        raise invalid_cursor()
     return values
 
 
-def _invalid() -> Problem:
+def invalid_cursor() -> Problem:
+    """422 for a cursor that was not made here."""
     return Problem(
         "paging.cursor_invalid",
         422,

@@ -6,10 +6,11 @@ from fastapi import APIRouter, Depends, Query
 
 from services.casework.cases import service
 from services.casework.cases.schemas import CaseOut, CaseRow
-from services.casework.schemas import Id, ListQuery, TransitionIn
+from services.casework.schemas import ListQuery, TransitionIn
 from services.common.database import Session
 from services.common.identity import Claims, require
 from services.common.paging import Page
+from services.common.wire import Id
 
 router = APIRouter(tags=["案件 cases"])
 

@@ -3,7 +3,8 @@
 from pydantic import BaseModel
 
 from services.casework.deadlines.schemas import DeadlineOut
-from services.casework.schemas import ActionOut, EvidenceRef, HistoryOut, Instant
+from services.casework.schemas import ActionOut, EvidenceRef, HistoryOut
+from services.common.wire import Instant
 
 
 class CaseRow(BaseModel):

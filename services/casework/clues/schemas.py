@@ -5,7 +5,8 @@ from typing import Annotated
 from pydantic import BaseModel, Field
 
 from services.casework.deadlines.schemas import DeadlineOut
-from services.casework.schemas import ActionOut, EvidenceRef, HistoryOut, Id, Instant, Text
+from services.casework.schemas import ActionOut, EvidenceRef, HistoryOut
+from services.common.wire import Id, Instant, Text
 
 MAX_EVIDENCE = 50
 WebAddress = Annotated[str, Field(max_length=2000, pattern=r"^https?://[^\s\x00-\x1f]+$")]

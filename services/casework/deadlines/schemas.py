@@ -4,7 +4,7 @@ from datetime import date
 
 from pydantic import BaseModel, Field
 
-from services.casework.schemas import Instant
+from services.common.wire import Instant
 
 
 class DeadlineOut(BaseModel):

@@ -8,8 +8,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from services.common.identity import Claims
 from services.common.scope import region_filter
+from services.common.wire import ListQuery
 from services.registry.imports.models import Import
-from services.registry.schemas import ListQuery
 from services.registry.search.repository import capped_count, matches_plain, newest_first
 
 _SUBJECT_COLUMNS = (

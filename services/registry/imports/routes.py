@@ -7,9 +7,9 @@ from fastapi import APIRouter, Depends, Query, Request
 from services.common.database import Session
 from services.common.identity import Claims, require
 from services.common.paging import Page
+from services.common.wire import Id, ListQuery
 from services.registry.imports import service
 from services.registry.imports.schemas import CsvUpload, ImportOut, ImportRow, SourceField
-from services.registry.schemas import Id, ListQuery
 
 router = APIRouter(tags=["导入 imports"])
 

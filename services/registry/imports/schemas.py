@@ -5,7 +5,8 @@ from typing import Annotated
 from fastapi import File, Form, UploadFile
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
-from services.registry.schemas import Instant, RowFinding
+from services.common.wire import Instant
+from services.registry.schemas import RowFinding
 
 SourceName = Annotated[str, StringConstraints(strip_whitespace=True, pattern=r"^[\w\-. ]{1,60}$")]
 CsvUpload = Annotated[

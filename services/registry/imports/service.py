@@ -18,6 +18,7 @@ from services.common.ids import new_id
 from services.common.paging import Page, encode_cursor
 from services.common.problems import Problem, not_found
 from services.common.scope import region_covers
+from services.common.wire import ListQuery
 from services.registry.identifiers.rules import Finding, compact, licence_kind
 from services.registry.imports import repository
 from services.registry.imports.models import Import
@@ -34,7 +35,6 @@ from services.registry.imports.rules import (
 from services.registry.imports.schemas import ImportOut, ImportRow
 from services.registry.regions import repository as regions
 from services.registry.regions.rules import Gazetteer
-from services.registry.schemas import ListQuery
 from services.registry.subjects.rules import kind_of, searchable
 
 BATCH_ROWS = 1_000

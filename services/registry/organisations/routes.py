@@ -7,10 +7,11 @@ from fastapi import APIRouter, Depends, Query
 from services.common.database import Session
 from services.common.identity import Claims, require_service
 from services.common.problems import not_found
+from services.common.wire import SearchText
 from services.registry.guards import directory_reader
 from services.registry.organisations import repository
 from services.registry.organisations.schemas import OrganisationList, OrganisationOut
-from services.registry.schemas import RegionCode, SearchText
+from services.registry.schemas import RegionCode
 
 router = APIRouter(tags=["机构 organisations"])
 

@@ -8,9 +8,9 @@ from fastapi.responses import StreamingResponse
 from services.common.database import Session
 from services.common.identity import Claims, require
 from services.common.paging import Page
+from services.common.wire import Id
 from services.registry.presences import service
 from services.registry.presences.schemas import PresenceIn, PresenceOut, PresenceQuery, PresenceRow
-from services.registry.schemas import Id
 
 router = APIRouter(tags=["网店 presences"])
 

@@ -4,8 +4,9 @@ from typing import Annotated
 
 from pydantic import BaseModel, Field
 
+from services.common.wire import Id, Instant, ListQuery, Text
 from services.registry.presences.rules import Channel
-from services.registry.schemas import FindingOut, Id, Instant, ListQuery, RegionCode, Text
+from services.registry.schemas import FindingOut, RegionCode
 
 WebAddress = Annotated[str, Field(max_length=2000, pattern=r"^https?://[^\s\x00-\x1f]+$")]
 

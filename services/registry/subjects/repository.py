@@ -5,8 +5,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from services.common.identity import Claims
 from services.common.scope import region_filter
+from services.common.wire import ListQuery
 from services.registry.presences.models import Presence
-from services.registry.schemas import ListQuery
 from services.registry.search.repository import capped_count, matches, newest_first
 from services.registry.subjects.models import Subject
 

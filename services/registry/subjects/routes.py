@@ -7,7 +7,7 @@ from fastapi import APIRouter, Depends, Query
 from services.common.database import Session
 from services.common.identity import Claims, require
 from services.common.paging import Page
-from services.registry.schemas import Id
+from services.common.wire import Id
 from services.registry.subjects import service
 from services.registry.subjects.schemas import SubjectIn, SubjectOut, SubjectQuery, SubjectRow
 

@@ -4,7 +4,8 @@ from typing import Annotated
 
 from pydantic import BaseModel, Field
 
-from services.registry.schemas import FindingOut, Instant, ListQuery, RegionCode, Text
+from services.common.wire import Instant, ListQuery, Text
+from services.registry.schemas import FindingOut, RegionCode
 from services.registry.subjects.rules import SubjectKind
 
 

@@ -10,10 +10,10 @@ from services.common.ids import new_id
 from services.common.paging import Page, encode_cursor
 from services.common.problems import Problem, not_found
 from services.common.scope import region_covers
+from services.common.wire import ListQuery
 from services.registry.identifiers.rules import check_fields, compact, licence_kind
 from services.registry.presences.models import Presence
 from services.registry.presences.rules import CHANNEL_LABELS, Channel
-from services.registry.schemas import ListQuery
 from services.registry.subjects import repository
 from services.registry.subjects.models import Subject
 from services.registry.subjects.rules import KIND_LABELS, SubjectKind, kind_of, masked_contacts, searchable
