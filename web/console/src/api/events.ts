@@ -1,6 +1,7 @@
 /** Server-sent events over fetch: resumes after the last id, and a refused stream tells why. */
 import { send } from './http'
 import { ApiProblem } from './problem'
+import type { ApiPath } from './types'
 
 export interface ServerEvent {
   id: string
@@ -52,7 +53,7 @@ export class EventParser {
 }
 
 export interface FollowOptions {
-  path: string
+  path: ApiPath
   signal: AbortSignal
   /** Return true to end the stream (the last event has come). */
   onEvent: (event: ServerEvent) => boolean

@@ -1,4 +1,5 @@
 /** The one way the console talks to the platform: same origin, session cookie, JSON. */
+import type { ApiPath } from './types'
 import { ApiProblem, problemOf, unreachable } from './problem'
 
 export type Query = Record<string, string | number | boolean | null | undefined>
@@ -34,7 +35,7 @@ export function connectSession(given: SessionHooks): void {
 }
 
 /** `/api` + path + query, leaving out empty values. */
-export function urlOf(path: string, query: Query = {}): string {
+export function urlOf(path: ApiPath, query: Query = {}): string {
   const search = new URLSearchParams()
   for (const [key, value] of Object.entries(query)) {
     if (value !== undefined && value !== null && value !== '') search.set(key, String(value))
@@ -52,7 +53,7 @@ function headersFor(method: string, options: RequestOptions): Record<string, str
   return headers
 }
 
-async function sendOnce(method: string, path: string, options: RequestOptions): Promise<Response> {
+async function sendOnce(method: string, path: ApiPath, options: RequestOptions): Promise<Response> {
   try {
     return await fetch(urlOf(path, options.query), {
       method,
@@ -74,7 +75,7 @@ async function sendOnce(method: string, path: string, options: RequestOptions): 
  * half-filled form is not lost; an outdated CSRF token is renewed and the request repeated once.
  * Throws ApiProblem.
  */
-export async function send(method: string, path: string, options: RequestOptions = {}): Promise<Response> {
+export async function send(method: string, path: ApiPath, options: RequestOptions = {}): Promise<Response> {
   let response = await sendOnce(method, path, options)
   if (response.status === 401 && hooks && !options.anonymous) {
     const problem = await problemOf(response)
@@ -92,7 +93,7 @@ export async function send(method: string, path: string, options: RequestOptions
 }
 
 /** Send and read JSON; an empty answer (204) gives undefined. */
-export async function call<T>(method: string, path: string, options: RequestOptions = {}): Promise<T> {
+export async function call<T>(method: string, path: ApiPath, options: RequestOptions = {}): Promise<T> {
   const response = await send(method, path, options)
   if (response.status === 204) return undefined as T
   try {
@@ -110,5 +111,5 @@ export async function call<T>(method: string, path: string, options: RequestOpti
   }
 }
 
-export const get = <T>(path: string, query?: Query, signal?: AbortSignal): Promise<T> => call<T>('GET', path, { query, signal })
-export const post = <T>(path: string, json?: unknown): Promise<T> => call<T>('POST', path, { json: json ?? {} })
+export const get = <T>(path: ApiPath, query?: Query, signal?: AbortSignal): Promise<T> => call<T>('GET', path, { query, signal })
+export const post = <T>(path: ApiPath, json?: unknown): Promise<T> => call<T>('POST', path, { json: json ?? {} })

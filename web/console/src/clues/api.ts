@@ -1,14 +1,5 @@
 import { get, post } from '@/api/http'
-import type { Clue, ClueRow, Page } from '@/api/types'
-
-export interface NewClue {
-  title: string
-  violation_code?: string
-  url?: string
-  evidence_ids: string[]
-  subject_name?: string
-  note?: string
-}
+import type { Clue, ClueRow, NewClue, Page } from '@/api/types'
 
 export const listClues = (query: Record<string, string>, signal?: AbortSignal): Promise<Page<ClueRow>> => get('/clues', query, signal)
 export const readClue = (id: string, signal?: AbortSignal): Promise<Clue> => get(`/clues/${id}`, undefined, signal)

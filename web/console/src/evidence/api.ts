@@ -1,21 +1,20 @@
 import { call, get, send, urlOf } from '@/api/http'
-import type { CustodyEvent, Evidence, EvidenceRow, Page } from '@/api/types'
+import type { ApiPath, Custody, Evidence, EvidenceRow, Page } from '@/api/types'
 import type { Report } from './report'
 
 export const listEvidence = (query: Record<string, string>, signal?: AbortSignal): Promise<Page<EvidenceRow>> =>
   get('/evidence', query, signal)
 export const readEvidence = (id: string, signal?: AbortSignal): Promise<Evidence> => get(`/evidence/${id}`, undefined, signal)
-export const readCustody = (id: string, signal?: AbortSignal): Promise<{ events: CustodyEvent[] }> =>
+export const readCustody = (id: string, signal?: AbortSignal): Promise<Custody> =>
   get(`/evidence/${id}/custody`, undefined, signal)
 export const verifyEvidence = (id: string): Promise<Report> => call('POST', `/evidence/${id}/verification`)
 
 /** Address of one artefact; each part of its path is escaped on its own. */
-export const artefactUrl = (id: string, path: string): string =>
-  urlOf(`/evidence/${id}/artefacts/${path.split('/').map(encodeURIComponent).join('/')}`)
+const artefactPath = (id: string, path: string): ApiPath => `/evidence/${id}/artefacts/${path.split('/').map(encodeURIComponent).join('/')}`
+export const artefactUrl = (id: string, path: string): string => urlOf(artefactPath(id, path))
 
 export async function readText(id: string, path: string, signal?: AbortSignal): Promise<string> {
-  const at = artefactUrl(id, path).replace(/^\/api/, '')
-  return (await send('GET', at, { signal, headers: { Accept: 'text/plain' } })).text()
+  return (await send('GET', artefactPath(id, path), { signal, headers: { Accept: 'text/plain' } })).text()
 }
 
 /** The sealed package as a file; the reason becomes part of the chain of custody. */

@@ -27,6 +27,6 @@ export function setLocale(locale: Locale): void {
 export const currentLocale = (): Locale => i18n.global.locale.value as Locale
 
 /** Choose the Chinese or English member of a text the platform sent in both. */
-export function inLocale(text: { zh: string; en: string }, locale: string): string {
-  return locale.startsWith('en') ? text.en || text.zh : text.zh || text.en
+export function inLocale(text: { zh?: string; en?: string }, locale: string): string {
+  return (locale.startsWith('en') ? text.en || text.zh : text.zh || text.en) ?? ''
 }

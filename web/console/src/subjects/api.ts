@@ -1,7 +1,5 @@
 import { call, get, post } from '@/api/http'
-import type { ImportResult, Page, Presence, Subject, SubjectRow } from '@/api/types'
-
-export type NewSubject = Partial<Record<'licence' | 'legal_person' | 'phone' | 'qq' | 'wechat' | 'address', string>> & { name: string }
+import type { ImportResult, NewSubject, Page, Presence, Subject, SubjectRow } from '@/api/types'
 
 export const listSubjects = (query: Record<string, string>, signal?: AbortSignal): Promise<Page<SubjectRow>> => get('/subjects', query, signal)
 export const readSubject = (id: string, signal?: AbortSignal): Promise<Subject> => get(`/subjects/${id}`, undefined, signal)
