@@ -6,6 +6,7 @@ is mocked that the platform brings itself; peers outside it are small real serve
 platform as `make up` starts it, once a run, for tests marked `stack`.
 """
 
+import atexit
 import os
 import shutil
 import tempfile
@@ -16,6 +17,7 @@ import pytest
 
 # Before anything of ours is imported: settings and the Celery application are read once a process.
 _HOME = Path(tempfile.mkdtemp(prefix="wj-test-"))
+atexit.register(shutil.rmtree, _HOME, ignore_errors=True)
 for _name in [name for name in os.environ if name.startswith("WANGJIAN_") and name != "WANGJIAN_CHROMIUM"]:
     del os.environ[_name]
 os.environ["WANGJIAN_HOME"] = str(_HOME)
@@ -31,10 +33,9 @@ pytest_plugins = ["tests.stack"]
 
 
 @pytest.fixture(scope="session")
-def home() -> Iterator[Path]:
-    """WANGJIAN_HOME of this test run; removed at the end."""
-    yield _HOME
-    shutil.rmtree(_HOME, ignore_errors=True)
+def home() -> Path:
+    """WANGJIAN_HOME of this test run; removed when the process ends."""
+    return _HOME
 
 
 @pytest.fixture(scope="session")

@@ -9,6 +9,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -96,24 +97,24 @@ def start(home: Path, port: int, *options: str) -> Stack:
         env=environment(home, port), text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
     )  # fmt: skip
     stack = Stack(home, port, process)
-    first = not (home / "state.json").exists()
+    first = "--no-demo" not in options and not (home / "state.json").exists()
+    threading.Thread(target=_collect, args=(process, stack.lines), daemon=True).start()
     until = time.monotonic() + START_SECONDS
-    assert process.stdout is not None
-    os.set_blocking(process.stdout.fileno(), False)
-    pending, ready = "", False
-    while time.monotonic() < until:
-        pending += process.stdout.read() or ""
-        *whole, pending = pending.split("\n")
-        stack.lines += whole
-        ready = ready or any(line.startswith("ready http://") for line in whole)
-        if ready and (not first or "--no-demo" in options or any("VALID" in line for line in stack.lines)):
+    while time.monotonic() < until and process.poll() is None:
+        lines = list(stack.lines)
+        ready = any(line.startswith("ready http://") for line in lines)
+        if ready and (not first or any("VALID" in line for line in lines)):
             return stack
-        if process.poll() is not None:
-            break
         time.sleep(0.1)
     output = "\n".join(stack.lines)
     stop(stack)
     raise RuntimeError(f"the platform did not become ready:\n{output}")
+
+
+def _collect(process: subprocess.Popen[str], lines: list[str]) -> None:
+    assert process.stdout is not None
+    for line in process.stdout:
+        lines.append(line.rstrip("\n"))
 
 
 def stop(stack: Stack) -> int:
