@@ -75,7 +75,7 @@ def create_app(
     state.visits = Visits(database, issuer, limits, clock)
     state.sign_in = SignIn(database, state.visits, passwords, clock)
     state.accounts = Accounts(database, state.visits, passwords, clock)
-    state.organisations = Organisations(settings, issuer)
+    state.organisations = Organisations(settings)
     state.proxy = Proxy(service_url or settings.service_url)
     state.audit = AuditReader(database, state.proxy)
     state.system = SystemHealth(settings, database, state.proxy, inspect_workers)

@@ -1,10 +1,6 @@
 """The registry's organisations, asked for when an account is made."""
 
-from dataclasses import replace
-
-from gateway.accounts.schemas import OrganisationChoice
 from services.common.client import ServiceClient
-from services.common.identity import TokenIssuer, system_claims
 from services.common.problems import Problem
 from services.common.settings import Settings
 
@@ -12,16 +8,15 @@ _NOT_FOUND = 404
 
 
 class Organisations:
-    """Looks organisations up in the registry service, for the gateway itself (its administrators see no
-    registry).
-    """
+    """Looks organisations up in the registry service, for the gateway itself."""
 
-    def __init__(self, settings: Settings, issuer: TokenIssuer) -> None:
-        self._settings, self._issuer = settings, issuer
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
 
     async def named(self, org_code: str) -> str:
-        """The name of the organisation with this code. Raises Problem 422 for an unknown one, 503 without
-        registry.
+        """The name of the organisation with this code.
+
+        Raises Problem 422 `user.org_unknown`, or 503 when the registry does not answer.
         """
         async with ServiceClient(self._settings, caller="gateway", target="registry") as registry:
             try:
@@ -31,15 +26,6 @@ class Organisations:
                     raise _unknown(org_code) from None
                 raise
         return str(answer.json()["name"])
-
-    async def search(self, q: str | None, under: str) -> list[OrganisationChoice]:
-        """Organisations below region `under` whose name or code holds `q`, at most 50."""
-        claims = replace(system_claims("gateway"), region=under, permissions=frozenset({"registry:read"}))
-        caller = replace(claims, token=self._issuer.issue(claims))
-        given = {"limit": "50", "under": under, **({"q": q} if q else {})}
-        async with ServiceClient(self._settings, caller="gateway", target="registry") as registry:
-            answer = await registry.request("GET", "/organisations", on_behalf=caller, params=given)
-        return [OrganisationChoice(code=item["code"], name=item["name"]) for item in answer.json()["items"]]
 
 
 def _unknown(org_code: str) -> Problem:

@@ -8,7 +8,6 @@ from gateway.accounts.organisations import Organisations
 from gateway.accounts.schemas import (
     NewUser,
     OneTimePassword,
-    OrganisationChoice,
     Reason,
     RolesGiven,
     RoleView,
@@ -54,15 +53,6 @@ async def create_user(
     organisations: Organisations = request.app.state.organisations
     staff = Staff(body.username, body.display_name, body.org_code, await organisations.named(body.org_code))
     return await accounts.create(claims, staff)
-
-
-@router.get("/users/organisations")
-async def list_organisations(
-    request: Request, claims: MayManage, q: Annotated[str | None, Query(max_length=80)] = None
-) -> list[OrganisationChoice]:
-    """Organisations of the caller's region, for the choice in a new account 可选机构."""
-    organisations: Organisations = request.app.state.organisations
-    return await organisations.search(q, claims.region)
 
 
 @router.post("/users/{user_id}/password-reset")

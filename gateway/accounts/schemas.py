@@ -59,10 +59,3 @@ class RoleView(BaseModel):
     en: str
     administrator: bool
     permissions: list[str]
-
-
-class OrganisationChoice(BaseModel):
-    """An organisation an account can belong to."""
-
-    code: str
-    name: str

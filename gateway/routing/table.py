@@ -59,7 +59,7 @@ SIGN_IN: Final = ("POST", "/api/session")
 # What a person whose password must be changed first may still reach.
 CONFINED: Final = "session"
 # Asking these is no activity of the person: a page left open does not keep its session alive.
-PASSIVE: Final = frozenset({"/api/session", "/api/system"})
+PASSIVE: Final = frozenset({"/api/session"})
 
 METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"})
 # First parts of a path that are never a page of the console.
