@@ -1,6 +1,7 @@
 """Decisions about captures. Pure, no I/O."""
 
 import re
+from ipaddress import IPv6Address
 from urllib.parse import urlsplit, urlunsplit
 
 from services.common.problems import Problem
@@ -30,6 +31,7 @@ HEARTBEAT_SECONDS = 3.0
 MAX_CRASHES = 5
 # Sealing is retried this long (design: no unstamped evidence older than four hours), then given up.
 MAX_FAILURES = 240
+_HOST = re.compile(r"(?!\.)[a-z0-9._-]{1,253}")
 _BACKOFF = (2, 4, 8, 15, 30, 60)
 _SCHEME = re.compile(r"^([a-zA-Z][a-zA-Z0-9+.-]*):(?!\d{1,5}(?:[/?#]|$))")
 _RETRYABLE = (408, 425, 429, 500, 502, 503, 504, 507)
@@ -53,22 +55,26 @@ def normalise_url(text: str) -> str:
         )
     try:
         parts = urlsplit(url)
-        port = parts.port
-        host = (
-            (parts.hostname or "").encode("idna").decode("ascii")
-            if ":" not in (parts.hostname or "")
-            else None
-        )
-    except ValueError as error:  # UnicodeError of IDNA is one, too
+        host, port = _host(parts.hostname or ""), parts.port
+        url.encode()
+    except ValueError as error:  # UnicodeError, which IDNA raises, is one, too
         raise _refused("网址的主机名或端口有误", "the host or port in the address is not valid") from error
-    if host is None:
-        host = f"[{parts.hostname}]"
-    if not host or host.startswith(".") or "\\" in url or port == 0:
-        raise _refused("网址中没有主机名", "there is no host in the address")
+    if "\\" in url or port == 0:
+        raise _refused("网址的主机名或端口有误", "the host or port in the address is not valid")
     if parts.username is not None or parts.password is not None:
         raise _refused("网址中不能带有账号或口令", "the address must not carry a user name or password")
-    authority = host.lower() + (f":{port}" if port else "")
+    authority = host + (f":{port}" if port else "")
     return urlunsplit((parts.scheme.lower(), authority, parts.path or "/", parts.query, parts.fragment))
+
+
+def _host(name: str) -> str:
+    """A host in the form that goes on the wire (IDNA, RFC 5890). Raises ValueError."""
+    if ":" in name:
+        return f"[{IPv6Address(name)}]"
+    host = name.encode("idna").decode("ascii").lower()
+    if not _HOST.fullmatch(host):
+        raise ValueError(f"not a host: {name!r}")
+    return host
 
 
 def _refused(zh: str, en: str) -> Problem:

@@ -4,6 +4,7 @@ Sources: IANA IPv4 and IPv6 Special-Purpose Address Registries (RFC 6890), RFC 6
 RFC 6598 (shared address space), RFC 3056 (6to4), RFC 4380 (Teredo), RFC 6052 and RFC 8215 (NAT64).
 """
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address, ip_network
@@ -13,6 +14,9 @@ Address = IPv4Address | IPv6Address
 # Ports a public web page is served from. Below 1024 only the two of the web: the jail is no port scanner.
 _WEB_PORTS = (80, 443)
 _FIRST_FREE_PORT = 1024
+# What a browser sends: names in their IDNA form (RFC 5890), IPv4 literals; IPv6 literals stand in brackets.
+_HOST = re.compile(r"[a-z0-9_-]+(\.[a-z0-9_-]+)*\.?")
+_PORT = re.compile(r"[0-9]{1,5}")
 
 _REFUSED_V4 = [
     ("0.0.0.0/8", "unspecified"),
@@ -116,11 +120,11 @@ def parse_authority(text: str, default_port: int) -> Target:
     host, separator, port = text.rpartition(":")
     if not separator or text.endswith("]"):
         host, port = text, str(default_port)
-    if ":" in host and not (host.startswith("[") and host.endswith("]")):
-        raise ValueError(f"not host:port: {text!r}")
-    host = host.strip("[]").lower()
-    if not host or not port.isascii() or not port.isdigit() or not 0 < int(port) < 65536:
-        raise ValueError(f"not host:port: {text!r}")
-    if any(c.isspace() or c in "/@\\%" or ord(c) < 33 for c in host):
+    host = host.lower()
+    if host.startswith("[") and host.endswith("]"):
+        host = str(IPv6Address(host[1:-1]))
+    elif not _HOST.fullmatch(host):
         raise ValueError(f"not a host: {host!r}")
-    return Target(host.rstrip(".") if literal(host) is None else host, int(port))
+    if not _PORT.fullmatch(port) or not 0 < int(port) < 65536:
+        raise ValueError(f"not a port: {port!r}")
+    return Target(host.rstrip("."), int(port))
