@@ -28,6 +28,14 @@ _PROBLEM: Final[Document] = {
     },
     "additionalProperties": True,
 }
+_ABOUT: Final = (
+    "网络交易监管与电子证据平台接口。改变数据的请求须带 X-CSRF-Token；错误为 problem+json。\n\n"
+    "Interface of the platform. Changing requests need X-CSRF-Token; errors are problem+json."
+)
+_SECURITY: Final[Document] = {
+    "session": {"type": "apiKey", "in": "cookie", "name": "__Host-wj_session"},
+    "operator": {"type": "http", "scheme": "bearer", "description": "本机命令行 the local command line"},
+}
 _TAGS: Final = {
     "crawler": ("采集 captures", "下达采集任务并查看过程。Order captures and watch them."),
     "evidence": ("证据 evidence", "查看、导出和校验证据。See, export and verify evidence."),
@@ -69,28 +77,12 @@ def merged(
         tags.append({"name": name, "description": about})
     return {
         "openapi": "3.1.0",
-        "info": {
-            "title": title,
-            "version": version,
-            "description": "网络交易监管与电子证据平台接口。"
-            "改变数据的请求须带 X-CSRF-Token；错误为 problem+json。\n\n"
-            "Interface of the platform. Changing requests need X-CSRF-Token; errors are problem+json.",
-        },
+        "info": {"title": title, "version": version, "description": _ABOUT},
         "servers": [{"url": "/"}],
         "tags": tags,
         "paths": dict(sorted(paths.items())),
-        "components": {
-            "schemas": dict(sorted(schemas.items())),
-            "securitySchemes": {
-                "session": {"type": "apiKey", "in": "cookie", "name": "__Host-wj_session"},
-                "operator": {
-                    "type": "http",
-                    "scheme": "bearer",
-                    "description": "本机命令行 the local command line",
-                },
-            },
-        },
-        "security": [{"session": []}, {"operator": []}],
+        "components": {"schemas": dict(sorted(schemas.items())), "securitySchemes": copy.deepcopy(_SECURITY)},
+        "security": [{name: []} for name in _SECURITY],
     }
 
 

@@ -23,6 +23,8 @@ _NAMES: Final = {
     "crawler": ("网页采集", "crawler"),
     "evidence": ("电子证据", "evidence"),
     "casework": ("线索与案件", "casework"),
+    "tsa": ("时间戳", "time stamping authority"),
+    "custodian": ("第三方存证", "custodian"),
     "postgres": ("数据库", "database"),
     "redis": ("消息与限流", "messages and rate limits"),
     "workers": ("后台任务", "background workers"),
@@ -35,7 +37,7 @@ _JAILS: Final[dict[str, tuple[State, str, str]]] = {
         "独立网络命名空间，唯一出口为检查代理",
         "empty network namespace, the checking proxy is the only way out",
     ),
-    "proxy": (
+    "proxy-only": (
         "degraded",
         "内核不允许命名空间，仅由代理拦截",
         "the kernel forbids namespaces: the proxy alone stops traffic",
@@ -63,7 +65,11 @@ class SystemHealth:
 
     async def _ask(self) -> SystemState:
         answers = await asyncio.gather(
-            *(self._service(name) for name in SERVICES), self._postgres(), self._redis(), self._workers()
+            *(self._service(name) for name in SERVICES),
+            *(self._outside(name) for name in ("tsa", "custodian")),
+            self._postgres(),
+            self._redis(),
+            self._workers(),
         )
         parts = list(answers)
         jail = jail_of(next(part for part in parts if part.name == "crawler"))
@@ -87,12 +93,27 @@ class SystemHealth:
             return _part(name, "down", "无应答", f"does not answer ({type(error).__name__})", began)
         checks = body.get("checks", {}) if isinstance(body, dict) else {}
         failing = sorted(key for key, value in checks.items() if not value.get("ok"))
+        if any(value.get("low") for value in checks.values()):
+            return _part(name, "degraded", "存储空间不足", "storage is running low", began, checks)
         if status == 200 and not failing:
             return _part(name, "ok", "正常", "works", began, checks)
         listed = "、".join(failing) or str(status)
         return _part(
             name, "degraded", f"自检未通过：{listed}", f"its own checks fail: {listed}", began, checks
         )
+
+    async def _outside(self, name: str) -> Part:
+        """A party that need not be ours: any answer to a question about its health shows that it is there."""
+        began = time.perf_counter()
+        try:
+            status, _ = await self._proxy.get_json(name, "/health/ready", {}, _PATIENCE)
+        except ValueError:
+            status = 200  # it answered, not in JSON
+        except (aiohttp.ClientError, OSError, TimeoutError) as error:
+            return _part(name, "down", "无应答", f"does not answer ({type(error).__name__})", began)
+        if status >= 500:
+            return _part(name, "degraded", f"报告故障（{status}）", f"reports a fault ({status})", began)
+        return _part(name, "ok", "正常", "works", began)
 
     async def _postgres(self) -> Part:
         return await _probe("postgres", self._database.ping, SQLAlchemyError)
@@ -152,13 +173,20 @@ def _part(
 
 
 def jail_of(crawler: Part) -> Part | None:
-    """How the browser is confined, as the crawler says under `jail`; None when it says nothing."""
-    told = crawler.detail.get("jail")
-    if not isinstance(told, dict):
+    """How the browsers are confined, as living capture workers report it through the crawler's readiness.
+
+    None when the crawler did not say; the weakest of several workers counts.
+    """
+    told = crawler.detail.get("capture")
+    if not isinstance(told, dict) or "workers" not in told:
         return None
-    mode = str(told.get("mode", "unknown"))
-    state, line_zh, line_en = _JAILS.get(mode, ("degraded", f"未知方式：{mode}", f"unknown mode: {mode}"))
     zh, en = _NAMES["jail"]
+    modes = [str(worker.get("jail", "unknown")) for worker in told["workers"]]
+    if not modes:
+        none = ("没有采集进程报告", "no capture worker reports")
+        return Part(name="jail", zh=zh, en=en, state="down", line_zh=none[0], line_en=none[1])
+    mode = next((mode for mode in modes if mode != "namespace"), "namespace")
+    state, line_zh, line_en = _JAILS.get(mode, ("degraded", f"未知方式：{mode}", f"unknown mode: {mode}"))
     return Part(name="jail", zh=zh, en=en, state=state, line_zh=line_zh, line_en=line_en, detail=told)
 
 

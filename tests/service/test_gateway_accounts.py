@@ -217,7 +217,7 @@ def test_the_migration_goes_back_and_forth(make_database: Callable[[str], str]) 
 async def test_an_account_is_made_granted_and_used(
     make_settings: Callable[..., Settings], redis: object
 ) -> None:
-    """The whole way with the real registry: made by one administrator, granted by another, used by the person."""
+    """With the real registry: made by one administrator, granted by another, used by the person."""
     from services.registry.app import create_app
 
     settings = make_settings("gateway", "registry")

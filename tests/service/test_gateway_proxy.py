@@ -170,6 +170,7 @@ async def test_a_service_that_is_down_is_said_to_be_down(
         assert system["status"] == "degraded"
         assert states == {
             "registry": "down", "crawler": "down", "evidence": "down", "casework": "down",
+            "tsa": "down", "custodian": "down",
             "postgres": "ok", "redis": "ok", "workers": "down",
         }  # fmt: skip
 

@@ -34,6 +34,8 @@ from gateway.sessions.rules import (
     new_secret,
     set_cookie,
 )
+from gateway.system.schemas import Part
+from gateway.system.service import jail_of
 from services.common.problems import Problem
 
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
@@ -280,6 +282,26 @@ def test_a_bent_cursor_is_refused() -> None:
     for values in ([1], ["gateway", "x"], ["gateway", -1], [3, 4], ["gateway", 1, "evidence"]):
         with pytest.raises(Problem):
             decode(encode_cursor(list(values)))
+
+
+# --- the browser's jail ---
+
+
+@pytest.mark.parametrize(
+    ("workers", "state"),
+    [
+        (["namespace"], "ok"),
+        (["namespace", "proxy-only"], "degraded"),
+        (["something-new"], "degraded"),
+        ([], "down"),
+    ],
+)
+def test_the_weakest_jail_counts(workers: list[str], state: str) -> None:
+    detail = {"capture": {"ok": True, "workers": [{"name": "w", "jail": jail} for jail in workers]}}
+    crawler = Part(name="crawler", zh="", en="", state="ok", line_zh="", line_en="", detail=detail)
+    told = jail_of(crawler)
+    assert told is not None and told.state == state
+    assert jail_of(crawler.model_copy(update={"detail": {}})) is None
 
 
 # --- one document ---
