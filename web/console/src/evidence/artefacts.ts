@@ -4,7 +4,8 @@ import type { Artefact } from '@/api/types'
 /** The full-page picture: by role, else the largest PNG. */
 export function pictureOf(artefacts: Artefact[]): Artefact | null {
   const pictures = artefacts.filter((one) => one.media_type === 'image/png')
-  const named = pictures.find((one) => /^(screenshot|picture|page|full)/.test(one.role) || /(^|\/)page\.png$/.test(one.path))
+  // The first picture of a page too tall for one is page.png, the others follow by number.
+  const named = pictures.find((one) => /(^|\/)page\.png$/.test(one.path))
   return named ?? [...pictures].sort((a, b) => b.bytes - a.bytes)[0] ?? null
 }
 
