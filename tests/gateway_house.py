@@ -145,10 +145,9 @@ async def serve(app: Any, **where: Any) -> AsyncIterator[None]:
     config = uvicorn.Config(
         app,
         log_level="critical",
-        proxy_headers=False,
         server_header=False,
         timeout_graceful_shutdown=1,
-        **where,
+        **{"proxy_headers": False, **where},
     )
     server = uvicorn.Server(config)
     sockets = None

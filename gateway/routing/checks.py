@@ -17,6 +17,7 @@ from gateway.sessions.rules import SAFE_METHODS, cross_site, csrf_matches
 from gateway.settings import Network
 from services.common.problems import Problem
 
+UNVERIFIED: Final = "unverified"
 _MAX_TARGET: Final = 8 * 1024
 _MAX_HEADERS: Final = 32 * 1024
 _LOCAL_HOSTS: Final = frozenset({"127.0.0.1", "localhost", "[::1]"})
@@ -102,20 +103,32 @@ def _refuse_ambiguous(names: list[bytes], headers: dict[bytes, bytes]) -> None:
 
 
 def _where_from(scope: Any, headers: dict[bytes, bytes], trusted: list[Network]) -> tuple[str, bool, bool]:
-    """The client's address, whether it speaks TLS, and whether somebody forwarded the request."""
+    """The client's address, whether it speaks TLS, and whether somebody forwarded the request.
+
+    uvicorn, unless told not to, writes what any process on this machine claims in X-Forwarded-For over the
+    real peer. Without a proxy we trust that shows as a peer that is also in the header: nobody's address.
+    """
     peer = (scope.get("client") or ("", 0))[0]
     https = scope.get("scheme") == "https"
     forwarded = any(name in headers for name in _FORWARDING)
-    if forwarded and trusted and _within(peer, trusted):
-        https = headers.get(b"x-forwarded-proto", b"").strip().lower() == b"https"
-        hops = [hop.strip() for hop in headers.get(b"x-forwarded-for", b"").decode("latin-1").split(",")]
-        for hop in reversed(hops):
-            if not _is_address(hop):
-                break
-            peer = hop
-            if not _within(hop, trusted):
-                break
-    return peer, https, forwarded
+    if not forwarded:
+        return peer, https and b"x-forwarded-proto" not in headers, False
+    hops = [hop.strip() for hop in headers.get(b"x-forwarded-for", b"").decode("latin-1").split(",")]
+    if not _within(peer, trusted):
+        return (UNVERIFIED if _names(hops, peer) else peer), False, True
+    https = headers.get(b"x-forwarded-proto", b"").strip().lower() == b"https"
+    for hop in reversed(hops):
+        if not _is_address(hop):
+            break
+        peer = hop
+        if not _within(hop, trusted):
+            break
+    return peer, https, True
+
+
+def _names(hops: list[str], peer: str) -> bool:
+    """Whether the peer is one of the hops, which may carry a port or brackets."""
+    return any(hop == peer or hop.rsplit(":", 1)[0].strip("[]") == peer for hop in hops)
 
 
 def _is_address(value: str) -> bool:

@@ -13,7 +13,7 @@ from gateway.routing import checks
 from gateway.sessions.rules import COOKIE
 from services.common.identity import Claims, TokenIssuer
 from services.common.settings import Settings
-from tests.gateway_house import Browser, House, open_house
+from tests.gateway_house import Browser, House, free_port, open_house, serve
 
 
 @pytest.fixture(scope="module")
@@ -114,6 +114,22 @@ async def test_forwarding_headers_of_a_client_are_not_believed(house: House, off
     ours = {"host", "authorization", "x-request-id", "x-wangjian-client-ip"}
     assert set(seen) - ours <= {"accept", "accept-encoding", "user-agent"}
     assert "6.6.6.6" not in str(seen) and "strict-transport-security" not in answer.headers
+
+
+@pytest.mark.parametrize("claimed", ["6.6.6.6", "6.6.6.6:1234", "7.7.7.7, 6.6.6.6", "[2001:db8::6]:1234"])
+async def test_not_even_when_the_server_below_us_believes_them(
+    house: House, officer: Browser, claimed: str
+) -> None:
+    """uvicorn's default takes X-Forwarded-For from any process on this machine; the door notices."""
+    port = free_port()
+    spoofed = {"x-forwarded-for": claimed, "x-forwarded-proto": "https"}
+    async with serve(house.door, port=port, proxy_headers=True, lifespan="off"):
+        path = f"http://127.0.0.1:{port}/api/captures"
+        answer = await house.http.get(path, headers={**officer.headers, **spoofed})
+        operator = await house.http.get(path, headers={**house.operator(), "x-forwarded-for": "127.0.0.1"})
+    assert answer.status_code == 200 and "strict-transport-security" not in answer.headers
+    assert house.recorder.seen[-1]["headers"]["x-wangjian-client-ip"] == checks.UNVERIFIED
+    assert operator.status_code == 401
 
 
 async def test_a_trusted_proxy_is_believed_up_to_the_first_stranger(
