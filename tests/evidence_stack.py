@@ -187,7 +187,7 @@ async def running(settings: Settings, *, app: FastAPI | None = None) -> AsyncIte
     try:
         async with app.router.lifespan_context(app):
             transport = httpx.ASGITransport(app=app)
-            async with httpx.AsyncClient(transport=transport, base_url="http://evidence", timeout=60) as client:
+            async with httpx.AsyncClient(transport=transport, base_url="http://ev", timeout=60) as client:
                 yield EvidenceStack(settings, app, client, tsa, custodian, worker)
     finally:
         await tsa.stop()

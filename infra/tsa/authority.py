@@ -137,8 +137,8 @@ class Authority:
 
 
 def _rejection(failure: str) -> bytes:
-    status = {"status": "rejection", "fail_info": {failure}}
-    return bytes(tsp.TimeStampResp({"status": status}).dump())
+    # A TimeStampResp with its status alone (RFC 3161 §2.4.2); asn1crypto calls the token required.
+    return _der(0x30, tsp.PKIStatusInfo({"status": "rejection", "fail_info": {failure}}).dump())
 
 
 def _certificate_der(certificate: x509.Certificate) -> bytes:

@@ -4,8 +4,6 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from sqlalchemy.ext.asyncio import AsyncSession
-
 from services.common.database import Database
 from services.evidence.log import repository, tiles
 from services.evidence.log.merkle import MerkleTree, leaf_hash
@@ -28,11 +26,13 @@ async def fsck(database: Database, key: NoteKey, folder: Path) -> list[Finding]:
     tree, entries = MerkleTree(), []
     findings: list[Finding] = []
     async with database.transaction() as session:
-        while found := await repository.entries(session, tree.size, tree.size + _STEP):
-            for entry in found:
-                tree.append(leaf_hash(entry))
-            entries.extend(found)
-        findings += await _entry_gaps(session, tree.size)
+        try:
+            while found := await repository.entries(session, tree.size, tree.size + _STEP):
+                for entry in found:
+                    tree.append(leaf_hash(entry))
+                entries.extend(found)
+        except repository.MissingLeafError as missing:
+            return [Finding("entry.gap", f"leaf {missing.index}")]
         size, after = 0, -1
         while batch := await repository.checkpoints(session, after, _STEP):
             after = batch[-1].size
@@ -41,11 +41,6 @@ async def fsck(database: Database, key: NoteKey, folder: Path) -> list[Finding]:
                 size = min(item.size, tree.size)
     findings += _check_tiles(tiles.all_tiles(tree, lambda a, b: entries[a:b], 0, size), folder)
     return findings + _check_file(folder / "checkpoint", key, tree)
-
-
-async def _entry_gaps(session: AsyncSession, size: int) -> list[Finding]:
-    highest = await repository.highest_index(session)
-    return [Finding("entry.gap", f"leaf {size}")] if highest + 1 != size else []
 
 
 def _check_note(note: str, key: NoteKey, tree: MerkleTree, size: int) -> list[Finding]:

@@ -56,18 +56,27 @@ async def assign(session: AsyncSession, indexes: Sequence[tuple[int, int]]) -> N
     )
 
 
+class MissingLeafError(RuntimeError):
+    """A leaf below later ones is not in the database."""
+
+    def __init__(self, index: int) -> None:
+        super().__init__(f"leaf {index} is missing")
+        self.index = index
+
+
 async def entries(session: AsyncSession, start: int, end: int) -> list[bytes]:
-    """The entries of leaves start … end-1, in order."""
+    """The entries of leaves start … end-1, or as many as there are, in order. Raises MissingLeafError."""
     rows = await session.execute(
-        select(LogEntry.entry).where(LogEntry.index >= start, LogEntry.index < end).order_by(LogEntry.index)
+        select(LogEntry.index, LogEntry.entry)
+        .where(LogEntry.index >= start, LogEntry.index < end)
+        .order_by(LogEntry.index)
     )
-    return list(rows.scalars())
-
-
-async def highest_index(session: AsyncSession) -> int:
-    """The largest leaf index given out; -1 in an empty log."""
-    found = (await session.execute(select(func.max(LogEntry.index)))).scalar_one()
-    return -1 if found is None else found
+    found: list[bytes] = []
+    for index, entry in rows:
+        if index != start + len(found):
+            raise MissingLeafError(start + len(found))
+        found.append(entry)
+    return found
 
 
 async def index_of(session: AsyncSession, ref: str) -> int | None:

@@ -65,9 +65,12 @@ class TransparencyLog:
 
         Raises LogCorruptError when entries and checkpoint disagree.
         """
-        async with self._database.transaction() as session:
-            await self._catch_up(session)
-            newest = await repository.newest_checkpoint(session)
+        try:
+            async with self._database.transaction() as session:
+                await self._catch_up(session)
+                newest = await repository.newest_checkpoint(session)
+        except repository.MissingLeafError as error:
+            raise LogCorruptError(str(error)) from error
         if newest is not None:
             head = open_checkpoint(newest.note, self.public)
             if head.size > self._tree.size or self._tree.root(head.size) != head.root:

@@ -73,9 +73,9 @@ def _der_elements(data: bytes) -> Iterator[Der]:
         at = start + size
 
 
-def _single(data: bytes) -> Der:
+def _single(data: bytes, tag: int) -> Der:
     found = list(_der_elements(data))
-    require(len(found) == 1, "time stamp: more than one element")
+    require(len(found) == 1 and found[0].tag == tag, "time stamp: not the one expected element")
     return found[0]
 
 
@@ -94,7 +94,7 @@ def check_stamps(package: Package) -> str:
 
 def verify_stamp(response: bytes, message: bytes, authorities: list[dict[str, Any]]) -> dict[str, Any]:
     """Check a DER TimeStampResp over `message`; gives {operator, time, policy, serial}. Raises Failed."""
-    status, token = _single(response).children(0x30, 0x30)
+    status, token = _single(response, 0x30).children(0x30, 0x30)
     require(status.raw == _GRANTED, "time stamp not granted")
     kind, explicit = token.children(0x06, 0xA0)
     require(kind.raw == _OID_SIGNED_DATA, "time stamp is not signed data")
@@ -141,8 +141,8 @@ def _check_signer(signer: Der, content: bytes, certificate: x509.Certificate) ->
     hasher = _DIGESTS[digest.raw]
     values = _attributes(attributes)
     require(values.get(_OID_CONTENT_TYPE) == _OID_TST_INFO, "time stamp: content type attribute")
-    stated = _single(values.get(_OID_MESSAGE_DIGEST, b"\x05\x00"))
-    require(stated.tag == 4 and stated.content == _hash(hasher, content), "time stamp: content was altered")
+    stated = _single(values.get(_OID_MESSAGE_DIGEST, b""), 4)
+    require(stated.content == _hash(hasher, content), "time stamp: content was altered")
     fingerprint = certificate.fingerprint(hashes.SHA256())
     require(fingerprint in values.get(_OID_SIGNING_CERT_V2, b""), "time stamp: signing certificate attribute")
     signed = b"\x31" + attributes.raw[1:]  # RFC 5652 §5.4: signed as SET OF, not as the [0] it is sent as
@@ -190,7 +190,7 @@ def _check_key(
 def _read_info(
     content: bytes, message: bytes, authority: dict[str, Any], certificate: x509.Certificate
 ) -> dict[str, Any]:
-    parts = _single(content).children()
+    parts = _single(content, 0x30).children()
     require([part.tag for part in parts[:5]] == [2, 6, 0x30, 2, 0x18], "time stamp: malformed TSTInfo")
     version, policy, imprint, serial, when = parts[:5]
     require(version.content == b"\x01", "time stamp: unknown version")
