@@ -84,7 +84,7 @@ async def way(tmp_path: Path) -> AsyncIterator[Way]:
         ("inside.test", "private"), ("metadata.test", "link_local"), ("mixed.test", "loopback"),
         ("mapped.test", "mapped"), ("nat64.test", "translated"), ("sixtofour.test", "relay"),
         ("multicast.test", "multicast"), ("127.0.0.1", "loopback"), ("localhost", "loopback"),
-        ("a.b.localhost", "loopback"), ("[::1]", "loopback"), ("0.0.0.0", "unspecified"),
+        ("a.b.localhost", "loopback"), ("[::1]", "loopback"), ("0.1.2.3", "unspecified"),
         ("100.100.100.200", "carrier_nat"), ("192.168.1.1", "private"),
     ],
 )  # fmt: skip
@@ -164,7 +164,8 @@ async def test_between_captures_nothing_gets_out(way: Way) -> None:
     [
         "GET / HTTP/1.1\r\nHost: x\r\n\r\n", "GET file:///etc/passwd HTTP/1.1\r\nHost: x\r\n\r\n",
         "GET ftp://a/ HTTP/1.1\r\nHost: a\r\n\r\n", "CONNECT /etc/passwd HTTP/1.1\r\nHost: a\r\n\r\n",
-        "CONNECT a:0 HTTP/1.1\r\nHost: a\r\n\r\n", "\x00\x01\x02\r\n\r\n", "GET http:// HTTP/1.1\r\nHost: a\r\n\r\n",
+        "CONNECT a:0 HTTP/1.1\r\nHost: a\r\n\r\n", "\x00\x01\x02\r\n\r\n",
+        "GET http:// HTTP/1.1\r\nHost: a\r\n\r\n",
     ],
 )  # fmt: skip
 async def test_nonsense_is_dropped_and_the_proxy_lives_on(way: Way, request_text: str) -> None:

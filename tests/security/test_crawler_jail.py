@@ -28,9 +28,12 @@ quiet(() => navigator.sendBeacon('http://' + T + '/beacon', 'x'));
 quiet(() => { new Image().src = 'http://' + T + '/image'; });
 quiet(() => { new WebSocket('ws://' + T + '/socket'); });
 quiet(() => { new EventSource('http://' + T + '/events'); });
-quiet(() => { const f = document.createElement('iframe'); f.src = 'http://' + T + '/frame'; document.body.append(f); });
-quiet(() => { new Worker(URL.createObjectURL(new Blob([`fetch('http://${T}/worker', {mode: 'no-cors'})`]))); });
-quiet(() => { const l = document.createElement('link'); l.rel = 'preconnect'; l.href = 'http://' + T; document.head.append(l); });
+quiet(() => { const f = document.createElement('iframe'); f.src = 'http://' + T + '/frame';
+  document.body.append(f); });
+quiet(() => { const w = `fetch('http://${T}/worker', {mode: 'no-cors'})`;
+  new Worker(URL.createObjectURL(new Blob([w]))); });
+quiet(() => { const l = document.createElement('link'); l.rel = 'preconnect'; l.href = 'http://' + T;
+  document.head.append(l); });
 quiet(() => new WebTransport('https://' + U + '/').ready);
 quiet(() => { const p = new RTCPeerConnection({iceServers: [{urls: 'stun:' + U}]}); p.createDataChannel('x');
   p.createOffer().then(o => p.setLocalDescription(o)); });
@@ -90,11 +93,8 @@ async def hostile_site(listener: Listener) -> AsyncIterator[int]:
                 )
             else:
                 body = (ESCAPE % {"tcp": listener.tcp, "udp": listener.udp}).encode()
-                writer.write(
-                    b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nConnection: close\r\nContent-Length: %d\r\n\r\n"
-                    % len(body)
-                )
-                writer.write(body)
+                head = b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nConnection: close\r\n"
+                writer.write(head + b"Content-Length: %d\r\n\r\n" % len(body) + body)
             await writer.drain()
         writer.close()
 
@@ -129,7 +129,7 @@ async def test_no_way_out_of_the_jail(tmp_path: Path) -> None:
 
 
 def _check_processes(jail: JailedBrowser) -> None:
-    """Every process of the browser: an unprivileged id, loopback as the only interface; renderers sandboxed."""
+    """Renderers run under an unprivileged id, in another network, behind seccomp."""
     mark = str(jail._folder).encode()
     renderers = 0
     own_network = Path("/proc/self/ns/net").readlink()

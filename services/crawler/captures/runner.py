@@ -30,6 +30,7 @@ from services.crawler.captures.sealing import log_order, seal, upload
 from services.crawler.egress.proxy import EgressProxy
 from services.crawler.jail.browser import JailedBrowser
 from services.crawler.manifest.statement import Order, sign_statement
+from services.crawler.recording.reasons import CRASHED
 from services.crawler.recording.session import CaptureSession, Job, Recorded
 from services.crawler.recording.spool import Artefact, Spool
 from services.crawler.settings import CaptureLimits
@@ -189,10 +190,18 @@ class CaptureRunner:
         steps.tell("order_logged", "done", {"log_index": logged["log_index"], "leaf_hash": row.order_leaf})
 
     async def _record(self, row: Capture, spool: Spool, steps: StepWriter) -> Recorded:
-        await asyncio.to_thread(spool.wipe)
-        job = Job(row.id, row.url, row.order_leaf or "")
-        session = CaptureSession(job, self._jail, self._proxy, spool, self._limits, steps.tell)
-        return await session.run()
+        """Capture; once more when the browser died, because the page need not be the cause."""
+        earlier: tuple[str, ...] = ()
+        while True:
+            await asyncio.to_thread(spool.wipe)
+            job = Job(row.id, row.url, row.order_leaf or "", earlier)
+            session = CaptureSession(job, self._jail, self._proxy, spool, self._limits, steps.tell)
+            recorded = await session.run()
+            reason = recorded.outcome.reason
+            if earlier or reason is not CRASHED:
+                return recorded
+            log.warning("capture.browser_crashed", capture_id=row.id)
+            earlier = (CRASHED.code,)
 
     async def _keep_manifest(self, row: Capture, spool: Spool, recorded: Recorded, steps: StepWriter) -> None:
         """Sign, make the files durable, store the manifest: from now on the page is not visited again."""

@@ -141,7 +141,16 @@ class JailedBrowser:
         worn = self._served >= self._limits.browser_every
         if self._browser is None or not self._browser.is_connected() or worn:
             await self._restart()
-        assert self._browser is not None  # noqa: S101 - _restart raises when there is none
+        try:
+            return await self._new_context()
+        except BrowserError:
+            # It died between two captures: a new one gets one try, then the failure is real.
+            await self._restart()
+            return await self._new_context()
+
+    async def _new_context(self) -> tuple[BrowserContext, int]:
+        if self._browser is None:
+            raise RuntimeError("the browser was not started")
         before = len(self._browser.contexts)
         context = await self._browser.new_context(
             viewport={"width": self._limits.width, "height": self._limits.height},

@@ -54,11 +54,15 @@ _GRACE_SECONDS = 20.0
 
 @dataclass(frozen=True)
 class Job:
-    """What is to be captured. `order_leaf`: hex leaf hash of the order in the evidence log."""
+    """What is to be captured.
+
+    order_leaf: hex leaf hash of the order in the evidence log; earlier: how tries before this one ended.
+    """
 
     capture_id: str
     url: str
     order_leaf: str
+    earlier: tuple[str, ...] = ()
 
 
 @dataclass
@@ -97,6 +101,8 @@ class CaptureSession:
         self._job, self._jail, self._proxy = job, jail, proxy
         self.spool, self.limits, self._progress = spool, limits, progress
         self.steps = StepLog(job.order_leaf)
+        for ended in job.earlier:
+            self.steps.add("earlier_try", ended=ended)
         self.seen = Observed()
         self.bodies = BodyStore(spool.folder / "bodies.tmp")
         self.ledger = Ledger(job.capture_id, max_bytes=limits.max_bytes, seconds=limits.budget_seconds)
@@ -364,8 +370,8 @@ class CaptureSession:
             if visit.download:
                 seen.download_complete = visit.download.complete
             documents = visit.recorder.exchanges.documents(visit.frame)
-            asked = documents[-1].url if documents else self._job.url
-            seen.connection = self.ledger.last_for(target_of(asked))
+            if documents:
+                seen.connection = self.ledger.last_for(target_of(documents[-1].url))
         if self.ledger.limit not in (None, "ended"):
             seen.limit = seen.limit or self.ledger.limit
         await self._write_archive()

@@ -19,6 +19,7 @@ from services.crawler.settings import CaptureLimits
 
 DOWNLOAD_PATH = "evidence/download.bin"
 _NET_ERROR = re.compile(r"net::(ERR_[A-Z0-9_]+)")
+_GONE = re.compile(r"crash|has been closed|Target closed", re.IGNORECASE)
 # Kinds of content a browser shows as a page; anything else is a file.
 _SHOWN = re.compile(
     r"^(text/(html|plain|xml|css|javascript|markdown)|application/(xhtml\+xml|xml|json|javascript|rss\+xml|atom\+xml)"
@@ -92,7 +93,7 @@ class Visit:
             return Arrival(timed_out=True)
         except BrowserError as error:
             found = _NET_ERROR.search(error.message)
-            if found is None and "crash" in error.message.lower():
+            if found is None and _GONE.search(error.message):
                 return Arrival(crashed=True)
             # A page that replaced itself while loading is judged by what is there now.
             interrupted = "interrupted by another navigation" in error.message
