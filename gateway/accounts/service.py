@@ -163,7 +163,14 @@ class Accounts:
         async with self._database.transaction() as session:
             user = await repository.by_username(session, username.strip().casefold())
         if user is None:
-            raise not_found("账号", "account")
+            raise Problem(
+                "user.unknown",
+                404,
+                zh=f"没有用户名为 {username[:64]} 的账号",
+                en=f"there is no account with the user name {username[:64]}",
+                todo_zh="用 wangjian users list 查看全部账号",
+                todo_en="wangjian users list shows all accounts",
+            )
         return await self._reset(claims, user.id)
 
     async def _reset(self, claims: Claims, user_id: str) -> OneTimePassword:

@@ -11,6 +11,8 @@ from typing import Any
 
 import structlog
 from prometheus_client import Counter
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from gateway.console.files import Console
 from gateway.routing import checks
@@ -117,6 +119,11 @@ class Door:
             await answer.problem(problem, scope, receive)
         except ClientGone:
             log.info("door.client_gone", request_id=answer.request_id)
+        except (DBAPIError, PoolTimeout) as error:
+            log.error("door.database_unavailable", request_id=answer.request_id, error=type(error).__name__)
+            if answer.status:
+                raise
+            await answer.problem(_no_database(), scope, receive)
         except Exception as error:
             log.error("door.crashed", request_id=answer.request_id, path=scope["path"], exc_info=error)
             if answer.status:
@@ -288,6 +295,18 @@ def _forbidden(segment: Segment) -> Problem:
         en="you do not have the permission for this",
         todo_zh="如需办理，请向安全管理员申请以下权限之一：" + "、".join(wanted),
         todo_en="ask the security administrator for one of: " + ", ".join(wanted),
+    )
+
+
+def _no_database() -> Problem:
+    return Problem(
+        "gateway.database_unavailable",
+        503,
+        zh="暂时无法核验登录状态（数据库不可用）",
+        en="the session cannot be checked right now (the database does not answer)",
+        todo_zh="请稍后重试；若持续出现，请联系系统管理员",
+        todo_en="try again shortly; if it goes on, tell the system administrator",
+        headers={"Retry-After": "5"},
     )
 
 

@@ -8,6 +8,8 @@ from collections.abc import AsyncIterator, Callable
 import httpx
 import pytest
 
+from gateway.sessions.rules import digest_of
+from services.common.database import Database
 from services.common.settings import Settings
 from tests.gateway_house import Browser, House, open_house
 
@@ -189,4 +191,18 @@ async def test_a_role_change_is_felt_by_the_next_request(house: House) -> None:
     assert (await secadmin.ask("PUT", path, json={"roles": []})).json()["roles"] == []
     assert (await browser.ask("GET", "/api/captures")).status_code == 403
     assert (await secadmin.ask("PUT", path, json={"roles": ["field"]})).json()["roles"] == ["field"]
+    assert (await browser.ask("GET", "/api/captures")).status_code == 200
+
+
+async def test_without_its_database_the_gateway_says_so(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    browser = await house.browser("zhanggong_officer")
+    nowhere = Database("postgresql+psycopg://nobody@/none?host=/nonexistent", "gateway")
+    monkeypatch.setattr(house.state.visits, "_database", nowhere)
+    house.state.visits.forget(digest_of(browser.secret))
+    answer = await browser.ask("GET", "/api/captures")
+    assert (answer.status_code, answer.json()["code"]) == (503, "gateway.database_unavailable")
+    assert "set-cookie" not in answer.headers  # the session may well be good: it is not taken away
+    monkeypatch.undo()
     assert (await browser.ask("GET", "/api/captures")).status_code == 200

@@ -64,6 +64,7 @@ def create(
 @app.command("list")
 def list_users() -> None:
     """列出全部账号。List all accounts."""
+    from rich.box import SIMPLE_HEAD
     from rich.console import Console
     from rich.table import Table
 
@@ -76,14 +77,14 @@ def list_users() -> None:
         async with desk(load()) as at:
             return await at.accounts.every_user()
 
-    table = Table()
-    for heading in ("用户名 user", "姓名 name", "机构 organisation", "角色 roles", "状态 state"):
-        table.add_column(heading)
+    table = Table(box=SIMPLE_HEAD)
+    for heading in ("用户名 user", "角色 roles", "机构 organisation", "状态 state"):
+        table.add_column(heading, no_wrap=True)
     for user in _run(work()):
         roles = "、".join(ROLES[code].zh for code in user.roles) or "（无 none）"
         state = "停用 disabled" if user.disabled else "锁定 locked" if user.locked_until else "正常 active"
-        table.add_row(user.username, user.display_name, f"{user.org_name} {user.org_code}", roles, state)
-    Console(soft_wrap=True).print(table)
+        table.add_row(user.username, roles, user.org_name, state)
+    Console(width=max(Console().width, 90)).print(table)
 
 
 @app.command("reset-password")
