@@ -32,10 +32,7 @@ class Home:
             for folder in (self.log_dir, self.run_dir):
                 folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         except OSError as error:
-            raise Refused(
-                f"无法写入 WANGJIAN_HOME={self.home}：{error.strerror}",
-                f"cannot write WANGJIAN_HOME={self.home}: {error.strerror}",
-            ) from error
+            raise self._unusable(error) from error
         facts = self.run_dir.lstat()
         if self.run_dir.is_symlink() or facts.st_uid != os.geteuid():
             raise Refused(f"{self.run_dir} 属于其他用户", f"{self.run_dir} belongs to another user")
@@ -43,7 +40,10 @@ class Home:
 
     def lock(self) -> None:
         """Take the home for this launcher. Raises Refused when another has it."""
-        handle = (self.home / "launcher.lock").open("a+", encoding="ascii")
+        try:
+            handle = (self.home / "launcher.lock").open("a+", encoding="ascii")
+        except OSError as error:
+            raise self._unusable(error) from error
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -55,6 +55,12 @@ class Home:
                 "the platform of this home is already running; stop it with: wangjian down",
             ) from None
         self._lock = handle
+
+    def _unusable(self, error: OSError) -> Refused:
+        return Refused(
+            f"无法写入 WANGJIAN_HOME={self.home}：{error.strerror}",
+            f"cannot write WANGJIAN_HOME={self.home}: {error.strerror}",
+        )
 
     def write_status(self, url: str, state: str, children: dict[str, Status]) -> None:
         """Write what runs, for `wangjian status`; atomic."""

@@ -1,5 +1,6 @@
 """No process outlives the platform: what a killed launcher or a crashed child left behind is ended."""
 
+import contextlib
 import ctypes
 import json
 import os
@@ -86,7 +87,9 @@ class Register:
         ticks = process.start_ticks(pid)
         if ticks is not None:
             self._rows[name] = (pid, ticks)
-            self._write()
+            # On a full disk the child still ends with its launcher, by the kernel's signal.
+            with contextlib.suppress(OSError):
+                self._write()
 
     def clear(self) -> None:
         """Forget all, after an orderly stop."""

@@ -108,6 +108,8 @@ class Supervisor:
                     ready.set_exception(refusal)
                     break
                 end = str(refusal)
+            except OSError as error:  # no process, no log file: a full disk or table; it may pass
+                end = str(error)
             else:
                 code = await self._see_through(child, running)
                 end = f"信号 signal {-code}" if code < 0 else f"退出码 exit {code}"

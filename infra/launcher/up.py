@@ -156,7 +156,12 @@ class Platform:
         self._write_status()
 
     def _write_status(self) -> None:
-        self._home.write_status(self._stack.url, self._state, self._supervisor.status)
+        try:
+            self._home.write_status(self._stack.url, self._state, self._supervisor.status)
+        except OSError as error:  # a full disk must not end the supervision; the next change writes again
+            self._screen.status(
+                "launcher", f"无法写状态文件：{error.strerror}", "cannot write the status file"
+            )
 
 
 def _ports(settings: Settings, *, demo: bool) -> list[int]:
@@ -165,13 +170,15 @@ def _ports(settings: Settings, *, demo: bool) -> list[int]:
 
 def _check_port(host: str, port: int) -> None:
     """Raises Refused when the port cannot be had."""
+    if not 0 < port < 65536:
+        raise Refused(f"端口 {port} 不在 1–65535 之内", f"port {port} is not between 1 and 65535")
     with socket.socket() as probe:
         probe.setsockopt(
             socket.SOL_SOCKET, socket.SO_REUSEADDR, 1
         )  # as the servers do: no wait after a restart
         try:
             probe.bind((host, port))
-        except (OSError, OverflowError) as error:
+        except OSError as error:
             raise Refused(
                 f"端口 {host}:{port} 不可用（{error}）；用 WANGJIAN_PORT=其他端口 启动",
                 f"port {host}:{port} cannot be had; choose another with WANGJIAN_PORT",
