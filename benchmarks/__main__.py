@@ -14,7 +14,7 @@ from rich.table import Table
 
 from benchmarks.row import Row
 
-_NOT_BENCHMARKS = {"row", "__main__"}
+_NOT_BENCHMARKS = {"row", "double_hash", "__main__"}
 
 
 def names() -> list[str]:

@@ -1,0 +1,155 @@
+"""Sealing against the raw double hash; service, authority and custodian are processes of their own.
+
+Timed: the seal request, from its first byte to the line `sealed`: signature, time stamp, log entry, cosigned
+checkpoint, package, the custodian's own verification and stored copy, read-back. Not timed: the upload.
+"""
+
+import asyncio
+import datetime as dt
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+import rfc8785
+
+from benchmarks import double_hash
+from benchmarks.row import Row
+from infra.embedded.postgres import EmbeddedPostgres
+from services.common.dsse import keyid, sign_envelope
+from services.common.identity import TokenIssuer, system_claims
+from services.common.ids import new_id
+from services.common.keys import load_or_create_ed25519
+from services.common.settings import Settings
+from tests.evidence_samples import URL, artefact_entries, make_statement, rfc3339, sample_artefacts, sm3
+
+_SIZES = (4_000_000, 25_000_000, 100_000_000)
+_RUNS = 5
+
+
+@contextmanager
+def _platform(settings: Settings) -> Iterator[None]:
+    """PostgreSQL, authority, custodian and the service, each in its own process."""
+    server = EmbeddedPostgres(settings.home, settings.run_dir)
+    server.start()
+    server.ensure_database("evidence")
+    url = server.url("evidence")
+    env = {**os.environ, "WANGJIAN_HOME": str(settings.home), "WANGJIAN_DATABASE_URL_EVIDENCE": url}
+    socket = settings.run_dir / "evidence.sock"
+    uvicorn = ["uvicorn", "--factory", "services.evidence.app:create_app", "--uds", str(socket)]
+    commands = (["infra.tsa"], ["infra.custodian"], [*uvicorn, "--loop", "uvloop", "--log-level", "error"])
+    children = [
+        subprocess.Popen([sys.executable, "-m", *command], env=env, stdout=subprocess.DEVNULL)
+        for command in commands
+    ]
+    try:
+        until = time.monotonic() + 60
+        while not all((settings.run_dir / f"{n}.sock").exists() for n in ("tsa", "custodian", "evidence")):
+            if time.monotonic() > until:
+                raise RuntimeError("the service did not start")
+            time.sleep(0.1)
+        yield
+    finally:
+        for child in children:
+            child.terminate()
+        for child in children:
+            child.wait(20)
+        server.stop()
+
+
+class _Worker:
+    """A capture worker without a browser."""
+
+    def __init__(self, settings: Settings, client: httpx.AsyncClient) -> None:
+        self._client, self._issuer = client, TokenIssuer(settings.keys_dir, "crawler")
+        self._key = load_or_create_ed25519(settings.keys_dir / "capture-worker.key")
+
+    @property
+    def _token(self) -> dict[str, str]:
+        return {"authorization": f"Bearer {self._issuer.issue(system_claims('crawler'))}"}
+
+    async def seal(self, artefacts: dict[str, bytes], entries: list[dict[str, Any]]) -> float:
+        """Order, upload and seal; gives the seconds sealing took."""
+        evidence_id, now = new_id(), dt.datetime.now(dt.UTC)
+        order = {
+            "url": URL,
+            "purpose": "benchmark",
+            "ordered_by": {"sub": "b", "name": "b", "org": "360000-SJ"},
+            "org_code": "360000-SJ",
+            "region_code": "360000",
+            "ordered_at": rfc3339(now),
+        }
+        path = f"/internal/orders/{evidence_id}"
+        ordered = (await self._client.put(path, json=order, headers=self._token)).json()
+        for path, data in artefacts.items():
+            stated = {"x-sha256": hashlib.sha256(data).hexdigest(), "x-sm3": sm3(data)}
+            put = f"/internal/intakes/{evidence_id}/artefacts/{path}"
+            (await self._client.put(put, content=data, headers={**self._token, **stated})).raise_for_status()
+        times = {
+            "beacon_checkpoint": ordered["checkpoint"],
+            "start": rfc3339(now),
+            "end": rfc3339(now),
+            "clock": {"source": "none", "offset_ms": None, "state": "unsynchronised"},
+        }
+        mark = keyid(self._key.public_key())
+        statement = make_statement(evidence_id, entries, ordered["checkpoint"], mark, times=times)
+        body = {"envelope": {**sign_envelope(self._key, rfc8785.dumps(statement))}}
+        await asyncio.sleep(0.5)
+        began = time.perf_counter()
+        post = f"/internal/intakes/{evidence_id}/seal"
+        answer = await self._client.post(post, json=body, headers=self._token)
+        took = time.perf_counter() - began
+        last = json.loads(answer.text.splitlines()[-1])
+        if last["op"] != "sealed":
+            raise RuntimeError(str(last))
+        return took
+
+
+async def _measure(settings: Settings) -> list[Row]:
+    transport = httpx.AsyncHTTPTransport(uds=str(settings.run_dir / "evidence.sock"))
+    found = []
+    async with httpx.AsyncClient(transport=transport, base_url="http://evidence", timeout=300) as client:
+        worker = _Worker(settings, client)
+        for size in _SIZES:
+            artefacts = sample_artefacts({"evidence/page.png": os.urandom(size)})
+            entries, whole = artefact_entries(artefacts), b"".join(artefacts.values())
+            times = sorted([await worker.seal(artefacts, entries) for _ in range(_RUNS)])
+            floor, parallel = double_hash.seconds(whole), double_hash.seconds_parallel(whole)
+            median = times[_RUNS // 2] * 1000
+            note = f"best; median {median:.0f} ms; two hashing threads alone {parallel * 1000:.0f} ms"
+            found.append(
+                Row(
+                    f"seal {size // 1_000_000} MB",
+                    times[0] * 1000,
+                    floor * 1000,
+                    "ms",
+                    "SHA-256 + SM3, one thread",
+                    1.3,
+                    allowance=50,
+                    note=note,
+                )
+            )
+    return found
+
+
+def rows() -> list[Row]:
+    """Sealing of 4, 25 and 100 MB."""
+    home = Path(tempfile.mkdtemp(prefix="wj-bench-"))
+    settings = Settings(home=home)
+    settings.run_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+    load_or_create_ed25519(settings.keys_dir / "capture-worker.key")
+    TokenIssuer(settings.keys_dir, "crawler")
+    try:
+        with _platform(settings):
+            return asyncio.run(_measure(settings))
+    finally:
+        shutil.rmtree(home, ignore_errors=True)

@@ -1,0 +1,84 @@
+"""Verifying a package offline against the raw double hash of the same bytes; start-up apart."""
+
+import io
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from benchmarks import double_hash
+from benchmarks.row import Row
+from services.evidence.verification.verifier import read_trust, verify
+from tests.evidence_samples import Signers, make_package, sample_artefacts
+
+_LARGE = 50_000_000
+_SMALL_RUNS = 200
+
+
+def _best(work: Callable[[], object], runs: int = 3) -> float:
+    times = []
+    for _ in range(runs):
+        began = time.perf_counter()
+        work()
+        times.append(time.perf_counter() - began)
+    return min(times)
+
+
+def rows() -> list[Row]:
+    """50 MB package, many small packages, and the command's start-up."""
+    signers = Signers()
+    trust = read_trust(json.dumps(signers.trust()).encode())
+    large = make_package(signers, sample_artefacts({"evidence/page.png": os.urandom(_LARGE)}))
+    small = make_package(signers)
+    with tempfile.TemporaryDirectory() as folder:
+        file, trust_file = Path(folder) / "p.wacz", Path(folder) / "trust.json"
+        file.write_bytes(large)
+        trust_file.write_text(json.dumps(signers.trust()))
+
+        def check() -> None:
+            with file.open("rb") as opened:
+                if verify(opened, trust)["verdict"] != "VALID":
+                    raise RuntimeError("the sample is not valid")
+
+        ours, floor, parallel = _best(check), double_hash.seconds(large), double_hash.seconds_parallel(large)
+        file.write_bytes(small)
+        command = [sys.executable, "-c", "from wangjian.cli import main; main()", "verify"]
+        arguments = [*command, str(file), "--trust", str(trust_file), "--json"]
+        whole = _best(lambda: subprocess.run(arguments, check=True, capture_output=True))
+        bare = _best(lambda: subprocess.run([sys.executable, "-c", "import cryptography.x509"], check=True))
+    each = _best(lambda: [verify(io.BytesIO(small), trust) for _ in range(_SMALL_RUNS)]) / _SMALL_RUNS
+    return [
+        Row(
+            "verify a 50 MB package",
+            ours * 1000,
+            floor * 1000,
+            "ms",
+            "SHA-256 + SM3, one thread",
+            1.5,
+            note="four digests: both over the file and over each artefact;"
+            f" two threads alone: {parallel * 1000:.0f} ms",
+        ),
+        Row(
+            "verify a small package (15 kB)",
+            each * 1000,
+            double_hash.seconds(small) * 1000,
+            "ms",
+            "SHA-256 + SM3, one thread",
+            1.5,
+            allowance=1000 / 150,
+            note=f"{1 / each:.0f} packages a second in one process",
+        ),
+        Row(
+            "`wangjian verify`, start to end of a small package",
+            whole * 1000,
+            bare * 1000,
+            "ms",
+            "Python importing cryptography",
+            1.5,
+            allowance=150,
+        ),
+    ]
