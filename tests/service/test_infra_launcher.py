@@ -114,7 +114,7 @@ async def test_a_deaf_child_is_killed_with_its_group(
     grandchild = int((tmp_path / "grandchild").read_text())
     assert process.start_ticks(grandchild) is not None
     await supervisor.stop()
-    assert process.start_ticks(grandchild) is None
+    await until(lambda: process.start_ticks(grandchild) is None)
     assert ("deaf", "killed") in told
 
 

@@ -131,8 +131,8 @@ def test_help_lists_every_command_without_importing_any() -> None:
         [
             sys.executable,
             "-c",
-            "import sys; from wangjian import cli; cli.usage(); loaded = {m.split('.')[0] for m in sys.modules};"
-            "print(len(loaded & {'typer', 'pydantic', 'sqlalchemy', 'services'}))",
+            "import sys; from wangjian import cli; cli.usage();"
+            "loaded = {m.split('.')[0] for m in sys.modules}; print(len(loaded & {'typer', 'pydantic', 'sqlalchemy', 'services'}))",
         ],
         capture_output=True,
         text=True,
