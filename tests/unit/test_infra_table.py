@@ -122,22 +122,22 @@ def test_wrong_calls_are_one_line_and_exit_2(tmp_path: Path) -> None:
     assert (refused.returncode, "WANGJIAN_HOME" in refused.stderr) == (2, True)
 
 
+LOADED = """
+import sys
+from wangjian import cli
+cli.usage()
+loaded = {name.split(".")[0] for name in sys.modules}
+print(len(loaded & {"typer", "pydantic", "sqlalchemy", "services"}))
+"""
+
+
 def test_help_lists_every_command_without_importing_any() -> None:
     text = cli.usage()
     assert all(
         f"  {name}" in text for name in ("up", "down", "status", "capture", "verify", "trust", "users")
     )
     done = subprocess.run(
-        [
-            sys.executable,
-            "-c",
-            "import sys; from wangjian import cli; cli.usage();"
-            "loaded = {m.split('.')[0] for m in sys.modules}; print(len(loaded & {'typer', 'pydantic', 'sqlalchemy', 'services'}))",
-        ],
-        capture_output=True,
-        text=True,
-        check=True,
-        cwd=SOURCE,
+        [sys.executable, "-c", LOADED], capture_output=True, text=True, check=True, cwd=SOURCE
     )
     assert done.stdout == "0\n"
 
