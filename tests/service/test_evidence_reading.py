@@ -76,6 +76,8 @@ async def test_other_regions_see_nothing_until_granted(stack):
         await granted(session, Event("e1", "evidence.granted", "casework", payload))
         await granted(session, Event("e2", "evidence.granted", "casework", payload))
         await linked(session, Event("e3", "evidence.linked", "casework", payload))
+    async with stack.runtime.database.transaction() as session:
+        await linked(session, Event("e4", "evidence.linked", "casework", payload | {"evidence_id": "0" * 26}))
     assert (await stack.get(base, OTHER)).status_code == 200
     listed = (await stack.get("/evidence", OTHER)).json()["items"]
     assert [item["id"] for item in listed] == [sealed["id"]]

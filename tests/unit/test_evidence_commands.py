@@ -84,6 +84,24 @@ def test_unusable_input_is_one_line_and_code_2(folder, package, trust):
     assert len(run.stderr.strip().splitlines()) == 1, run.stderr
 
 
+def test_a_reader_that_stops_early_gets_no_traceback(folder):
+    program = "import sys; from wangjian.cli import main; sys.argv[0] = 'wangjian'; main()"
+    command = [
+        sys.executable,
+        "-c",
+        program,
+        "verify",
+        folder / "good.wacz",
+        "--trust",
+        folder / "trust.json",
+    ]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as run:
+        assert run.stdout and run.stderr
+        run.stdout.close()
+        assert run.stderr.read() == ""
+        assert run.wait() == 0
+
+
 def test_wrong_call(folder):
     assert wangjian("verify", folder / "good.wacz").returncode == 2
     assert wangjian("verify").returncode == 2

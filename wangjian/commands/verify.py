@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import os
 import sys
 import unicodedata
 from pathlib import Path
@@ -32,10 +33,12 @@ def main(argv: list[str]) -> int:
     except Unreadable as error:
         print(f"wangjian: {error.zh} / {error}", file=sys.stderr)
         return 2
-    if given.json:
-        print(json.dumps(report, ensure_ascii=False, indent=2))
-    else:
-        print(_table(report))
+    text = json.dumps(report, ensure_ascii=False, indent=2) if given.json else _table(report)
+    try:
+        print(text, flush=True)
+    except BrokenPipeError:
+        # The reader (`head`) has seen enough; the verdict stays in the exit code.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return 0 if report["verdict"] == "VALID" else 1
 
 

@@ -6,6 +6,7 @@ from sqlalchemy import BigInteger, DateTime, ForeignKey, String, func
 from sqlalchemy.orm import Mapped, mapped_column
 
 from services.evidence.base import Base
+from services.evidence.orders.models import Order
 
 
 class Artefact(Base):
@@ -13,7 +14,7 @@ class Artefact(Base):
 
     __tablename__ = "artefacts"
 
-    evidence_id: Mapped[str] = mapped_column(String(26), ForeignKey("orders.id"), primary_key=True)
+    evidence_id: Mapped[str] = mapped_column(String(26), ForeignKey(Order.id), primary_key=True)
     path: Mapped[str] = mapped_column(String(120), primary_key=True)
     media_type: Mapped[str] = mapped_column(String(120))
     bytes: Mapped[int] = mapped_column(BigInteger)

@@ -8,6 +8,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from services.evidence.base import Base
+from services.evidence.orders.models import Order
 
 
 class EvidenceItem(Base):
@@ -19,7 +20,7 @@ class EvidenceItem(Base):
         Index("ix_evidence_items_unsealed", "id", postgresql_where=text("stage <> 'sealed'")),
     )
 
-    id: Mapped[str] = mapped_column(String(26), ForeignKey("orders.id"), primary_key=True)
+    id: Mapped[str] = mapped_column(String(26), ForeignKey(Order.id), primary_key=True)
     org_code: Mapped[str] = mapped_column(String(40))
     region_code: Mapped[str] = mapped_column(String(6))
     ordered_by: Mapped[dict[str, Any]] = mapped_column(JSONB)
