@@ -95,7 +95,7 @@ async def test_wrong_password_and_unknown_name_take_the_same_time(house: House, 
         unknown.append(await timed(f"nobody_{number}x"))
     await house.sign_in(dear)
     # The fastest of each: noise only adds.
-    assert 0.6 < min(known) / min(unknown) < 1.6
+    assert 0.5 < min(known) / min(unknown) < 2
 
 
 async def test_control_without_the_stand_in_hash_time_tells(
@@ -108,14 +108,15 @@ async def test_control_without_the_stand_in_hash_time_tells(
         return False if stored is None else await matches(stored, password)
 
     monkeypatch.setattr(passwords, "matches", careless)
-    times = {}
-    for name in (dear, "nobody_y"):
-        began = time.perf_counter()
-        await house.sign_in(name, "Wrong-Password-1")
-        times[name] = time.perf_counter() - began
+    times: dict[str, list[float]] = {dear: [], "nobody_y": []}
+    for _ in range(3):
+        for name, taken in times.items():
+            began = time.perf_counter()
+            await house.sign_in(name, "Wrong-Password-1")
+            taken.append(time.perf_counter() - began)
     monkeypatch.undo()
     await house.sign_in(dear)
-    assert times[dear] / times["nobody_y"] > 1.6
+    assert min(times[dear]) / min(times["nobody_y"]) > 2
 
 
 async def test_five_failures_lock_for_thirty_minutes_known_or_not(house: House) -> None:
