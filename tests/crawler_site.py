@@ -96,6 +96,11 @@ PAGES: dict[str, Answer] = {
     "/inner-file": _html("f", "<iframe src='file:///etc/passwd'></iframe><p>外层</p>"),
     "/hanging-image": _html("slow", "<h1>有图</h1><img src=/hang>"),
     "/no-content": (204, [], b""),
+    "/framing": _html("框架", "<iframe src='//other.localhost:PORT/inner' width=600 height=400></iframe>"),
+    "/inner": _html("内页", "<p>内页价格</p><img src=/p77.png><script src=/inner.js></script>"),
+    "/inner.js": _text("new Worker('/worker.js')", "text/javascript"),
+    "/worker.js": _text("fetch('/from-worker.json')", "text/javascript"),
+    "/from-worker.json": _text("{}", "application/json"),
 }
 
 
@@ -123,6 +128,7 @@ async def _serve(site: Site, reader: asyncio.StreamReader, writer: asyncio.Strea
                 await _drip(writer)
                 break
             status, headers, body = answer(path)
+            body = body.replace(b":PORT/", b":%d/" % site.port)
             lines = [
                 f"HTTP/1.1 {status} X",
                 *(f"{k}: {v}" for k, v in headers),

@@ -20,7 +20,8 @@ from warcio.checker import Checker
 from services.crawler.egress.proxy import EgressProxy
 from services.crawler.jail.browser import JailedBrowser
 from services.crawler.jail.scratch import scratch_root
-from services.crawler.recording.session import CaptureSession, Job, Recorded
+from services.crawler.recording.findings import Job, Recorded
+from services.crawler.recording.session import CaptureSession
 from services.crawler.recording.spool import Spool
 from services.crawler.settings import CaptureLimits, CrawlerSettings
 from tests.crawler_site import GBK, PICTURE, Site, running_site, self_signed
@@ -78,6 +79,7 @@ async def bench(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Bench
             ("127.0.0.1", site.port),
             ("shop.localhost", site.port),
             ("localhost", tls.port),
+            ("*.localhost", site.port),
             ("127.0.0.1", 8),
         ]
         proxy = EgressProxy(allow)
@@ -210,6 +212,16 @@ async def test_a_good_page_is_whole_and_its_archive_right(bench: Bench) -> None:
             assert found.rec_headers.get_header("WARC-Target-URI") == entry["url"]
     page = json.loads(taken.read("pages/pages.jsonl").splitlines()[1])
     assert page["title"] == "赣南脐橙旗舰店" and "月销 1024 件" in page["text"]
+
+
+async def test_frames_of_other_sites_and_workers_are_recorded(bench: Bench) -> None:
+    taken = await bench.take(bench.site.url("/framing", host="shop.localhost"))
+    check_record(taken)
+    assert taken.outcome == ("COMPLETE", None)
+    index = taken.read("indexes/index.cdxj").decode()
+    for path in ("/framing", "/inner", "/p77.png", "/inner.js", "/worker.js", "/from-worker.json"):
+        assert f"{path} " in index, path
+    assert "内页价格" in taken.read("evidence/text.txt").decode()
 
 
 async def test_the_pages_own_charset_survives(bench: Bench) -> None:

@@ -30,8 +30,9 @@ from services.crawler.captures.sealing import log_order, seal, upload
 from services.crawler.egress.proxy import EgressProxy
 from services.crawler.jail.browser import JailedBrowser
 from services.crawler.manifest.statement import Order, sign_statement
+from services.crawler.recording.findings import Job, Recorded
 from services.crawler.recording.reasons import CRASHED
-from services.crawler.recording.session import CaptureSession, Job, Recorded
+from services.crawler.recording.session import CaptureSession
 from services.crawler.recording.spool import Artefact, Spool
 from services.crawler.settings import CaptureLimits
 

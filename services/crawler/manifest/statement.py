@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from services.common.clock import rfc3339
 from services.common.dsse import Envelope, keyid, sign_envelope
-from services.crawler.recording.session import Recorded
+from services.crawler.recording.findings import Recorded
 from services.crawler.recording.spool import Artefact
 from services.crawler.recording.tidy import tidy
 

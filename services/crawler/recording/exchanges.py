@@ -6,8 +6,6 @@ from typing import Any
 from services.crawler.recording.bodies import Stored
 
 _HTTP = ("http://", "https://")
-# Kinds of requests that a page may keep open as long as it likes.
-_OPEN_ENDED = {"EventSource", "WebSocket", "Ping", "Media", "CSPViolationReport", "Preflight"}
 
 
 @dataclass
@@ -74,7 +72,7 @@ class Exchanges:
             started=float(event["wallTime"]),
             request_headers={str(k): str(v) for k, v in request["headers"].items()},
             frame=str(event.get("frameId", "")),
-            post_data=posted.encode() if isinstance(posted, str) else None,
+            post_data=posted.encode("utf-8", "replace") if isinstance(posted, str) else None,
         )
         self._current[request_id] = exchange
         self.all.append(exchange)
@@ -130,10 +128,9 @@ class Exchanges:
         """The exchange a request id stands for now (its last hop)."""
         return self._current.get(request_id)
 
-    @property
-    def in_flight(self) -> int:
-        """Requests without an end that a page's look depends on (streams and beacons may stay open)."""
-        return sum(1 for e in self._current.values() if not e.finished and e.kind not in _OPEN_ENDED)
+    def answered(self, method: str, url: str) -> Exchange | None:
+        """An exchange with this request that has an answer."""
+        return next((e for e in self.all if e.url == url and e.method == method and e.response), None)
 
     def documents(self, frame: str) -> list[Exchange]:
         """The documents asked for in one frame, in order; a redirect is one of them."""

@@ -7,15 +7,20 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from playwright.async_api import CDPSession, Response
+import structlog
+from playwright.async_api import BrowserContext, CDPSession, Request, Response
 from playwright.async_api import Error as BrowserError
 
 from services.crawler.recording.bodies import BodyStore
 from services.crawler.recording.exchanges import Exchange, Exchanges
 from services.crawler.settings import CaptureLimits
 
+log = structlog.get_logger()
+
 _PARALLEL_BODIES = 8
 _NO_BODY = (204, 205, 304)
+# Kinds of requests that a page may keep open as long as it likes.
+_OPEN_ENDED = {"eventsource", "websocket", "ping", "media", "beacon", "cspreport", "preflight"}
 
 
 class NetworkRecorder:
@@ -33,9 +38,15 @@ class NetworkRecorder:
         self._decoded = 0
         self._gate = asyncio.Semaphore(_PARALLEL_BODIES)
         self._tasks: set[asyncio.Task[None]] = set()
+        self._open: set[Request] = set()
+        self._responses: list[Response] = []
 
-    async def start(self) -> None:
+    async def start(self, context: BrowserContext) -> None:
         """Subscribe and enable. Must come before the navigation: certificates are only kept from then on."""
+        context.on("request", self._begun)
+        context.on("response", self._answered)
+        context.on("requestfinished", self._over)
+        context.on("requestfailed", self._over)
         on = self._cdp.on
         on("Network.requestWillBeSent", self._requested)
         on("Network.requestWillBeSentExtraInfo", self.exchanges.extra_request)
@@ -49,6 +60,22 @@ class NetworkRecorder:
             "Network.enable",
             {"maxTotalBufferSize": self._limits.max_bytes, "maxResourceBufferSize": self._limits.max_body},
         )
+
+    @property
+    def in_flight(self) -> int:
+        """Requests without an end that a page's look depends on, in all its frames and workers."""
+        return sum(1 for request in self._open if request.resource_type not in _OPEN_ENDED)
+
+    def _begun(self, request: Request) -> None:
+        self.last_activity = time.monotonic()
+        self._open.add(request)
+
+    def _answered(self, response: Response) -> None:
+        self._responses.append(response)
+
+    def _over(self, request: Request) -> None:
+        self.last_activity = time.monotonic()
+        self._open.discard(request)
 
     def _requested(self, event: dict[str, Any]) -> None:
         self.last_activity = time.monotonic()
@@ -127,6 +154,7 @@ class NetworkRecorder:
             await asyncio.wait(list(self._tasks), timeout=seconds)
         for task in list(self._tasks):
             task.cancel()
+        await self._adopt_foreign(seconds)
         for exchange in self.exchanges.all:
             if exchange.response and not exchange.body and not exchange.missing and not exchange.redirected:
                 if exchange.streamed:
@@ -135,32 +163,55 @@ class NetworkRecorder:
                     exchange.missing = exchange.error or "unfinished"
         self.exchanges.settle()
 
-    async def adopt(self, response: Response) -> None:
-        """Add an answer this session did not see (frames of other sites run in processes of their own)."""
-        request = response.request
-        exchange = Exchange(
-            request_id=f"adopted-{len(self.exchanges.all)}",
-            url=request.url,
-            method=request.method,
-            kind=request.resource_type.capitalize(),
-            started=request.timing["startTime"] / 1000,
-            request_headers=await request.all_headers(),
-            post_data=request.post_data_buffer,
-            response={"status": response.status, "statusText": response.status_text, "headers": {}},
-            response_headers=await response.all_headers(),
-            finished=True,
-        )
-        try:
-            body = await response.body()
-            exchange.received = len(body)
-            exchange.body = self._bodies.add(body)
-        except BrowserError as error:
-            exchange.missing = str(error)[:200]
-        self.exchanges.all.append(exchange)
+    async def _adopt_foreign(self, seconds: float) -> None:
+        """Add what only the driver saw: frames of other sites and workers run in processes of their own."""
+        foreign = [r for r in self._responses if self._lacks(r)]
+        if not foreign:
+            return
+        await asyncio.wait([asyncio.ensure_future(self._adopt(r)) for r in foreign], timeout=seconds)
 
-    def knows(self, url: str) -> bool:
-        """Whether an answer for this URL was seen."""
-        return any(exchange.url == url and exchange.response for exchange in self.exchanges.all)
+    def _lacks(self, response: Response) -> bool:
+        known = self.exchanges.answered(response.request.method, response.url)
+        # A foreign frame's document begins in this session and ends in the frame's own.
+        return response.url.startswith("http") and (known is None or not known.finished)
+
+    async def _adopt(self, response: Response) -> None:
+        request = response.request
+        exchange = self.exchanges.answered(request.method, response.url)
+        try:
+            body = None if response.status in _NO_BODY else await response.body()
+            if exchange is None:
+                exchange = await _as_exchange(response)
+                self.exchanges.all.append(exchange)
+        except BrowserError as error:
+            log.info("recording.not_adopted", url=response.url[:200], error=error.message[:200])
+            return
+        exchange.finished = True
+        if body is not None:
+            exchange.received, exchange.missing = len(body), None
+            exchange.body = self._bodies.add(body)
+
+
+async def _as_exchange(response: Response) -> Exchange:
+    request = response.request
+    details = await response.security_details()
+    told: dict[str, Any] = {
+        "status": response.status,
+        "statusText": response.status_text,
+        "headers": {},
+        "mimeType": response.headers.get("content-type", "").partition(";")[0],
+    }
+    return Exchange(
+        request_id=f"driver-{id(response)}",
+        url=response.url,
+        method=request.method,
+        kind=request.resource_type.capitalize(),
+        started=request.timing["startTime"] / 1000,
+        request_headers=await request.all_headers(),
+        post_data=request.post_data_buffer,
+        response={**told, "securityDetails": dict(details)} if details else told,
+        response_headers=await response.all_headers(),
+    )
 
 
 def charset_of(exchange: Exchange) -> list[str]:

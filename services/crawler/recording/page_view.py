@@ -6,6 +6,7 @@ from typing import Any
 from playwright.async_api import CDPSession
 from playwright.async_api import Error as BrowserError
 
+from services.crawler.recording.tidy import tidy
 from services.crawler.settings import CaptureLimits
 
 # Runs in an isolated world: the page's scripts can neither see it nor replace what it calls.
@@ -108,7 +109,7 @@ class PageView:
 
     async def text(self) -> dict[str, str]:
         """{title, url, text, charset} as shown."""
-        return dict(await self._call(_TEXT, max=self._limits.max_text))
+        return dict(tidy(await self._call(_TEXT, max=self._limits.max_text)))
 
     async def document(self) -> str:
         """The document as it stands, with its doctype, as the browser itself serialises it."""

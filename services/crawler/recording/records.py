@@ -1,10 +1,8 @@
 """Records written of every capture: environment, egress log, steps; and the facts for the manifest."""
 
-from __future__ import annotations
-
 import json
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from services.common.clock import utc_now
 from services.crawler.egress.ledger import Ledger
@@ -12,11 +10,10 @@ from services.crawler.jail.browser import LOCALE, TIMEZONE, JailedBrowser
 from services.crawler.recording.certificates import origin_of
 from services.crawler.recording.environment import browser_digest, cleanliness, fonts_digest, machine
 from services.crawler.recording.exchanges import Exchange
+from services.crawler.recording.findings import Findings, Recorded
 from services.crawler.recording.reasons import Outcome
+from services.crawler.recording.tidy import tidy
 from services.crawler.settings import CaptureLimits, get_crawler_settings
-
-if TYPE_CHECKING:
-    from services.crawler.recording.session import CaptureSession, Recorded
 
 EGRESS_PATH = "evidence/egress.jsonl"
 ENVIRONMENT_PATH = "evidence/env.json"
@@ -40,53 +37,45 @@ def environment_record(jail: JailedBrowser, limits: CaptureLimits, contexts_befo
     }
 
 
-def write_records(
-    session: CaptureSession, outcome: Outcome, started: datetime, clock: dict[str, Any]
-) -> Recorded:
+def write_records(found: Findings, outcome: Outcome, started: datetime, clock: dict[str, Any]) -> Recorded:
     """Write env.json, egress.jsonl and steps.jsonl; gives the facts for the manifest."""
-    from services.crawler.recording.session import Recorded
-
-    spool, seen, visit = session.spool, session.seen, session.visit
-    rows = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in session.ledger.rows())
+    spool, seen = found.spool, found.seen
+    rows = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in tidy(found.ledger.rows()))
     spool.write(EGRESS_PATH, "egress", "application/jsonl", rows.encode())
-    method = _method(session)
-    environment = json.dumps(
-        {"clock": clock, **session.environment, "method": method}, ensure_ascii=False, indent=1
-    )
+    method = _method(found)
+    record = tidy({"clock": clock, **found.environment, "method": method})
+    environment = json.dumps(record, ensure_ascii=False, indent=1)
     spool.write(ENVIRONMENT_PATH, "environment", "application/json", environment.encode())
-    session.steps.add("outcome", state=outcome.state, reason=outcome.reason.code if outcome.reason else None)
-    session.steps.write(spool)
-    exchanges = visit.recorder.exchanges.all if visit else []
-    documents = visit.recorder.exchanges.documents(visit.frame) if visit else []
-    shown = next((d for d in reversed(documents) if d.response and not d.redirected), None)
+    found.steps.add("outcome", state=outcome.state, reason=outcome.reason.code if outcome.reason else None)
+    found.steps.write(spool)
     return Recorded(
         outcome=outcome,
         observed=seen,
-        ledger=session.ledger,
+        ledger=found.ledger,
         started=started,
         ended=utc_now(),
         clock=clock,
-        environment=session.environment,
+        environment=found.environment,
         method=method,
-        steps_head=session.steps.head,
-        final_url=shown.url if shown else None,
-        address_bar=session.text.get("url"),
-        title=session.text.get("title", ""),
-        redirects=_redirects(documents),
-        connections=_connections(session.ledger, exchanges, session.chains),
-        errors=session.errors + ([{"what": "load", "code": seen.net_error}] if seen.net_error else []),
+        steps_head=found.steps.head,
+        final_url=found.main.url if found.main else None,
+        address_bar=found.text.get("url"),
+        title=found.text.get("title", ""),
+        redirects=_redirects(found.documents),
+        connections=_connections(found.ledger, found.exchanges, found.chains),
+        errors=found.errors + ([{"what": "load", "code": seen.net_error}] if seen.net_error else []),
     )
 
 
-def _method(session: CaptureSession) -> dict[str, Any]:
+def _method(found: Findings) -> dict[str, Any]:
     """Everything we did to the page or kept from it: the observer's own effect."""
-    visit, limits = session.visit, session.limits
+    visit, limits = found.visit, found.limits
     exchanges = visit.recorder.exchanges if visit else None
-    picture = session.picture
+    picture = found.picture
     return {
         "profile": "page-1",
         "waits": {"load_seconds": limits.load_seconds, "budget_seconds": limits.budget_seconds},
-        "scroll": session.seen.scroll,
+        "scroll": found.seen.scroll,
         "picture": {"height": picture.height, "page_height": picture.page_height, "tiles": picture.tiles}
         if picture
         else None,
@@ -102,12 +91,12 @@ def _method(session: CaptureSession) -> dict[str, Any]:
         "dialogs": visit.dialogs if visit else [],
         "popups": visit.popups[:50] if visit else [],
         "forbidden": visit.forbidden[:50] if visit else [],
-        "download": _download(session),
+        "download": _download(found),
     }
 
 
-def _download(session: CaptureSession) -> dict[str, Any] | None:
-    download = session.visit.download if session.visit else None
+def _download(found: Findings) -> dict[str, Any] | None:
+    download = found.visit.download if found.visit else None
     if download is None:
         return None
     return {"status": download.status, "headers": download.headers, "media_type": download.media_type,
