@@ -90,7 +90,7 @@ class Person:
             await self.page.evaluate(AXE.read_text(encoding="utf-8"))
         found: dict[str, Any] = await self.page.evaluate(
             "() => axe.run(document, {resultTypes: ['violations'], runOnly: "
-            "['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice']})"
+            "['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa']})"
         )
         return [
             f"{one['id']} ({one['impact']}): {[node['target'] for node in one['nodes']][:3]}"
@@ -100,7 +100,8 @@ class Person:
 
     async def check(self, screen: str) -> None:
         """The screen has no barrier, does not spill over its width, and nothing complained."""
-        assert await self.barriers() == [], screen
+        barriers = await self.barriers()
+        assert not barriers, f"{screen}: {barriers}"
         wide, room = await self.page.evaluate("[document.documentElement.scrollWidth, innerWidth]")
         assert wide <= room, f"{screen}: {wide} px in a window of {room} px"
         assert self.faults == [], screen

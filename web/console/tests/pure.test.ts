@@ -2,9 +2,11 @@ import { describe, expect, it, vi } from 'vitest'
 import { EventParser } from '../src/api/events'
 import { ApiProblem, problemOf, problemText } from '../src/api/problem'
 import { addressFault, tidyAddress } from '../src/captures/address'
+import { noteOf } from '../src/captures/note'
 import { hasEnded, mergeStep, shownSteps } from '../src/captures/steps'
 import { pictureOf, textOf } from '../src/evidence/artefacts'
 import { checksOf, notChecked } from '../src/evidence/report'
+import { columnsOf, counted, inline, isEmpty, kindOf, tidyRecord } from '../src/evidence/loose'
 import { zoomStep } from '../src/evidence/zoom'
 import { visibleNavigation } from '../src/frame/navigation'
 import { dueTone } from '../src/patterns/due'
@@ -71,6 +73,33 @@ describe('steps of a capture', () => {
 
   it('knows the end', () => {
     expect(['queued', 'running', 'sealed', 'failed', 'cancelled'].map((state) => hasEnded({ state: state as 'queued' }))).toEqual([false, false, true, true, true])
+  })
+})
+
+describe('notes of steps', () => {
+  it.each([
+    ['order_logged', { log_index: 0 }, 'steps.note_index'], ['clean_check', { checks: [{ ok: true }, {}] }, 'steps.note_unclean'],
+    ['clean_check', { checks: [{ ok: true }] }, 'steps.note_clean'], ['stamped', { stamps: [{ authority: 'x' }] }, 'steps.note_text'],
+    ['load', { status: 404 }, 'steps.note_http'], ['sealed', { evidence_no: 'WJ' }, 'steps.note_text'],
+  ])('%s says what it found', (op, detail, key) => expect(noteOf({ ...step(1, op, 'done'), detail })!.key).toBe(key))
+
+  it.each(['load', 'clean_check', 'stamped', 'custodian', 'sealed', 'something_new'])('%s says nothing without a finding', (op) => {
+    expect(noteOf(step(1, op, 'done'))).toBeNull()
+    expect(noteOf({ ...step(1, op, 'done'), detail: { status: '200', checks: 3, stamps: 'x', custodian: 1 } })).toBeNull()
+  })
+})
+
+describe('facts of unknown shape', () => {
+  it('lays out tables and names on two levels, the rest on one line', () => {
+    expect([kindOf([{ a: 1 }], 0), kindOf([{ a: 1 }], 1), kindOf({ a: 1 }, 1), kindOf({ a: 1 }, 2), kindOf({ zh: '甲', en: 'A' }, 0), kindOf(false, 0), kindOf({ a: [] }, 0)])
+      .toEqual(['records', 'list', 'record', 'text', 'text', 'text', 'none'])
+  })
+  it('keeps what is there', () => {
+    expect(isEmpty(0) || isEmpty(false)).toBe(false)
+    expect(columnsOf([{ a: 1, b: null }, { c: '' , d: 2 }])).toEqual(['a', 'd'])
+    expect(inline({ a: [1, { b: 'x' }], c: null }, (key) => key.toUpperCase())).toBe('A: 1, B: x')
+    expect(tidyRecord({ zh: '甲', en: 'A', n: 1 })).toEqual({ n: 1, words: { zh: '甲', en: 'A' } })
+    expect(counted([{ a: 1 }, { a: 2 }, { a: 1 }])).toEqual([{ a: 1, times: 2 }, { a: 2 }])
   })
 })
 

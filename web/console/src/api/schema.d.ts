@@ -716,26 +716,6 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
-    "/api/users/organisations": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /**
-         * List Organisations
-         * @description Organisations of the caller's region, for the choice in a new account 可选机构.
-         */
-        get: operations["get_users_organisations"];
-        put?: never;
-        post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
     "/api/users/{user_id}/disable": {
         parameters: {
             query?: never;
@@ -1635,16 +1615,6 @@ export interface components {
             /** One Time Password */
             one_time_password: string;
             user: components["schemas"]["UserView"];
-        };
-        /**
-         * OrganisationChoice
-         * @description An organisation an account can belong to.
-         */
-        OrganisationChoice: {
-            /** Code */
-            code: string;
-            /** Name */
-            name: string;
         };
         /**
          * OrganisationList
@@ -2611,9 +2581,9 @@ export interface operations {
         parameters: {
             query?: {
                 q?: string | null;
-                state?: string | null;
                 cursor?: string | null;
                 limit?: number;
+                state?: string | null;
             };
             header?: never;
             path?: never;
@@ -2714,9 +2684,9 @@ export interface operations {
         parameters: {
             query?: {
                 q?: string | null;
-                state?: string | null;
                 cursor?: string | null;
                 limit?: number;
+                state?: string | null;
             };
             header?: never;
             path?: never;
@@ -3769,37 +3739,6 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["OneTimePassword"];
-                };
-            };
-            /** @description 未完成 the request was not carried out */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-        };
-    };
-    get_users_organisations: {
-        parameters: {
-            query?: {
-                q?: string | null;
-            };
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description Successful Response */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["OrganisationChoice"][];
                 };
             };
             /** @description 未完成 the request was not carried out */

@@ -15,7 +15,7 @@ export const useOrganisations = defineStore('organisations', () => {
   const loading = ref(false)
 
   async function load(): Promise<void> {
-    if (all.value.length > 0 || loading.value || !session.may('registry:read')) return
+    if (all.value.length > 0 || loading.value || !session.may('registry:read', 'user:manage', 'role:grant')) return
     loading.value = true
     problem.value = null
     try {
