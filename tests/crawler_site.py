@@ -59,6 +59,14 @@ class Site:
 APP = """fetch('/x.json').then(r => r.json()).then(j => { const p = document.createElement('p');
 p.textContent = j.sold; document.body.append(p) })"""
 TALL = "<body style='margin:0'><div style='height:60000px;background:linear-gradient(red,blue)'>高</div>"
+FORM = (
+    "<form action=/x>"
+    + "".join(
+        f"<label>{name}<input name={name} autocomplete={name}></label>"
+        for name in ("name", "email", "tel", "street-address", "postal-code", "cc-number")
+    )
+    + "<input type=password name=p><button>注册</button></form>"
+)
 RUDE = "<h1>弹窗</h1><script>alert('一');confirm('二');window.open('/gone');print();</script>"
 
 Answer = tuple[int, list[tuple[str, str]], bytes]
@@ -98,6 +106,7 @@ PAGES: dict[str, Answer] = {
     "/no-content": (204, [], b""),
     "/framing": _html("框架", "<iframe src='//other.localhost:PORT/inner' width=600 height=400></iframe>"),
     "/inner": _html("内页", "<p>内页价格</p><img src=/p77.png><script src=/inner.js></script>"),
+    "/form": _html("表单", FORM),
     "/inner.js": _text("new Worker('/worker.js')", "text/javascript"),
     "/worker.js": _text("fetch('/from-worker.json')", "text/javascript"),
     "/from-worker.json": _text("{}", "application/json"),

@@ -214,6 +214,12 @@ async def test_a_good_page_is_whole_and_its_archive_right(bench: Bench) -> None:
     assert page["title"] == "赣南脐橙旗舰店" and "月销 1024 件" in page["text"]
 
 
+async def test_the_browser_itself_asks_nobody(bench: Bench) -> None:
+    taken = await bench.take(bench.site.url("/form"))
+    assert taken.outcome == ("COMPLETE", None)
+    assert {c.host for c in taken.recorded.ledger.connections} == {"127.0.0.1"}
+
+
 async def test_frames_of_other_sites_and_workers_are_recorded(bench: Bench) -> None:
     taken = await bench.take(bench.site.url("/framing", host="shop.localhost"))
     check_record(taken)

@@ -35,6 +35,8 @@ ARGUMENTS = [
     "--disable-gpu",
     "--disable-print-preview",
     "--deny-permission-prompts",
+    # What the browser would ask its maker about the page.
+    "--disable-features=AutofillServerCommunication,OptimizationHints,Translate,InterestFeedV2",
 ]
 
 

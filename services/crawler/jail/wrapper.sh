@@ -13,6 +13,19 @@ set -eu
 for a in "$@"; do case $a in --user-data-dir=*) profile=${a#*=};; esac; done
 : "${profile:?the profile folder is missing in the arguments}"
 echo $$ > "$WJ_PIDFILE"
+# Of several --disable-features Chromium takes the last only: make one of the driver's and ours.
+features=
+count=$#
+while [ "$count" -gt 0 ]; do
+  argument=$1
+  shift
+  case $argument in
+    --disable-features=*) features="${features:+$features,}${argument#*=}" ;;
+    *) set -- "$@" "$argument" ;;
+  esac
+  count=$((count - 1))
+done
+set -- "$@" "--disable-features=$features"
 export HOME="$profile" XDG_CONFIG_HOME="$profile" XDG_CACHE_HOME="$profile" TMPDIR="$WJ_TMP"
 drop=
 if [ "$(id -u)" = 0 ]; then

@@ -3,6 +3,7 @@
 Field list: `urn:wangjian:capture:v1`. Times are RFC 3339 UTC; digests lower-case hex.
 """
 
+from collections import Counter
 from dataclasses import dataclass
 from typing import Any
 
@@ -39,7 +40,6 @@ def build_statement(
     """The statement as JSON values; artefacts in byte order of their paths."""
     listed = [artefact.row() for artefact in sorted(artefacts, key=lambda a: a.path.encode())]
     seen, outcome = recorded.observed, recorded.outcome
-    refused = [c for c in recorded.ledger.connections if c.verdict != "allowed"]
     predicate = {
         "schema": SCHEMA,
         "evidence_id": order.evidence_id,
@@ -59,17 +59,7 @@ def build_statement(
             "end": rfc3339(recorded.ended),
             "clock": recorded.clock,
         },
-        "network": {
-            "dns": [
-                {"name": d.name, "answers": d.answers, "ttl": d.ttl, "resolver": d.resolver, "error": d.error}
-                for d in recorded.ledger.lookups.values()
-            ],
-            "connections": recorded.connections,
-            "blocked": [
-                {"host": c.host, "port": c.port, "verdict": c.verdict, "reason": c.reason} for c in refused
-            ][:200],
-            "bytes_received": recorded.ledger.bytes_down,
-        },
+        "network": _network(recorded),
         "environment": recorded.environment,
         "method": recorded.method,
         "steps": {"path": "evidence/steps.jsonl", "head_sha256": recorded.steps_head},
@@ -86,6 +76,26 @@ def build_statement(
     subject = [{"name": a["path"], "digest": {"sha256": a["sha256"], "sm3": a["sm3"]}} for a in listed]
     statement = {"_type": STATEMENT, "subject": subject, "predicateType": SCHEMA, "predicate": predicate}
     return dict(tidy(statement))
+
+
+def _network(recorded: Recorded) -> dict[str, Any]:
+    """Names, connections and what was refused; repeats of one refusal are counted."""
+    ledger = recorded.ledger
+    refused = Counter(
+        (c.host, c.port, c.verdict, c.reason) for c in ledger.connections if c.verdict != "allowed"
+    )
+    return {
+        "dns": [
+            {"name": d.name, "answers": d.answers, "ttl": d.ttl, "resolver": d.resolver, "error": d.error}
+            for d in ledger.lookups.values()
+        ],
+        "connections": recorded.connections,
+        "blocked": [
+            {"host": host, "port": port, "verdict": verdict, "reason": reason, "count": count}
+            for (host, port, verdict, reason), count in refused.most_common(200)
+        ],
+        "bytes_received": ledger.bytes_down,
+    }
 
 
 def sign_statement(

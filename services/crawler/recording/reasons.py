@@ -152,10 +152,17 @@ def _refusal(connection: Connection) -> Reason:
         )
     why, _, address = (connection.reason or "").partition(" ")
     kind = _ADDRESS_ZH.get(why, "不允许访问的地址")
+    host, word = connection.host, why.replace("_", " ")
+    if host == address:
+        return Reason(
+            f"address.{why}",
+            f"{host} 是{kind},系统拒绝访问",
+            f"{host} is a {word} address; access is refused",
+        )
     return Reason(
         f"address.{why}",
-        f"{connection.host} 指向{kind} {address},系统拒绝访问",
-        f"{connection.host} points to {why.replace('_', ' ')} address {address}; access is refused",
+        f"{host} 指向{kind} {address},系统拒绝访问",
+        f"{host} points to {word} address {address}; access is refused",
     )
 
 
