@@ -20,6 +20,8 @@ class Child:
     ready: Probe
     prepare: Callable[[], None] | None = None
     """Called in a thread before every start; may raise Refused."""
+    ready_seconds: float = 600.0
+    """How long it may take to become ready before it is killed and started again."""
     stop_signal: signal.Signals = signal.SIGTERM
     stop_seconds: float = 10.0
     """How long it may take to stop before it is killed."""

@@ -35,7 +35,6 @@ class Policy:
     early_crashes: int = 3
     """Ends before it was ever ready, after which starting is given up."""
     probe_every: float = 0.05
-    ready_within: float = 180.0
 
 
 class Supervisor:
@@ -73,6 +72,7 @@ class Supervisor:
             self._ready[child.name] = asyncio.get_running_loop().create_future()
             self._ready[child.name].add_done_callback(_heard)
             self._keepers[child.name] = asyncio.create_task(self._keep(child), name=child.name)
+            self._keepers[child.name].add_done_callback(self._keeper_ended)
         await asyncio.gather(*(self._ready[child.name] for child in group))
 
     async def run_once(self, child: Child) -> int:
@@ -164,9 +164,8 @@ class Supervisor:
         return code
 
     async def _await_ready(self, child: Child) -> bool:
-        """Ask until ready; False when the time is up. A first start may take ten times as long (recovery)."""
-        factor = 1 if self._ready[child.name].done() else 10
-        deadline = time.monotonic() + self._policy.ready_within * factor
+        """Ask until ready; False when the child's time is up."""
+        deadline = time.monotonic() + child.ready_seconds
         told = time.monotonic()
         while not await child.ready():
             now = time.monotonic()
@@ -196,6 +195,15 @@ class Supervisor:
                 orphans.kill_group(running.pid)
         await asyncio.wait({keeper})
         self._set(child, "stopped")
+
+    def _keeper_ended(self, keeper: asyncio.Task[None]) -> None:
+        """A fault of our own must not leave a child unwatched in silence."""
+        fault = None if keeper.cancelled() else keeper.exception()
+        if fault is not None:
+            ready = self._ready[keeper.get_name()]
+            if not ready.done():
+                ready.set_exception(fault)
+            self._tell(keeper.get_name(), f"监管出错：{fault!r}", "no longer supervised")
 
     def _log(self, child: Child) -> Path:
         return self._log_dir / f"{child.name}.log"

@@ -115,6 +115,7 @@ def _database(name: str, zh: str, server: EmbeddedPostgres | EmbeddedRedis, *, s
         stage=DATA,
         ready=probes.blocking(server.ready),
         prepare=server.prepare,
+        ready_seconds=24 * 3600,  # a long recovery must never be cut short: it would begin again
         stop_signal=server.stop_signal,
         stop_seconds=stop_seconds,
         bare=True,

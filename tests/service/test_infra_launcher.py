@@ -1,6 +1,7 @@
 """Supervision with small real child processes: restart, order of stopping, nothing left behind."""
 
 import asyncio
+import dataclasses
 import json
 import os
 import signal
@@ -19,7 +20,7 @@ from infra.launcher.child import Child
 from infra.launcher.home import Home
 from infra.launcher.supervisor import Policy, StartFailed, Supervisor
 
-QUICK = Policy(first_delay=0.05, longest_delay=0.2, settled_after=5, probe_every=0.01, ready_within=5)
+QUICK = Policy(first_delay=0.05, longest_delay=0.2, settled_after=5, probe_every=0.01)
 SOURCE = Path(__file__).resolve().parents[2]
 
 
@@ -116,6 +117,25 @@ async def test_a_deaf_child_is_killed_with_its_group(
     await supervisor.stop()
     await until(lambda: process.start_ticks(grandchild) is None)
     assert ("deaf", "killed") in told
+
+
+async def test_a_child_that_is_never_ready_is_started_again(tmp_path: Path, supervisor: Supervisor) -> None:
+    starts = tmp_path / "starts"
+    script = f"echo >> {starts}; [ $(wc -l < {starts}) -gt 1 ] && echo > {tmp_path}/slow.up; exec sleep 600"
+    await supervisor.start([fake(tmp_path, "slow", script=script, ready_seconds=0.5)])
+    assert supervisor.status["slow"].restarts == 1
+    await supervisor.stop()
+
+
+async def test_a_fault_of_our_own_is_told(tmp_path: Path, supervisor: Supervisor, told: Told) -> None:
+    async def faulty() -> bool:
+        raise RuntimeError("a fault")
+
+    child = dataclasses.replace(fake(tmp_path, "odd"), ready=faulty)
+    with pytest.raises(RuntimeError, match="a fault"):
+        await supervisor.start([child])
+    assert ("odd", "no longer supervised") in told
+    await supervisor.stop()
 
 
 async def test_stopping_between_two_starts(tmp_path: Path, supervisor: Supervisor) -> None:
