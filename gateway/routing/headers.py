@@ -1,8 +1,7 @@
 """Pure rules on headers: what goes in to a service, what comes out, and the security headers on everything.
 
 What goes in is a list of names that are let through, not of names that are stopped: nothing a client writes
-can pose as ours (ASVS 5.0 V4.1.3, V15.3.4). Sources: RFC 9110 §7.6.1 (hop by hop), CSP level 3, secure_ui
-research §0.4.
+can pose as ours (ASVS 5.0 V4.1.3, V15.3.4). Sources: RFC 9110 §7.6.1 (hop by hop), CSP level 3.
 """
 
 from collections.abc import Iterable
