@@ -1,12 +1,13 @@
 """SQL of custody events."""
 
+import json
 from datetime import datetime
-from typing import Any
 
-from sqlalchemy import insert, select, update
+from sqlalchemy import select, text, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from services.evidence.custody.models import CustodyEvent
+from services.evidence.custody.rules import NewEvent
 from services.evidence.items.models import EvidenceItem
 
 
@@ -53,9 +54,32 @@ async def viewed_since(session: AsyncSession, evidence_id: str, sub: str, since:
     return (await session.execute(query)).scalar_one_or_none() is not None
 
 
-async def add(session: AsyncSession, events: list[dict[str, Any]]) -> None:
-    """Keep events."""
-    await session.execute(insert(CustodyEvent).values(events))
+_ADD = text(
+    "INSERT INTO custody_events (id, evidence_id, seq, event, actor, org, reason, client_ip, at, document)"
+    " SELECT id, :evidence_id, seq, event, CAST(actor AS jsonb), org, reason, client_ip, :at, document"
+    " FROM unnest(CAST(:ids AS text[]), CAST(:seqs AS int[]), CAST(:events AS text[]),"
+    " CAST(:actors AS text[]), CAST(:orgs AS text[]), CAST(:reasons AS text[]), CAST(:ips AS text[]),"
+    " CAST(:documents AS bytea[]))"
+    " AS given(id, seq, event, actor, org, reason, client_ip, document)"
+)
+
+
+async def add(session: AsyncSession, evidence_id: str, at: datetime, events: list[NewEvent]) -> None:
+    """Keep events of one item and moment."""
+    actors = [json.dumps({"sub": e.actor.sub, "name": e.actor.name}, ensure_ascii=False) for e in events]
+    values = {
+        "evidence_id": evidence_id,
+        "at": at,
+        "ids": [e.id for e in events],
+        "seqs": [e.seq for e in events],
+        "events": [e.event for e in events],
+        "actors": actors,
+        "orgs": [e.actor.org for e in events],
+        "reasons": [e.reason for e in events],
+        "ips": [e.actor.client_ip for e in events],
+        "documents": [e.document for e in events],
+    }
+    await session.execute(_ADD, values)
 
 
 async def of_item(session: AsyncSession, evidence_id: str) -> list[CustodyEvent]:

@@ -38,6 +38,18 @@ class Actor:
     client_ip: str = ""
 
 
+@dataclass(frozen=True)
+class NewEvent:
+    """An event about to be kept, with its document."""
+
+    id: str
+    seq: int
+    event: str
+    actor: Actor
+    reason: str
+    document: bytes
+
+
 SYSTEM = Actor("service:evidence", "固证服务", "")
 
 

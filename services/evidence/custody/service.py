@@ -1,8 +1,8 @@
 """Recording custody events: in the transaction of what happened, bound by the log soon after."""
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -10,7 +10,16 @@ from services.common.clock import rfc3339, utc_now
 from services.common.identity import Claims
 from services.common.ids import new_id
 from services.evidence.custody import repository
-from services.evidence.custody.rules import LABELS, SYSTEM, VIEW_WINDOW, Actor, document, log_entry, log_ref
+from services.evidence.custody.rules import (
+    LABELS,
+    SYSTEM,
+    VIEW_WINDOW,
+    Actor,
+    NewEvent,
+    document,
+    log_entry,
+    log_ref,
+)
 from services.evidence.custody.schemas import CustodyEventOut
 from services.evidence.log import repository as log_repository
 
@@ -34,28 +43,20 @@ async def record(session: AsyncSession, evidence_id: str, *events: Happened) -> 
     first = await repository.next_seq(session, evidence_id, len(events))
     if first is None:
         raise LookupError(evidence_id)
+    await add(session, evidence_id, first, events)
+
+
+async def add(session: AsyncSession, evidence_id: str, first: int, events: Sequence[Happened]) -> None:
+    """The same with the first event's number already taken, the item being held by this transaction."""
     previous = await repository.last_document(session, evidence_id) if first > 1 else None
-    rows: list[dict[str, Any]] = []
     at = utc_now()
+    rows: list[NewEvent] = []
     for seq, item in enumerate(events, first):
-        actor, link = item.actor, hashlib.sha256(previous).hexdigest() if previous else ""
-        previous = document(evidence_id, seq, item.event, actor, item.reason, at, link)
-        rows.append(
-            {
-                "id": new_id(),
-                "evidence_id": evidence_id,
-                "seq": seq,
-                "event": item.event,
-                "actor": {"sub": actor.sub, "name": actor.name},
-                "org": actor.org,
-                "reason": item.reason,
-                "client_ip": actor.client_ip,
-                "at": at,
-                "document": previous,
-            }
-        )
-    await repository.add(session, rows)
-    await log_repository.enqueue(session, {log_ref(row["id"]): log_entry(row["document"]) for row in rows})
+        link = hashlib.sha256(previous).hexdigest() if previous else ""
+        previous = document(evidence_id, seq, item.event, item.actor, item.reason, at, link)
+        rows.append(NewEvent(new_id(), seq, item.event, item.actor, item.reason, previous))
+    await repository.add(session, evidence_id, at, rows)
+    await log_repository.enqueue(session, {log_ref(row.id): log_entry(row.document) for row in rows})
 
 
 async def record_view(session: AsyncSession, evidence_id: str, claims: Claims) -> bool:

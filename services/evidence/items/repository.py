@@ -11,7 +11,6 @@ from sqlalchemy.orm import selectinload, undefer
 from services.common.identity import Claims
 from services.common.scope import region_filter
 from services.evidence.items.models import EvidenceItem, Grant, NumberCounter, Stamp
-from services.evidence.timestamps.client import Stamp as FreshStamp
 
 _ALL = (
     undefer(EvidenceItem.envelope),
@@ -76,17 +75,22 @@ async def add(session: AsyncSession, values: dict[str, Any]) -> bool:
     return (await session.execute(query)).first() is not None
 
 
-async def lock_at(session: AsyncSession, evidence_id: str, stage: str) -> bool:
-    """Hold the item; whether it is (still) at that stage."""
-    query = select(EvidenceItem.stage).where(EvidenceItem.id == evidence_id).with_for_update()
-    return (await session.execute(query)).scalar_one() == stage
+async def advance(
+    session: AsyncSession, evidence_id: str, before: str, values: dict[str, Any], events: int
+) -> int | None:
+    """Move an item on from stage `before`, taking `events` custody numbers; gives the first of them.
 
-
-async def advance(session: AsyncSession, evidence_id: str, values: dict[str, Any]) -> None:
-    """Write the outcome of a stage."""
-    await session.execute(
-        update(EvidenceItem).where(EvidenceItem.id == evidence_id).values(last_error=None, **values)
+    None when it is no longer at that stage: someone else moved it on. The item stays locked until the end.
+    """
+    query = (
+        update(EvidenceItem)
+        .where(EvidenceItem.id == evidence_id, EvidenceItem.stage == before)
+        .values(last_error=None, custody_seq=EvidenceItem.custody_seq + events, **values)
+        .returning(EvidenceItem.custody_seq)
+        .execution_options(synchronize_session=False)
     )
+    last = (await session.execute(query)).scalar_one_or_none()
+    return None if last is None else int(last) - events + 1
 
 
 async def next_number(session: AsyncSession, region_code: str, year: int) -> int:
@@ -101,20 +105,9 @@ async def next_number(session: AsyncSession, region_code: str, year: int) -> int
     return int((await session.execute(query)).scalar_one())
 
 
-async def add_stamps(session: AsyncSession, evidence_id: str, stamps: list[FreshStamp]) -> None:
-    """Keep an item's time stamps."""
-    rows = [
-        {
-            "evidence_id": evidence_id,
-            "position": position,
-            "authority": stamp.authority,
-            "operator": stamp.operator,
-            "response": stamp.response,
-            "stamped_at": stamp.time,
-        }
-        for position, stamp in enumerate(stamps)
-    ]
-    await session.execute(insert(Stamp).values(rows))
+async def add_stamps(session: AsyncSession, stamps: list[dict[str, Any]]) -> None:
+    """Keep time stamps."""
+    await session.execute(insert(Stamp), stamps)
 
 
 async def note_failure(session: AsyncSession, evidence_id: str, problem: dict[str, Any]) -> None:

@@ -13,16 +13,18 @@ from typing import Any
 
 import rfc8785
 from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm.attributes import set_committed_value
 
 from services.common.clock import utc_now
 from services.common.dsse import Envelope, add_signature, keyid
 from services.common.problems import Problem, not_found
+from services.evidence.custody import service as custody
 from services.evidence.custody.rules import Actor
-from services.evidence.custody.service import Happened, record
+from services.evidence.custody.service import Happened
 from services.evidence.intakes import repository as intakes
 from services.evidence.intakes.models import Artefact
 from services.evidence.items import progress, repository, rules
-from services.evidence.items.models import EvidenceItem
+from services.evidence.items.models import EvidenceItem, Stamp
 from services.evidence.log import repository as log_repository
 from services.evidence.log.notes import NoteError, open_checkpoint
 from services.evidence.orders import repository as orders
@@ -31,11 +33,16 @@ from services.evidence.package.layout import Member, Part, dump_layout, load_lay
 from services.evidence.package.transfer import ReadBack, StoredBytesChangedError
 from services.evidence.package.wacz import ENTRY, ENVELOPE, PROOF, build, stamp_path
 from services.evidence.runtime import Runtime
+from services.evidence.timestamps.client import Stamp as FreshStamp
 from services.evidence.timestamps.rules import stamped_message
 from services.evidence.verification.verifier import moment
 
 Line = dict[str, Any]
 _WORKER = Actor("service:crawler", "采集节点", "")
+
+
+class _MovedOnError(Exception):
+    """Another run has moved the item on meanwhile."""
 
 
 def envelope_bytes(envelope: Envelope) -> bytes:
@@ -55,10 +62,10 @@ class Sealer:
 
         envelope: the worker's; None to continue what has begun. Raises Problem; the stage reached stays.
         """
-        async with self.runtime.database.transaction() as session:
-            item = await repository.load(session, evidence_id)
+        item = await self._load(evidence_id)
         if item is None:
-            item = await self.sign(evidence_id, envelope)
+            await self.sign(evidence_id, envelope)
+            item = await self._reload(evidence_id)
         elif envelope is not None and json.loads(item.envelope)["payload"] != envelope.get("payload"):
             raise _other_manifest()
         yield progress.signed(item)
@@ -73,14 +80,29 @@ class Sealer:
         yield progress.replicated(self.runtime.custodian().receipt_payload(json.loads(item.receipt or "")))
         yield progress.sealed(item)
 
-    async def _reached(self, session: AsyncSession, evidence_id: str) -> EvidenceItem:
-        """The item as it is after this transaction's change."""
-        item = await repository.load(session, evidence_id)
+    async def _load(self, evidence_id: str) -> EvidenceItem | None:
+        async with self.runtime.database.transaction() as session:
+            return await repository.load(session, evidence_id)
+
+    async def _reload(self, evidence_id: str) -> EvidenceItem:
+        item = await self._load(evidence_id)
         if item is None:
             raise not_found("证据", "evidence item")
         return item
 
-    async def sign(self, evidence_id: str, envelope: Mapping[str, Any] | None) -> EvidenceItem:
+    async def _advance(
+        self, session: AsyncSession, item: EvidenceItem, values: dict[str, Any], *events: Happened
+    ) -> None:
+        """Move the item on from the stage it was read at, with its custody events, in this transaction.
+
+        Raises _MovedOnError when another run was faster: everything of this transaction is given up.
+        """
+        first = await repository.advance(session, item.id, item.stage, values, len(events))
+        if first is None:
+            raise _MovedOnError
+        await custody.add(session, item.id, first, events)
+
+    async def sign(self, evidence_id: str, envelope: Mapping[str, Any] | None) -> None:
         """Check the manifest against the intake and add the sealing service's signature.
 
         Raises Problem 404 without order or envelope, 422 `evidence.manifest_refused`.
@@ -89,6 +111,7 @@ class Sealer:
             raise not_found("证据", "evidence item")
         worker = self.runtime.worker_key()
         bare, statement = rules.open_submission(envelope, worker)
+        events = [Happened("captured", _WORKER), Happened("hashed"), Happened("signed")]
         async with self.runtime.database.transaction() as session:
             order = await orders.find(session, evidence_id)
             if order is None:
@@ -103,11 +126,11 @@ class Sealer:
                 "org_code": order.org_code,
                 "region_code": order.region_code,
                 "ordered_by": order.ordered_by,
+                "custody_seq": len(events),
             }
             if await repository.add(session, values):
-                captured = Happened("captured", _WORKER, order.purpose)
-                await record(session, evidence_id, captured, Happened("hashed"), Happened("signed"))
-            return await self._reached(session, evidence_id)
+                events[0] = Happened("captured", _WORKER, order.purpose)
+                await custody.add(session, evidence_id, 1, events)
 
     async def _check_beacon(self, session: AsyncSession, evidence_id: str, beacon: Any) -> None:
         """The beacon must be a checkpoint this log signed, over the order: captured after it was ordered."""
@@ -128,20 +151,21 @@ class Sealer:
         Raises Problem 503 `evidence.tsa_unavailable`, 502 `evidence.tsa_refused`.
         """
         envelope: Envelope = json.loads(item.envelope)
-        stamps = await self.runtime.stamps().stamp(stamped_message(envelope))
-        async with self.runtime.database.transaction() as session:
-            if not await repository.lock_at(session, item.id, "signed"):
-                return await self._reached(session, item.id)
-            await repository.add_stamps(session, item.id, stamps)
-            year = rules.number_year(utc_now())
-            sequence = await repository.next_number(session, item.region_code, year)
-            number = rules.format_number(item.region_code, year, sequence)
-            entry = rules.seal_entry(item.id, number, item.envelope, [stamp.response for stamp in stamps])
-            await log_repository.enqueue(session, {rules.log_ref(item.id): entry})
-            await record(session, item.id, Happened("stamped"))
-            values = {"stage": "stamped", "evidence_no": number, "entry": entry}
-            await repository.advance(session, item.id, values)
-            return await self._reached(session, item.id)
+        fresh = await self.runtime.stamps().stamp(stamped_message(envelope))
+        stamps = [_stamp_row(item.id, position, stamp) for position, stamp in enumerate(fresh)]
+        year = rules.number_year(utc_now())
+        try:
+            async with self.runtime.database.transaction() as session:
+                sequence = await repository.next_number(session, item.region_code, year)
+                number = rules.format_number(item.region_code, year, sequence)
+                entry = rules.seal_entry(item.id, number, item.envelope, [s.response for s in fresh])
+                values = {"stage": "stamped", "evidence_no": number, "entry": entry}
+                await self._advance(session, item, values, Happened("stamped"))
+                await repository.add_stamps(session, stamps)
+                await log_repository.enqueue(session, {rules.log_ref(item.id): entry})
+        except _MovedOnError:
+            return await self._reload(item.id)
+        return _changed(item, values | {"stamps": [Stamp(**row) for row in stamps]})
 
     async def log(self, item: EvidenceItem) -> EvidenceItem:
         """Wait for the leaf and a cosigned checkpoint over it; lay out the package.
@@ -156,20 +180,20 @@ class Sealer:
         proof = await log.proof(index, checkpoint)
         parts = _lay_out(item, artefacts, proof)
         layout = self.runtime.store.put(dump_layout(parts))
-        async with self.runtime.database.transaction() as session:
-            if not await repository.lock_at(session, item.id, "stamped"):
-                return await self._reached(session, item.id)
-            await record(session, item.id, Happened("logged"))
-            values = {
-                "stage": "logged",
-                "log_index": index,
-                "log_size": checkpoint.size,
-                "proof": proof,
-                "layout_sha256": layout.sha256,
-                "package_bytes": total_bytes(parts),
-            }
-            await repository.advance(session, item.id, values)
-            return await self._reached(session, item.id)
+        values = {
+            "stage": "logged",
+            "log_index": index,
+            "log_size": checkpoint.size,
+            "proof": proof,
+            "layout_sha256": layout.sha256,
+            "package_bytes": total_bytes(parts),
+        }
+        try:
+            async with self.runtime.database.transaction() as session:
+                await self._advance(session, item, values, Happened("logged"))
+        except _MovedOnError:
+            return await self._reload(item.id)
+        return _changed(item, values)
 
     async def _artefacts(self, evidence_id: str) -> list[Artefact]:
         async with self.runtime.database.transaction() as session:
@@ -189,23 +213,40 @@ class Sealer:
             raise _store_damaged() from error
         sha256, sm3 = reading.digests()
         _check_receipt(custodian.receipt_payload(receipt), item, sha256, reading.bytes)
-        async with self.runtime.database.transaction() as session:
-            if not await repository.lock_at(session, item.id, "logged"):
-                return await self._reached(session, item.id)
-            replicated = Happened("replicated", reason=custodian.pinned.name)
-            await record(session, item.id, replicated, Happened("sealed"))
-            values = {
-                "stage": "sealed",
-                "receipt": json.dumps(receipt),
-                "package_sha256": sha256,
-                "package_sm3": sm3,
-                "package_bytes": reading.bytes,
-                "sealed_at": utc_now(),
-            }
-            await repository.advance(session, item.id, values)
-            sealed = await self._reached(session, item.id)
+        values = {
+            "stage": "sealed",
+            "receipt": json.dumps(receipt),
+            "package_sha256": sha256,
+            "package_sm3": sm3,
+            "package_bytes": reading.bytes,
+            "sealed_at": utc_now(),
+        }
+        kept = Happened("replicated", reason=custodian.pinned.name)
+        try:
+            async with self.runtime.database.transaction() as session:
+                await self._advance(session, item, values, kept, Happened("sealed"))
+        except _MovedOnError:
+            return await self._reload(item.id)
         self.runtime.log.wake(urgent=False)
-        return sealed
+        return _changed(item, values)
+
+
+def _changed(item: EvidenceItem, values: Mapping[str, Any]) -> EvidenceItem:
+    """The item (detached from any session) as the database now has it."""
+    for name, value in values.items():
+        set_committed_value(item, name, value)
+    return item
+
+
+def _stamp_row(evidence_id: str, position: int, stamp: FreshStamp) -> dict[str, Any]:
+    return {
+        "evidence_id": evidence_id,
+        "position": position,
+        "authority": stamp.authority,
+        "operator": stamp.operator,
+        "response": stamp.response,
+        "stamped_at": stamp.time,
+    }
 
 
 def _lay_out(item: EvidenceItem, artefacts: list[Artefact], proof: str) -> list[Part]:

@@ -4,7 +4,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import func, insert, select, text, update
-from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from services.evidence.log.models import LogCheckpoint, LogEntry
@@ -27,10 +26,18 @@ async def lock_writer(session: AsyncSession) -> None:
     await session.execute(select(func.pg_advisory_xact_lock(_WRITER_LOCK)))
 
 
+_ENQUEUE = text(
+    "INSERT INTO log_entries (ref, entry)"
+    " SELECT ref, entry FROM unnest(CAST(:refs AS text[]), CAST(:entries AS bytea[])) AS given(ref, entry)"
+    " ON CONFLICT (ref) DO NOTHING"
+)
+
+
 async def enqueue(session: AsyncSession, waiting_entries: Mapping[str, bytes]) -> None:
     """Add entries by ref that wait for their indexes; a second one with the same ref changes nothing."""
-    rows = [{"ref": ref, "entry": entry} for ref, entry in waiting_entries.items()]
-    await session.execute(upsert(LogEntry).values(rows).on_conflict_do_nothing(index_elements=["ref"]))
+    await session.execute(
+        _ENQUEUE, {"refs": list(waiting_entries), "entries": list(waiting_entries.values())}
+    )
 
 
 async def waiting(session: AsyncSession, limit: int) -> list[Waiting]:

@@ -26,8 +26,19 @@ log = structlog.get_logger()
 BATCH = 1024
 # Entries nobody waits for (custody events) join the next urgent batch, or go after this many seconds.
 PATIENCE = 0.25
+# Entries queued without a word (by a fact from another service) are found after this many seconds.
+LONGEST_WAIT = 5.0
 _POLL = 0.5
 _LOAD = 50_000
+
+
+async def _happens(event: asyncio.Event, within: float) -> None:
+    """Wait until the event is set, at most `within` seconds."""
+    waiter = asyncio.create_task(event.wait())
+    try:
+        await asyncio.wait({waiter}, timeout=within)
+    finally:
+        waiter.cancel()
 
 
 class LogCorruptError(RuntimeError):
@@ -50,6 +61,8 @@ class TransparencyLog:
         self.public = log_key(origin, key)
         self._database, self._tree = database, MerkleTree()
         self._published, self._shown = 0, b""
+        # Entries from the start of the newest bundle on, so that publishing needs no query.
+        self._tail_start, self._tail = 0, list[bytes]()
         self._wake, self._urgent = asyncio.Event(), asyncio.Event()
         self._waiters: dict[str, list[asyncio.Future[int]]] = {}
         self._writing, self._cosigning, self._publishing = asyncio.Lock(), asyncio.Lock(), asyncio.Lock()
@@ -75,9 +88,26 @@ class TransparencyLog:
             head = open_checkpoint(newest.note, self.public)
             if head.size > self._tree.size or self._tree.root(head.size) != head.root:
                 raise LogCorruptError(f"the entries do not give the root signed at size {head.size}")
+        self._newest = newest
         self._read_published()
         await self._publish()
+        await self._load_tail()
         self._tasks = [asyncio.create_task(self._run(), name="log-writer")]
+
+    async def _load_tail(self) -> None:
+        start = self._tree.size - self._tree.size % tiles.WIDTH
+        async with self._database.transaction() as session:
+            self._tail = await repository.entries(session, start, self._tree.size)
+        self._tail_start = start
+
+    def _append(self, entry: bytes) -> int:
+        self._tail.append(entry)
+        return self._tree.append(leaf_hash(entry))
+
+    def _forget(self, size: int) -> None:
+        """Take back leaves whose transaction failed."""
+        self._tree.truncate(size)
+        del self._tail[max(0, size - self._tail_start) :]
 
     async def stop(self) -> None:
         """Stop writing; entries that wait are written at the next start."""
@@ -123,12 +153,8 @@ class TransparencyLog:
 
     async def _run(self) -> None:
         while True:
-            await self._wake.wait()
-            if not self._urgent.is_set():
-                try:
-                    await asyncio.wait_for(self._urgent.wait(), PATIENCE)
-                except TimeoutError:
-                    log.debug("log.patience_over")
+            await _happens(self._wake, LONGEST_WAIT)
+            await _happens(self._urgent, PATIENCE)
             self._wake.clear()
             self._urgent.clear()
             try:
@@ -156,14 +182,14 @@ class TransparencyLog:
                     before = self._tree.size
                     batch = await repository.waiting(session, BATCH)
                     if batch:
-                        indexes = [(row.id, self._tree.append(leaf_hash(row.entry))) for row in batch]
+                        indexes = [(row.id, self._append(row.entry)) for row in batch]
                         written = [(row.ref, at) for row, (_, at) in zip(batch, indexes, strict=True)]
                         await repository.assign(session, indexes)
                         head = Checkpoint(self.origin, self._tree.size, self._tree.root())
                         newest = LogCheckpoint(size=head.size, note=sign_checkpoint(head, self.key))
                         await repository.add_checkpoint(session, newest.size, newest.note)
             except BaseException:
-                self._tree.truncate(before)
+                self._forget(before)
                 raise
             self._newest = newest or self._newest
             for ref, index in written:
@@ -178,20 +204,19 @@ class TransparencyLog:
             known = self._tree.size
             found = await repository.entries(session, known, known + _LOAD)
             for entry in found:
-                self._tree.append(leaf_hash(entry))
+                self._append(entry)
             if len(found) < _LOAD:
                 return
 
     async def _publish(self) -> None:
         """Write the tiles and the checkpoint file; they follow the database and can be rebuilt from it."""
         async with self._publishing:
-            async with self._database.transaction() as session:
-                newest = await repository.newest_checkpoint(session)
+            newest = self._newest
             if newest is None or newest.size > self._tree.size:
                 return
             while self._published < newest.size:
                 await self._publish_to(min(newest.size, self._published + _LOAD))
-            note = (newest.cosigned or newest.note).encode()
+            note = newest.note.encode()
             if note != self._shown:
                 await asyncio.to_thread(tiles.write_synced, self.folder / "checkpoint", note)
                 self._shown = note
@@ -199,14 +224,21 @@ class TransparencyLog:
     async def _publish_to(self, new: int) -> None:
         old = self._published
         first = old - old % tiles.WIDTH
-        async with self._database.transaction() as session:
-            entries = await repository.entries(session, first, new)
+        if first >= self._tail_start:
+            entries = self._tail[first - self._tail_start : new - self._tail_start]
+        else:
+            async with self._database.transaction() as session:
+                entries = await repository.entries(session, first, new)
         # Made here, where the tree does not change meanwhile; only the disk waits in a thread.
         made = list(
             tiles.all_tiles(self._tree, lambda start, end: entries[start - first : end - first], old, new)
         )
         await asyncio.to_thread(tiles.publish, self.folder, made)
         self._published = new
+        keep = new - new % tiles.WIDTH
+        if keep > self._tail_start:
+            del self._tail[: keep - self._tail_start]
+            self._tail_start = keep
 
     def _read_published(self) -> None:
         """Take over what an earlier run published, if it is a checkpoint of this tree."""
