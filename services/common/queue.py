@@ -61,11 +61,3 @@ def run_async(work: Coroutine[Any, Any, T]) -> T:
 def worker_database(service: str) -> Database:
     """The worker process's connection pool to one service's database; use it only under `run_async`."""
     return Database(get_settings().database_url(service), service, pool_size=4)
-
-
-@celery.task(name="common.relay_outbox")  # type: ignore[untyped-decorator]
-def relay_outbox(service: str) -> int:
-    """Deliver the waiting facts of one service."""
-    from services.common.outbox import relay
-
-    return run_async(relay(worker_database(service), get_settings(), service))
