@@ -73,7 +73,7 @@ async def _first_capture(home: Home, stack: Stack, screen: Screen, market: str) 
     trust = package.with_name("trust.json")
     package.parent.mkdir(parents=True, exist_ok=True)
     package.unlink(missing_ok=True)
-    url = f"{market}/item/{catalogue.listings()[0].number}"
+    url = catalogue.featured_url(market)
     screen.status("first", f"首次取证 {url}", "first capture")
     sealed = await _json(stack, "capture", ("wangjian", "capture", url, "--out", str(package), "--json"))
     await _checked(stack, "trust", ("wangjian", "trust", "export", "--out", str(trust)))
