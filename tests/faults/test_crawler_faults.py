@@ -70,7 +70,7 @@ async def bench(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Bench
     home = tmp_path_factory.mktemp("faults")
     limits = CaptureLimits(
         budget_seconds=7, load_seconds=3, collect_seconds=8, max_bytes=30 << 20, max_body=8 << 20,
-        max_document=2 << 20,
+        max_document=512 << 10,
     )  # fmt: skip
     async with contextlib.AsyncExitStack() as stack:
         site = await stack.enter_async_context(running_site())
@@ -270,6 +270,49 @@ async def test_a_browser_killed_under_a_capture_is_said_so(bench: Bench) -> None
     assert (await bench.take(bench.site.url("/gone"))).outcome == ("COMPLETE", "http.404")
 
 
+def kill_forwarder(jail: JailedBrowser) -> None:
+    for folder in Path("/proc").iterdir():
+        with contextlib.suppress(OSError):
+            line = (folder / "cmdline").read_bytes()
+            if line.startswith(b"socat") and os.fsencode(jail._folder) in line:
+                os.kill(int(folder.name), signal.SIGKILL)
+
+
+async def test_a_killed_forwarder_comes_back(bench: Bench) -> None:
+    await bench.take(bench.site.url("/gone"))
+    kill_forwarder(bench.jail)
+    await asyncio.sleep(1)
+    assert (await bench.take(bench.site.url("/gone"))).outcome == ("COMPLETE", "http.404")
+
+
+def drivers() -> set[int]:
+    """Playwright's driver processes below this one."""
+    found = set()
+    for folder in Path("/proc").iterdir():
+        with contextlib.suppress(OSError):
+            if folder.name.isdigit() and b"run-driver" in (folder / "cmdline").read_bytes():
+                parent = (folder / "stat").read_text().rpartition(")")[2].split()[1]
+                if int(parent) == os.getpid():
+                    found.add(int(folder.name))
+    return found
+
+
+async def test_a_killed_driver_is_replaced(bench: Bench) -> None:
+    await bench.take(bench.site.url("/gone"))
+    for pid in drivers():
+        os.kill(pid, signal.SIGKILL)
+    await asyncio.sleep(0.3)
+    assert (await bench.take(bench.site.url("/gone"))).outcome == ("COMPLETE", "http.404")
+    running = asyncio.ensure_future(bench.take(bench.site.url("/hang")))
+    await asyncio.sleep(1)
+    for pid in drivers():
+        os.kill(pid, signal.SIGKILL)
+    taken = await asyncio.wait_for(running, 20)
+    check_record(taken)
+    assert taken.outcome == ("FAILED", "browser.crashed")
+    assert (await bench.take(bench.site.url("/gone"))).outcome == ("COMPLETE", "http.404")
+
+
 KILLED = """
 import asyncio, sys
 from pathlib import Path
@@ -314,7 +357,7 @@ async def test_nothing_of_a_killed_worker_is_left(tmp_path: Path, bench: Bench) 
     await following.start()
     assert [p.name.partition("-")[0] for p in root.iterdir()] == [str(os.getpid())], "its folder is swept"
     await following.close()
-    assert not list(root.iterdir())
+    assert not root.exists()
 
 
 def environment_of(pid: int) -> dict[str, Any]:

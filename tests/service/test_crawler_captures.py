@@ -254,6 +254,23 @@ async def test_no_order_no_visit(world: World) -> None:
         assert capture["id"] in await repository.to_remind(session, 50, 0)
 
 
+async def test_a_failing_disk_is_said_so_and_the_capture_goes_on_later(world: World) -> None:
+    capture = await world.order(world.site.url("/gone"))
+    spool, aside = world.settings.spool_dir, world.settings.spool_dir.with_name("aside")
+    spool.mkdir(exist_ok=True)
+    spool.rename(aside)
+    spool.write_text("a file where the folder should be")
+    await world.runner.run(capture["id"])
+    waiting = await world.show(capture["id"])
+    assert (waiting["state"], waiting["reason"]["code"]) == ("queued", "capture.worker_disk")
+    spool.unlink()
+    aside.rename(spool)
+    await world.sql("UPDATE captures SET not_before = now() WHERE id = :id", id=capture["id"])
+    assert await world.runner.run(capture["id"])
+    done = await world.show(capture["id"])
+    assert (done["state"], done["reason"]["code"]) == ("sealed", "http.404")
+
+
 async def test_cancel_in_the_middle(world: World) -> None:
     capture = await world.order(world.site.url("/hang"))
     running = asyncio.ensure_future(world.runner.run(capture["id"]))

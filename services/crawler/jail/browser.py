@@ -1,9 +1,7 @@
 """One warm Chromium a worker, in the jail; every capture gets a browsing context of its own."""
 
 import asyncio
-import contextlib
 import os
-import shutil
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -14,7 +12,7 @@ from playwright.async_api import Error as BrowserError
 
 from services.crawler.egress.proxy import EgressProxy
 from services.crawler.jail.probe import JailMode, probe
-from services.crawler.jail.scratch import end_browser, open_scratch
+from services.crawler.jail.scratch import close_scratch, end_browser, open_scratch
 from services.crawler.settings import CaptureLimits, CrawlerSettings
 
 log = structlog.get_logger()
@@ -145,7 +143,9 @@ class JailedBrowser:
             await self._restart()
         try:
             return await self._new_context()
-        except BrowserError:
+        except Exception as error:
+            if not lost_browser(error):
+                raise
             # It died between two captures: a new one gets one try, then the failure is real.
             await self._restart()
             return await self._new_context()
@@ -170,7 +170,9 @@ class JailedBrowser:
         try:
             async with asyncio.timeout(_CLOSE_SECONDS):
                 await context.close()
-        except (BrowserError, TimeoutError):
+        except Exception as error:
+            if not lost_browser(error):
+                raise
             log.warning("jail.context_stuck")
             await self.discard()
 
@@ -179,23 +181,44 @@ class JailedBrowser:
         browser, self._browser = self._browser, None
         await asyncio.to_thread(end_browser, self._folder)
         if browser:
-            with contextlib.suppress(BrowserError, TimeoutError):  # it is dead: nothing more to say
+            try:
                 async with asyncio.timeout(_CLOSE_SECONDS):
                     await browser.close()
+            except Exception as error:
+                if not lost_browser(error):
+                    raise
 
     async def _restart(self) -> None:
         await self.discard()
-        await self._launch()
+        try:
+            await self._launch()
+        except Exception as error:
+            if not lost_browser(error):
+                raise
+            # Perhaps it is the driver that died: with a new one the launch fails only for a real reason.
+            log.warning("jail.driver_restarted", error=str(error)[:200])
+            await self._stop_driver()
+            self._playwright = await _start_driver(self._folder)
+            await self._launch()
+
+    async def _stop_driver(self) -> None:
+        driver, self._playwright = self._playwright, None
+        if driver:
+            try:
+                async with asyncio.timeout(_CLOSE_SECONDS):
+                    await driver.stop()
+            except Exception as error:
+                if not lost_browser(error):
+                    raise
 
     async def close(self) -> None:
         """End browser, driver and proxy and remove the scratch folder."""
         if self._scratch is None:
             return
         await self.discard()
-        if self._playwright:
-            await self._playwright.stop()
+        await self._stop_driver()
         await self._proxy.close()
-        await asyncio.to_thread(shutil.rmtree, self._folder, ignore_errors=True)
+        await asyncio.to_thread(close_scratch, self._folder)
 
     def describe(self) -> dict[str, Any]:
         """Browser and jail for the manifest."""
@@ -207,6 +230,14 @@ class JailedBrowser:
             "args": [*self.facts.arguments, *([] if self.mode.sandbox else ["--no-sandbox"])],
             **self.mode.facts(),
         }
+
+
+def lost_browser(error: BaseException) -> bool:
+    """Whether an error only says that browser or driver is gone or does not answer.
+
+    Playwright raises its own Error for a lost browser, but a bare Exception once its driver process is gone.
+    """
+    return isinstance(error, BrowserError | TimeoutError) or type(error) is Exception
 
 
 async def _start_driver(scratch: Path) -> Playwright:

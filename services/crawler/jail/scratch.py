@@ -1,5 +1,6 @@
 """The folder the browser's unprivileged id can reach: profiles, the proxy's socket, a process-id file."""
 
+import contextlib
 import hashlib
 import os
 import shutil
@@ -38,6 +39,13 @@ def open_scratch(home: Path) -> Path:
     own.mkdir(mode=0o711)
     own.chmod(0o711)
     return own
+
+
+def close_scratch(folder: Path) -> None:
+    """Remove a worker's folder, and the installation's when no other worker has one there."""
+    shutil.rmtree(folder, ignore_errors=True)
+    with contextlib.suppress(OSError):  # not empty: another worker lives
+        folder.parent.rmdir()
 
 
 def sweep(root: Path) -> None:

@@ -39,9 +39,12 @@ if [ "$WJ_JAIL" = proxy-only ]; then
     --webrtc-ip-handling-policy=disable_non_proxied_udp "$@"
 fi
 # The inner shell is process 1 of the namespace: when the browser ends, it ends, and the kernel ends the rest with it.
-# 3 and 4 are Playwright's pipe to the browser: the forwarder must not hold them open.
+# 3 and 4 are Playwright's pipe to the browser: the forwarder, started again when it dies, must not hold them open.
 inner='ip link set lo up
-socat TCP-LISTEN:3128,bind=127.0.0.1,fork,reuseaddr,backlog=256 "UNIX-CONNECT:$WJ_PROXY_SOCK" 3>&- 4>&- &
+while :; do
+  socat TCP-LISTEN:3128,bind=127.0.0.1,fork,reuseaddr,backlog=256 "UNIX-CONNECT:$WJ_PROXY_SOCK"
+  sleep 0.2
+done 3>&- 4>&- &
 unshare --user --map-user=1000 --map-group=1000 -- "$WJ_CHROMIUM" --proxy-server=http://127.0.0.1:3128 \
   "--proxy-bypass-list=<-loopback>" --webrtc-ip-handling-policy=disable_non_proxied_udp "$@"'
 exec $drop unshare --user --map-root-user --net --ipc --pid --fork --kill-child --mount-proc -- sh -c "$inner" sh "$@"

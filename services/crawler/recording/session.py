@@ -6,11 +6,10 @@ from datetime import datetime
 from typing import Any
 
 from playwright.async_api import BrowserContext
-from playwright.async_api import Error as BrowserError
 
 from services.common.clock import utc_now
 from services.crawler.egress.proxy import EgressProxy
-from services.crawler.jail.browser import JailedBrowser
+from services.crawler.jail.browser import JailedBrowser, lost_browser
 from services.crawler.recording.clock import clock_state
 from services.crawler.recording.collecting import archive, collect, keep_rejected_certificate
 from services.crawler.recording.exchanges import Exchange
@@ -72,10 +71,15 @@ class CaptureSession:
             self.found.seen.stuck = True
             self.found.steps.add("browser_ended", reason="deadline")
             await self._jail.discard()
-        except BrowserError as error:
+        except Exception as error:
+            if not lost_browser(error):
+                raise
             self.found.seen.crashed = True
-            self.found.note_error("browser", error.message)
+            self.found.note_error("browser", str(error))
             await self._jail.discard()
+        else:
+            if self.found.seen.crashed:
+                await self._jail.discard()
 
     def _left(self) -> float:
         return max(0.5, self._limits.budget_seconds - (time.monotonic() - self._began))
@@ -117,7 +121,8 @@ class CaptureSession:
             await visit.finish_download(self._left())
         main = found.main
         seen.net_error, seen.timed_out = arrival.net_error, arrival.timed_out
-        seen.crashed = seen.crashed or arrival.crashed
+        # Without its forwarder the browser reaches nothing: that is our fault and not the site's.
+        seen.crashed = seen.crashed or arrival.crashed or arrival.net_error == "ERR_PROXY_CONNECTION_FAILED"
         seen.http_status = main.status if main else None
         found.steps.add("loaded", status=seen.http_status, error=arrival.net_error)
         shown = self._is_shown(visit, arrival, main)
