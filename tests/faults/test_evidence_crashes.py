@@ -7,9 +7,12 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import text
 
+from services.common.database import Database
 from services.evidence.app import create_app
 from services.evidence.items.sealing import Sealer
+from services.evidence.log import repository as log_repository
 from services.evidence.log.fsck import fsck
+from services.evidence.log.notes import open_checkpoint
 from services.evidence.log.service import LogCorruptError, TransparencyLog
 from services.evidence.objects.store import object_path
 from services.evidence.verification.verifier import read_trust, verify
@@ -207,6 +210,33 @@ async def as_insider(stack, *statements: str) -> None:
 async def findings(stack) -> set[str]:
     log = stack.runtime.log
     return {finding.code for finding in await fsck(stack.runtime.database, log.public, log.folder)}
+
+
+async def test_two_processes_write_one_log(stack):
+    """Two writers on one database: every entry one leaf, no gap, both know the same tree."""
+    first, settings = stack.runtime.log, stack.settings
+    database = Database(settings.database_url("evidence"), "evidence")
+    second = TransparencyLog(database, first.key, first.origin, settings.home / "second")
+    await second.start()
+
+    async def write(log, own, number: int) -> int:
+        async with own.transaction() as session:
+            await log_repository.enqueue(session, {f"test:{number}": b"entry %d" % number})
+        return await log.wait_for(f"test:{number}")
+
+    writers = [(first, stack.runtime.database), (second, database)]
+    indexes = await asyncio.gather(*(write(*writers[number % 2], number) for number in range(60)))
+    assert sorted(indexes) == list(range(60))
+    await asyncio.gather(*(write(*writer, 60 + n) for n, writer in enumerate(writers)))
+    await second.stop()
+    await database.close()
+    async with stack.runtime.database.transaction() as session:
+        assert len(await log_repository.entries(session, 0, 100)) == 62
+        signed = await log_repository.checkpoints(session, -1, 100)
+    heads = [open_checkpoint(item.note, first.public) for item in signed]
+    assert heads[-1].size == 62
+    await first._ensure_loaded(62)
+    assert all(head.root == first._tree.root(head.size) for head in heads)
 
 
 async def test_history_rows_refuse_ordinary_changes(stack):

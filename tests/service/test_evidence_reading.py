@@ -12,6 +12,7 @@ from services.evidence.custody import repository as custody_repository
 from services.evidence.items.events import granted, linked
 from services.evidence.log.merkle import leaf_hash
 from services.evidence.log.tiles import tile_path
+from services.evidence.objects.store import object_path
 from tests.evidence_samples import sample_artefacts
 from tests.evidence_stack import OFFICER, own_home, remove, running
 
@@ -115,6 +116,16 @@ async def test_artefacts_are_served_safely(stack, sealed):
         assert response.headers["x-sha256"] == hashlib.sha256(artefacts[path]).hexdigest()
     for path in ("evidence/none.png", "evidence/manifest.dsse.json", "../../../etc/passwd"):
         assert (await stack.get(f"{base}/{path}")).status_code == 404
+
+
+async def test_a_damaged_or_lost_object_is_an_error_and_not_an_empty_file(stack):
+    artefacts = sample_artefacts({"evidence/only-here.txt": b"only here"})
+    sealed = await stack.submit(artefacts)
+    sha256 = hashlib.sha256(b"only here").hexdigest()
+    file = object_path(stack.runtime.store.root, sha256)
+    file.unlink()
+    lost = await stack.get(f"/evidence/{sealed['id']}/artefacts/evidence/only-here.txt")
+    assert (lost.status_code, lost.json()["code"]) == (500, "evidence.store_damaged")
 
 
 async def test_one_screen_view_is_one_event_by_person(stack):

@@ -240,6 +240,15 @@ async def test_manifests_that_do_not_fit_are_refused(stack, given):
     assert (problem["status"], problem["code"]) == (422, "evidence.manifest_refused")
 
 
+async def test_more_than_a_package_can_hold_is_refused_before_it_is_signed(stack, monkeypatch):
+    from services.evidence.items import rules
+
+    monkeypatch.setattr(rules, "LIMIT_BYTES", rules._ROOM_FOR_PROOFS + 1000)
+    problem = await refused(stack)
+    assert problem["code"] == "evidence.manifest_refused"
+    assert "4 GiB" in problem["detail"]
+
+
 async def test_missing_required_artefact_is_refused(stack):
     evidence_id = new_id()
     ordered = await stack.order(evidence_id)

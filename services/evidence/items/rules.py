@@ -15,12 +15,13 @@ from services.common.dsse import IN_TOTO, Envelope, keyid, verify_signature
 from services.common.problems import Problem
 from services.evidence.intakes.models import Artefact
 from services.evidence.orders.models import Order
+from services.evidence.package.layout import LIMIT_BYTES
 from services.evidence.verification.trust import POLICY_ID
 from services.evidence.verification.verifier import REQUIRED, Failed, moment, parse_manifest
 
 # Numbers count by the year of official time, China Standard Time.
 _CST = timezone(timedelta(hours=8))
-STAGES = ("signed", "stamped", "logged", "sealed")
+_ROOM_FOR_PROOFS = 64 << 20
 
 
 def refused(reason_zh: str, reason_en: str) -> Problem:
@@ -70,6 +71,8 @@ def check_against_intake(
         raise refused("策略编号不符", "unknown policy_id")
     if worker_keyid not in predicate["key_ids"]:
         raise refused("未列明采集节点密钥", "key_ids lacks the worker's key")
+    if sum(row.bytes for row in artefacts) > LIMIT_BYTES - _ROOM_FOR_PROOFS:
+        raise refused("文件总量超过证据包上限(4 GiB)", "the artefacts exceed what a package may hold (4 GiB)")
     _check_times(predicate["times"])
     _check_artefacts(statement, artefacts)
 

@@ -27,6 +27,7 @@ from services.evidence.items import progress, repository, rules
 from services.evidence.items.models import EvidenceItem, Stamp
 from services.evidence.log import repository as log_repository
 from services.evidence.log.notes import NoteError, open_checkpoint
+from services.evidence.objects.store import store_damaged
 from services.evidence.orders import repository as orders
 from services.evidence.orders.rules import log_ref as order_ref
 from services.evidence.package.layout import Member, Part, dump_layout, load_layout, total_bytes
@@ -179,7 +180,7 @@ class Sealer:
         checkpoint = await log.cosigned_over(index, self.runtime.custodian())
         proof = await log.proof(index, checkpoint)
         parts = _lay_out(item, artefacts, proof)
-        layout = self.runtime.store.put(dump_layout(parts))
+        layout = await asyncio.to_thread(self.runtime.store.put, dump_layout(parts))
         values = {
             "stage": "logged",
             "log_index": index,
@@ -210,7 +211,7 @@ class Sealer:
         try:
             receipt = await custodian.store(item.id, total_bytes(parts), reading.blocks())
         except (StoredBytesChangedError, FileNotFoundError) as error:
-            raise _store_damaged() from error
+            raise store_damaged() from error
         sha256, sm3 = reading.digests()
         _check_receipt(custodian.receipt_payload(receipt), item, sha256, reading.bytes)
         values = {
@@ -297,15 +298,4 @@ def _other_manifest() -> Problem:
         409,
         zh="该证据已按另一份清单签名,不能更换",
         en="this item was signed with another manifest, which is not replaced",
-    )
-
-
-def _store_damaged() -> Problem:
-    return Problem(
-        "evidence.store_damaged",
-        500,
-        zh="存储中的证据文件已损坏或缺失,固证中止",
-        en="an object in the evidence store is damaged or missing; sealing has stopped",
-        todo_zh="请立即通知系统管理员,切勿删除任何数据",
-        todo_en="tell the system administrator at once and delete nothing",
     )

@@ -19,7 +19,7 @@ from services.evidence.intakes import repository as intakes
 from services.evidence.items import repository, views
 from services.evidence.items.models import EvidenceItem
 from services.evidence.items.schemas import ItemOut, ItemRow
-from services.evidence.objects.store import object_path
+from services.evidence.objects.store import object_path, store_damaged
 from services.evidence.package.layout import Part, load_layout
 from services.evidence.package.reader import PackageReader, blocks
 from services.evidence.runtime import Runtime
@@ -78,7 +78,10 @@ async def artefact(runtime: Runtime, evidence_id: str, path: str, claims: Claims
         if found is None:
             raise not_found("证据文件", "artefact")
         await _note_view(runtime, session, evidence_id, claims)
-    return ArtefactFile(object_path(runtime.store.root, found.sha256), path.rpartition("/")[2], found.sha256)
+    file = object_path(runtime.store.root, found.sha256)
+    if not file.is_file() or file.stat().st_size != found.bytes:
+        raise store_damaged()
+    return ArtefactFile(file, path.rpartition("/")[2], found.sha256)
 
 
 async def timeline(runtime: Runtime, evidence_id: str, claims: Claims) -> CustodyOut:

@@ -1,10 +1,12 @@
 """The object store on disk: files named by their SHA-256, written once, synced, never overwritten."""
 
 import asyncio
+import contextlib
 import errno
 import hashlib
 import os
 import secrets
+import time
 import zlib
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
@@ -16,6 +18,7 @@ from cryptography.hazmat.primitives.hashes import SM3, Hash
 from services.common.problems import Problem
 
 BLOCK = 1 << 20
+_ABANDONED_SECONDS = 3600
 _NO_SPACE = (errno.ENOSPC, errno.EDQUOT)
 
 
@@ -38,6 +41,18 @@ def store_full() -> Problem:
         en="the evidence store is full; nothing of this write was kept",
         todo_zh="请通知系统管理员扩充存储空间,随后重试即可继续",
         todo_en="tell the system administrator to add space, then repeat: it will go on",
+    )
+
+
+def store_damaged() -> Problem:
+    """500: bytes that were stored are not there any more."""
+    return Problem(
+        "evidence.store_damaged",
+        500,
+        zh="存储中的证据文件已损坏或缺失,操作中止",
+        en="an object in the evidence store is damaged or missing; this stops here",
+        todo_zh="请立即通知系统管理员,切勿删除任何数据",
+        todo_en="tell the system administrator at once and delete nothing",
     )
 
 
@@ -117,9 +132,11 @@ class ObjectStore:
         self.root = root
         (root / "tmp").mkdir(parents=True, exist_ok=True)
         (root / "sha256").mkdir(exist_ok=True)
-        # Left over from a crash: never named, so never part of any evidence.
+        # Left over from a crash: never named, so never part of any evidence. Another process may be writing.
         for leftover in (root / "tmp").iterdir():
-            leftover.unlink(missing_ok=True)
+            with contextlib.suppress(FileNotFoundError):
+                if time.time() - leftover.stat().st_mtime > _ABANDONED_SECONDS:
+                    leftover.unlink()
 
     async def receive(self, chunks: AsyncIterator[bytes], limit: int) -> "Arrival":
         """Take a stream of at most `limit` bytes into a temporary file. The caller keeps or drops it.
