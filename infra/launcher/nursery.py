@@ -23,8 +23,9 @@ import time
 import traceback
 from typing import Any, NoReturn
 
+from setproctitle import setproctitle
+
 PR_SET_PDEATHSIG = 1
-PR_SET_NAME = 15
 
 PRELOADED = (
     "uvicorn.main",
@@ -64,6 +65,7 @@ PRELOADED = (
 def main() -> int:
     """Serve requests until standard input ends."""
     launcher = os.getppid()
+    setproctitle("wangjian nursery")  # before any change of the environment, by which it finds its place
     missing = preload()
     gc.collect()
     gc.freeze()  # the collector of a child would otherwise touch, and so copy, every shared page
@@ -118,7 +120,7 @@ def _become(request: dict[str, Any], launcher: int) -> NoReturn:
         os.environ.clear()
         os.environ.update(request["env"])
         module, *arguments = request["argv"]
-        _rename(request["name"])
+        setproctitle(f"wangjian {request['name']}")  # what ps shows
         signal.signal(signal.SIGINT, signal.default_int_handler)
         sys.argv = [module, *arguments]
         runpy.run_module(module, run_name="__main__", alter_sys=True)
@@ -157,10 +159,6 @@ def _end_with(launcher: int) -> None:
     libc.prctl(PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
     if os.getppid() != launcher:
         os._exit(1)
-
-
-def _rename(name: str) -> None:
-    ctypes.CDLL(None).prctl(PR_SET_NAME, name.encode()[:15], 0, 0, 0)
 
 
 def _redirect(log: str) -> None:

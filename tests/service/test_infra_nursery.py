@@ -107,6 +107,8 @@ def test_a_forked_child_is_the_launchers_own(launcher: Launcher) -> None:
     assert (argument, preloaded, name) == ("given", "True", "__main__")
     assert (launcher.folder / "child.log").read_text() == "said\n"
     assert int((launcher.folder / "next").read_text()) > 2
+    shown = Path(f"/proc/{launcher.first['pid']}/cmdline").read_bytes()
+    assert shown.rstrip(b"\0") == b"wangjian child"
     again = launcher.say("again")
     assert again["restarts"] == 1
     assert launcher.say("stop") == {"left": []}
