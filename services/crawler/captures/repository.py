@@ -209,6 +209,12 @@ async def to_remind(session: AsyncSession, limit: int, seconds: int) -> list[str
     return sorted((await session.execute(query.returning(Capture.id))).scalars())
 
 
+async def ended(session: AsyncSession, capture_ids: list[str]) -> list[str]:
+    """Which of these captures are sealed or cancelled, so that nothing of them is needed here any more."""
+    query = select(Capture.id).where(Capture.id.in_(capture_ids), Capture.state.in_(("sealed", "cancelled")))
+    return list((await session.execute(query)).scalars())
+
+
 async def report_worker(session: AsyncSession, name: str, facts: dict[str, Any]) -> None:
     """Note that a worker lives."""
     query = insert(CaptureWorker).values(name=name, facts=facts, seen_at=func.now())

@@ -1,6 +1,7 @@
 """The capture worker process: one warm browser, its proxy, and the runner, alive as long as the process."""
 
 import asyncio
+from pathlib import Path
 
 import structlog
 
@@ -13,6 +14,7 @@ from services.crawler.captures.runner import CaptureRunner
 from services.crawler.egress.proxy import EgressProxy
 from services.crawler.jail.browser import JailedBrowser
 from services.crawler.recording.environment import browser_digest, fonts_digest
+from services.crawler.recording.spool import Spool
 from services.crawler.settings import get_crawler_settings, get_limits
 
 log = structlog.get_logger()
@@ -43,7 +45,17 @@ class CaptureWorker:
             asyncio.to_thread(browser_digest, chromium),
             asyncio.to_thread(fonts_digest),
         )
+        await self._clear_spool()
         self._reports = asyncio.ensure_future(self._report())
+
+    async def _clear_spool(self) -> None:
+        """Remove what a worker that died right after sealing left behind."""
+        folder = get_settings().spool_dir
+        names = await asyncio.to_thread(_folders, folder)
+        async with self._database.transaction() as session:
+            over = await repository.ended(session, names)
+        for name in over:
+            await asyncio.to_thread(Spool(folder / name).remove)
 
     async def _report(self) -> None:
         """Tell the service now and then that this worker lives and how its browser is held."""
@@ -66,6 +78,10 @@ class CaptureWorker:
             self._reports.cancel()
         await self._jail.close()
         await self._evidence.close()
+
+
+def _folders(folder: Path) -> list[str]:
+    return [child.name for child in folder.iterdir() if child.is_dir()] if folder.is_dir() else []
 
 
 _starting: asyncio.Task[CaptureWorker] | None = None

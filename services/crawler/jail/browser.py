@@ -141,6 +141,9 @@ class JailedBrowser:
         worn = self._served >= self._limits.browser_every
         if self._browser is None or not self._browser.is_connected() or worn:
             await self._restart()
+        elif self._browser.contexts:
+            # Something of an earlier capture is still open: never start beside it.
+            await self._restart()
         try:
             return await self._new_context()
         except Exception as error:

@@ -1,6 +1,7 @@
 """One capture from an empty context to written artefacts. Whatever the page does, there is a record of it."""
 
 import asyncio
+import errno
 import time
 from datetime import datetime
 from typing import Any
@@ -90,6 +91,8 @@ class CaptureSession:
         found.environment = await asyncio.to_thread(environment_record, self._jail, self._limits, before)
         checks = found.environment["cleanliness"]
         found.steps.add("clean_check", passed=[c["check"] for c in checks if c["ok"]])
+        if any(c["check"] == "disk" and not c["ok"] for c in checks):
+            raise OSError(errno.ENOSPC, "not enough room for evidence")
         self._progress("clean_check", "done", {"checks": checks, **self._jail.mode.facts()})
         if await self._load(visit):
             view = PageView(visit.cdp, self._limits)
