@@ -97,6 +97,7 @@ describe('facts of unknown shape', () => {
   it('keeps what is there', () => {
     expect(isEmpty(0) || isEmpty(false)).toBe(false)
     expect(columnsOf([{ a: 1, b: null }, { c: '' , d: 2 }])).toEqual(['a', 'd'])
+    expect(columnsOf([{ answers: 1, error: 2, host: 3 }])).toEqual(['host', 'answers', 'error'])
     expect(inline({ a: [1, { b: 'x' }], c: null }, (key) => key.toUpperCase())).toBe('A: 1, B: x')
     expect(tidyRecord({ zh: '甲', en: 'A', n: 1 })).toEqual({ n: 1, words: { zh: '甲', en: 'A' } })
     expect(counted([{ a: 1 }, { a: 2 }, { a: 1 }])).toEqual([{ a: 1, times: 2 }, { a: 2 }])

@@ -25,9 +25,15 @@ export function tidyRecord(record: Loose): Loose {
   return { ...rest, words: { zh, en } }
 }
 
-/** Columns of a table: every key with a value in some row, in order of appearance. */
+// What a row is about comes first; the platform sends keys in alphabetical order.
+const FIRST = ['name', 'host', 'url', 'from', 'to', 'by', 'words', 'authority', 'operator', 'answers', 'ip', 'port', 'status', 'verdict', 'reason']
+
+/** Columns of a table: every key with a value in some row; the telling ones first, the others in order of appearance. */
 export function columnsOf(records: Loose[]): string[] {
-  return [...new Set(records.flatMap((record) => Object.keys(record)))].filter((key) => records.some((record) => !isEmpty(record[key])))
+  const rank = (key: string): number => (FIRST.includes(key) ? FIRST.indexOf(key) : FIRST.length)
+  return [...new Set(records.flatMap((record) => Object.keys(record)))]
+    .filter((key) => records.some((record) => !isEmpty(record[key])))
+    .sort((a, b) => rank(a) - rank(b))
 }
 
 /** A value on one line: `name: value; name: value`. */
