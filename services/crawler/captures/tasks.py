@@ -9,7 +9,6 @@ from celery.signals import worker_ready, worker_shutdown
 from services.common.queue import celery, run_async, worker_database, worker_loop
 from services.crawler.captures import repository
 from services.crawler.captures.queue import TASK, send_hint
-from services.crawler.captures.worker import close_the_worker, the_worker
 
 log = structlog.get_logger()
 
@@ -27,6 +26,9 @@ celery.conf.beat_schedule["crawler-remind"] = {
 @celery.task(name=TASK, queue="capture")  # type: ignore[untyped-decorator]
 def run_capture(capture_id: str) -> bool:
     """Run a capture if it still waits; a doubled message does nothing."""
+
+    # Imported here: the other workers and the clock know this task, but need no browser.
+    from services.crawler.captures.worker import the_worker
 
     async def run() -> bool:
         worker = await the_worker()
@@ -57,6 +59,8 @@ def _takes_captures() -> bool:
 def _warm_up(**_: Any) -> None:
     """Start the browser with the worker, so that the first capture need not wait for it."""
     if _takes_captures():
+        from services.crawler.captures.worker import the_worker
+
         asyncio.run_coroutine_threadsafe(the_worker(), worker_loop()).add_done_callback(_tell)
 
 
@@ -68,6 +72,8 @@ def _tell(started: Any) -> None:
 
 def _close(**_: Any) -> None:
     if _takes_captures():
+        from services.crawler.captures.worker import close_the_worker
+
         run_async(close_the_worker())
 
 
