@@ -53,7 +53,7 @@ class Http:
             return await client.request(method, path, headers=self._token_for(self.claims), **options)
 
     async def get(self, path: str, **params: Any) -> Any:
-        answer = await self.call("GET", path, params=params)
+        answer = await self.call("GET", path, params=params or None)  # {} would drop the path's own query
         assert answer.status_code == 200, answer.text
         return answer.json()
 

@@ -129,7 +129,7 @@ class SystemHealth:
         try:
             return await _probe("redis", ping, RedisError)
         finally:
-            await client.aclose()  # type: ignore[attr-defined]  # the stubs are of redis 4
+            await client.aclose()  # the stubs are of redis 4
 
     async def _workers(self) -> Part:
         began = time.perf_counter()

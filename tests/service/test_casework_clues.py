@@ -58,6 +58,19 @@ def actions(row: dict[str, Any]) -> list[str]:
     return [a["action"] for a in row["actions"]]
 
 
+async def test_an_inbox_holds_what_was_assigned_to_that_organisation(world: World) -> None:
+    clue = await step(world, NANCHANG, await new_clue(world), "assign", org_code="360702-SJ")
+
+    async def inbox(claims: Claims, org: str) -> list[str]:
+        page = await world.at_casework(claims).get(f"/clues?state=assigned&assigned_org={org}")
+        return [row["id"] for row in page["items"]]
+
+    assert clue["id"] in await inbox(ZHANGGONG, "360702-SJ")
+    assert clue["id"] in await inbox(NANCHANG, "360702-SJ")
+    assert clue["id"] not in await inbox(NANCHANG, "360121-SJ")
+    assert clue["id"] not in await inbox(officer("360403"), "360702-SJ")
+
+
 async def test_from_evidence_to_a_closed_case(world: World) -> None:
     evidence = [world.evidence.add("360121"), world.evidence.add("360121")]
     clue = await new_clue(world, evidence_ids=evidence, subject_name="赣味茶行", violation_code="brush.sales")

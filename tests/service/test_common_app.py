@@ -30,7 +30,9 @@ def sample_router() -> APIRouter:
         return {"name": claims.name}
 
     @router.post("/things/{number}")
-    async def change(number: int, session: Session, claims: Claims = Depends(require("case:read"))) -> dict[str, int]:
+    async def change(
+        number: int, session: Session, claims: Claims = Depends(require("case:read"))
+    ) -> dict[str, int]:
         await record(session, claims, event="thing.changed", object_type="thing", object_id=str(number))
         return {"inverse": 100 // number}
 
@@ -52,7 +54,9 @@ def test_a_route_without_a_permission_stops_the_start(settings: Settings) -> Non
     assert create_service("casework", routers=[declared], settings=settings).title == "casework"
 
 
-async def test_callers_need_a_token_and_the_permission(app: FastAPI, token_for: Callable[..., dict[str, str]]) -> None:
+async def test_callers_need_a_token_and_the_permission(
+    app: FastAPI, token_for: Callable[..., dict[str, str]]
+) -> None:
     async with client(app) as http:
         assert (await http.get("/things")).status_code == 401
         refused = await http.get("/things", headers=token_for(AUDITOR))
@@ -88,14 +92,18 @@ async def test_bad_input_names_the_field(app: FastAPI, token_for: Callable[..., 
 async def test_health_tells_when_the_database_is_gone(app: FastAPI, settings: Settings) -> None:
     async with client(app) as http:
         assert (await http.get("/health/ready")).status_code == 200
-    missing = settings.model_copy(update={"database_url_casework": "postgresql+psycopg://nobody@/no?host=/nowhere"})
+    missing = settings.model_copy(
+        update={"database_url_casework": "postgresql+psycopg://nobody@/no?host=/nowhere"}
+    )
     async with client(create_service("casework", routers=[], settings=missing)) as http:
         answer = await http.get("/health/ready")
         assert (answer.status_code, answer.json()["checks"]["database"]["ok"]) == (503, False)
         assert (await http.get("/health/live")).status_code == 200
 
 
-async def test_the_commit_comes_before_the_answer(app: FastAPI, token_for: Callable[..., dict[str, str]]) -> None:
+async def test_the_commit_comes_before_the_answer(
+    app: FastAPI, token_for: Callable[..., dict[str, str]]
+) -> None:
     async with client(app) as http, app.state.db.engine.connect() as watcher:
         await http.post("/things/7", headers=token_for(OFFICER))
         seen = await watcher.execute(text("SELECT count(*) FROM audit WHERE object_id = '7'"))

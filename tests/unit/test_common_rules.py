@@ -65,7 +65,11 @@ def test_any_other_cursor_is_a_problem_not_a_crash(text: str) -> None:
 def test_both_signers_sign_the_same_payload() -> None:
     worker, sealer = Ed25519PrivateKey.generate(), Ed25519PrivateKey.generate()
     envelope = add_signature(sign_envelope(worker, b"{}"), sealer)
-    assert verify_signature(envelope, worker.public_key()) == verify_signature(envelope, sealer.public_key()) == b"{}"
+    assert (
+        verify_signature(envelope, worker.public_key())
+        == verify_signature(envelope, sealer.public_key())
+        == b"{}"
+    )
     assert len(add_signature(envelope, sealer)["signatures"]) == 2
 
 

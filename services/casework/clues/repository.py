@@ -5,7 +5,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from services.casework.clues.models import Clue, ClueEvidence
 from services.casework.clues.rules import like_pattern
-from services.casework.schemas import ListQuery
+from services.casework.clues.schemas import ClueQuery
 from services.common.identity import Claims
 from services.common.scope import region_filter
 
@@ -16,13 +16,15 @@ def _in_scope(claims: Claims) -> ColumnElement[bool]:
     return or_(region_filter(Clue.region_code, claims), region_filter(Clue.assigned_region_code, claims))
 
 
-async def page(session: AsyncSession, claims: Claims, query: ListQuery) -> tuple[list[Clue], int, bool]:
+async def page(session: AsyncSession, claims: Claims, query: ClueQuery) -> tuple[list[Clue], int, bool]:
     """One row more than the page of visible clues, newest first, and their count capped at 1,000."""
     conditions: list[ColumnElement[bool]] = [_in_scope(claims)]
     if query.q:
         conditions.append(Clue.search_text.like(like_pattern(query.q), escape="\\"))
     if query.state:
         conditions.append(Clue.state == query.state)
+    if query.assigned_org:
+        conditions.append(Clue.assigned_org_code == query.assigned_org)
     statement = select(Clue).where(*conditions).order_by(Clue.id.desc()).limit(query.limit + 1)
     if query.after:
         statement = statement.where(Clue.id < query.after)

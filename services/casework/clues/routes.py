@@ -5,8 +5,8 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Query, Request
 
 from services.casework.clues import service
-from services.casework.clues.schemas import ClueIn, ClueOut, ClueRow
-from services.casework.schemas import ListQuery, TransitionIn
+from services.casework.clues.schemas import ClueIn, ClueOut, ClueQuery, ClueRow
+from services.casework.schemas import TransitionIn
 from services.common.database import Session
 from services.common.identity import Claims, require
 from services.common.paging import Page
@@ -30,7 +30,7 @@ async def create_clue(
 async def list_clues(
     session: Session,
     claims: Annotated[Claims, Depends(require("clue:read"))],
-    query: Annotated[ListQuery, Query()],
+    query: Annotated[ClueQuery, Query()],
 ) -> Page[ClueRow]:
     """Clues found in or assigned to the caller's region, newest first; `q` finds any part of their text."""
     return await service.list_clues(session, claims, query)

@@ -5,7 +5,7 @@ from typing import Annotated
 from pydantic import BaseModel, Field
 
 from services.casework.deadlines.schemas import DeadlineOut
-from services.casework.schemas import ActionOut, EvidenceRef, HistoryOut
+from services.casework.schemas import ActionOut, EvidenceRef, HistoryOut, ListQuery
 from services.common.wire import Id, Instant, Text
 
 MAX_EVIDENCE = 50
@@ -21,6 +21,12 @@ class ClueIn(BaseModel):
     evidence_ids: list[Id] = Field(default_factory=list, max_length=MAX_EVIDENCE)
     subject_name: Annotated[Text, Field(max_length=200)] | None = None
     note: Annotated[Text, Field(max_length=4000)] | None = None
+
+
+class ClueQuery(ListQuery):
+    """What the list of clues takes: beside the common query, the organisation it was assigned to."""
+
+    assigned_org: Annotated[str, Field(pattern=r"^[A-Za-z0-9-]{1,40}$")] | None = None
 
 
 class ClueRow(BaseModel):

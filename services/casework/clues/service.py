@@ -10,12 +10,12 @@ from services.casework.clues import repository
 from services.casework.clues.machine import CLUE
 from services.casework.clues.models import Clue, ClueEvidence
 from services.casework.clues.rules import relations, search_text
-from services.casework.clues.schemas import ClueIn, ClueOut, ClueRow
+from services.casework.clues.schemas import ClueIn, ClueOut, ClueQuery, ClueRow
 from services.casework.deadlines import service as deadlines
 from services.casework.numbering.rules import Kind
 from services.casework.numbering.service import issue
 from services.casework.peers import Peers
-from services.casework.schemas import EvidenceRef, ListQuery, TransitionIn
+from services.casework.schemas import EvidenceRef, TransitionIn
 from services.casework.workflow import service as workflow
 from services.casework.workflow.rules import Caller
 from services.common.clock import utc_now
@@ -97,7 +97,7 @@ async def create_clue(session: AsyncSession, claims: Claims, peers: Peers, given
     return await _full(session, claims, clue)
 
 
-async def list_clues(session: AsyncSession, claims: Claims, query: ListQuery) -> Page[ClueRow]:
+async def list_clues(session: AsyncSession, claims: Claims, query: ClueQuery) -> Page[ClueRow]:
     """One page of the clues the caller may see, newest first."""
     rows, total, capped = await repository.page(session, claims, query)
     shown, now = rows[: query.limit], utc_now()

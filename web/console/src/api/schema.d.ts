@@ -2687,6 +2687,7 @@ export interface operations {
                 cursor?: string | null;
                 limit?: number;
                 state?: string | null;
+                assigned_org?: string | null;
             };
             header?: never;
             path?: never;
