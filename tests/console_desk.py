@@ -20,6 +20,11 @@ document.addEventListener('securitypolicyviolation', (event) =>
   console.error('CSP ' + event.violatedDirective + ' ' + event.blockedURI + ' ' + event.sourceFile));
 """
 
+_AT_REST = """
+() => document.getAnimations().every((one) =>
+  one.playState !== 'running' || one.effect.getComputedTiming().iterations === Infinity)
+"""
+
 
 @dataclass
 class Person:
@@ -86,6 +91,7 @@ class Person:
         The script is evaluated in the page's world, not added to the document, so that the page's own
         content security policy stays in force while it runs.
         """
+        await self.page.wait_for_function(_AT_REST)  # a text that fades in has no contrast yet
         if not await self.page.evaluate("() => 'axe' in window"):
             await self.page.evaluate(AXE.read_text(encoding="utf-8"))
         found: dict[str, Any] = await self.page.evaluate(

@@ -18,6 +18,8 @@ celery.conf.update(
     task_ignore_result=True,
     task_acks_late=True,
     task_default_queue="default",
+    # The capture worker holds a browser and takes nothing else.
+    task_routes={"crawler.run_capture": {"queue": "capture"}},
     worker_prefetch_multiplier=1,
     broker_connection_retry_on_startup=True,
     # A killed worker's messages come back after this; rows are found sooner by the reconcilers.

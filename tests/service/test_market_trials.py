@@ -13,7 +13,6 @@ import pytest
 @pytest.fixture(scope="module")
 async def market(tmp_path_factory):
     tls = tmp_path_factory.mktemp("market") / "tls"
-    started = time.monotonic()
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         "-m",
@@ -27,9 +26,8 @@ async def market(tmp_path_factory):
         stdout=asyncio.subprocess.PIPE,
     )
     lines = [(await process.stdout.readline()).decode() for _ in range(2)]
-    took = time.monotonic() - started
     ports = [int(re.search(r":(\d+)$", line.strip()).group(1)) for line in lines]
-    yield {"port": ports[0], "tls_port": ports[1], "tls": tls, "took": took, "process": process}
+    yield {"port": ports[0], "tls_port": ports[1], "tls": tls, "process": process}
     process.terminate()
     assert await asyncio.wait_for(process.wait(), 10) == 0
 
@@ -37,10 +35,6 @@ async def market(tmp_path_factory):
 @pytest.fixture
 def base(market):
     return f"http://127.0.0.1:{market['port']}"
-
-
-async def test_market_starts_quickly(market):
-    assert market["took"] < 6  # about half a second on an idle machine; this one may be busy
 
 
 async def test_market_trials_answer_as_told(base):

@@ -23,7 +23,7 @@ celery.conf.beat_schedule["crawler-remind"] = {
 }
 
 
-@celery.task(name=TASK, queue="capture")  # type: ignore[untyped-decorator]
+@celery.task(name=TASK)  # type: ignore[untyped-decorator]
 def run_capture(capture_id: str) -> bool:
     """Run a capture if it still waits; a doubled message does nothing."""
 
@@ -37,7 +37,7 @@ def run_capture(capture_id: str) -> bool:
     return run_async(run())
 
 
-@celery.task(name="crawler.remind_captures", queue="default")  # type: ignore[untyped-decorator]
+@celery.task(name="crawler.remind_captures")  # type: ignore[untyped-decorator]
 def remind_captures() -> int:
     """Send the message again for captures whose message or worker was lost; gives how many."""
 
