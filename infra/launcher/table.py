@@ -131,8 +131,9 @@ def _python(*arguments: str) -> Callable[[], tuple[str, ...]]:
 
 
 def _uvicorn(app: str, *where: str) -> Callable[[], tuple[str, ...]]:
+    # The gateway decides itself whom it believes about a client's address: uvicorn must not rewrite it.
     return _python(
-        "uvicorn", "--factory", app, *where,
+        "uvicorn", "--factory", app, *where, "--no-proxy-headers", "--no-server-header",
         "--loop", "uvloop", "--http", "httptools", "--log-level", "warning",
         "--timeout-graceful-shutdown", "5",
     )  # fmt: skip
