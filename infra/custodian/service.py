@@ -2,12 +2,14 @@
 
 import asyncio
 import json
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import structlog
 from aiohttp import web
 
+from infra.custodian.arrival import CutShortError
 from infra.custodian.identity import Identity, load_or_create, write_synced
 from infra.custodian.vault import EVIDENCE_ID, RefusedError, Vault
 from infra.custodian.witness import Witness
@@ -72,29 +74,40 @@ async def _put_package(request: web.Request) -> web.Response:
     evidence_id = request.match_info["evidence_id"]
     if not EVIDENCE_ID.fullmatch(evidence_id):
         return _error(404, "not an evidence id")
-    if (request.content_length or 0) > _PACKAGE_LIMIT:
-        return _error(413, "too large")
     try:
         _, vault = request.app[CUSTODIAN].parts()
+        receipt = await _receive(request, vault, evidence_id)
     except TrustMissingError as error:
         return _error(503, f"no trust yet: {error}")
-    path, file = vault.begin()
-    try:
-        size = 0
-        async for chunk in request.content.iter_any():
-            size += len(chunk)
-            view = memoryview(chunk)
-            while view:
-                view = view[file.write(view) :]
-        if size > _PACKAGE_LIMIT or size != request.content_length:
-            return _error(400, "the body is not as long as stated")
-        receipt = await asyncio.to_thread(vault.take, evidence_id, path, file)
     except RefusedError as error:
         return _error(error.status, str(error))
-    finally:
-        file.close()
-        path.unlink(missing_ok=True)
+    except CutShortError:
+        return _error(400, "the body is not as long as stated")
     return web.Response(body=receipt, content_type="application/json")
+
+
+def _stated_length(request: web.Request) -> int:
+    if request.content_length is None:
+        raise RefusedError(411, "the length of the package must be stated")
+    if request.content_length > _PACKAGE_LIMIT:
+        raise RefusedError(413, "too large")
+    return request.content_length
+
+
+async def _receive(request: web.Request, vault: Vault, evidence_id: str) -> bytes:
+    """Write the body down while a thread of its own already verifies what has come; gives the receipt."""
+    arrival, own = vault.begin(_stated_length(request)), ThreadPoolExecutor(1, "take")
+    taking = own.submit(vault.take, evidence_id, arrival)
+    try:
+        async for chunk in request.content.iter_any():
+            vault.receive(arrival, chunk)
+        arrival.cut()
+        return await asyncio.wrap_future(taking)
+    finally:
+        # However this ends, no reader is left waiting for bytes that will not come.
+        arrival.cut()
+        own.submit(arrival.close)
+        own.shutdown(wait=False)
 
 
 async def _get_package(request: web.Request) -> web.StreamResponse:

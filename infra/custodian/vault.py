@@ -7,13 +7,16 @@ import os
 import re
 import secrets
 import threading
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, cast
 
 import rfc8785
 
+from infra.custodian.arrival import Arrival
 from infra.custodian.identity import Identity, sync_folder, write_synced
 from services.common.dsse import sign_envelope
 from services.evidence.verification import verifier
@@ -39,30 +42,31 @@ class Vault:
         for name in ("tmp", "sha256", "receipts"):
             (root / name).mkdir(parents=True, exist_ok=True)
 
-    def begin(self) -> tuple[Path, BinaryIO]:
-        """A file to receive a package into."""
-        path = self._root / "tmp" / secrets.token_hex(12)
-        return path, path.open("w+b", buffering=0)
+    def begin(self, length: int) -> Arrival:
+        """A file to receive a package of `length` bytes into. Raises RefusedError 507."""
+        with _full_is_refused():
+            return Arrival(self._root / "tmp" / secrets.token_hex(12), length)
 
-    def take(self, evidence_id: str, path: Path, file: BinaryIO) -> bytes:
-        """Verify a received package under our own trust, keep it, give the signed receipt (JSON bytes).
+    def receive(self, arrival: Arrival, data: bytes) -> None:
+        """Take bytes as they come. Raises RefusedError 400 and 507."""
+        with _full_is_refused():
+            try:
+                arrival.receive(data)
+            except ValueError as error:
+                raise RefusedError(400, str(error)) from error
 
-        A package taken before gives its first receipt again. Raises RefusedError 409, 422 or 507.
+    def take(self, evidence_id: str, arrival: Arrival) -> bytes:
+        """Verify a package under our own trust while it arrives, keep it, give the signed receipt (JSON).
+
+        A package taken before gives its first receipt again. Raises RefusedError 409, 422 or 507, and
+        CutShortError when the package never arrives whole.
         """
-        try:
-            with ThreadPoolExecutor(1) as syncing:
-                synced = syncing.submit(os.fsync, file.fileno())
-                report = verifier.verify(file, self._trust, package_sm3=False)
-                synced.result()
+        with _full_is_refused(), ThreadPoolExecutor(1) as syncing:
+            synced = syncing.submit(arrival.sync)
+            report = verifier.verify(cast(BinaryIO, arrival), self._trust, package_sm3=False)
+            synced.result()
             self._check(evidence_id, report)
-            return self._keep(evidence_id, path, report)
-        except OSError as error:
-            if error.errno in (errno.ENOSPC, errno.EDQUOT):
-                raise RefusedError(507, "the custodian's store is full") from error
-            raise
-        finally:
-            file.close()
-            path.unlink(missing_ok=True)
+            return self._keep(evidence_id, arrival.path, report)
 
     def _check(self, evidence_id: str, report: dict[str, Any]) -> None:
         if report["verdict"] != "VALID":
@@ -124,6 +128,16 @@ class Vault:
         if receipt is None:
             return None
         return self.package_path(json.loads(_payload(receipt))["package_sha256"])
+
+
+@contextmanager
+def _full_is_refused() -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise RefusedError(507, "the custodian's store is full") from error
+        raise
 
 
 def _payload(receipt: bytes) -> bytes:

@@ -8,6 +8,7 @@ import re
 import subprocess
 import sys
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -323,3 +324,28 @@ async def test_the_published_client(stack, monkeypatch):
         )
     envelope = stack.manifest(evidence_id, artefact_entries(artefacts), ordered)
     assert [line["op"] async for line in client.seal(evidence_id, envelope)] == OPS
+
+
+async def _until(condition: Callable[[], bool]) -> None:
+    for _ in range(1000):
+        if condition():
+            return
+        await asyncio.sleep(0.01)
+    raise TimeoutError
+
+
+async def test_an_upload_that_breaks_off_leaves_nothing_at_the_custodian(stack):
+    evidence_id = new_id()
+    reader, writer = await asyncio.open_unix_connection(str(stack.custodian.socket))
+    head = f"PUT /v1/packages/{evidence_id} HTTP/1.1\r\nHost: c\r\nContent-Length: 5000000\r\n\r\n"
+    writer.write(head.encode() + b"PK\x03\x04" + bytes(300_000))
+    await writer.drain()
+    received = stack.settings.home / "custodian" / "store" / "tmp"
+    await _until(lambda: any(file.stat().st_size > 200_000 for file in received.iterdir()))
+    writer.close()
+    await _until(lambda: not list(received.iterdir()))
+    assert await reader.read() == b""
+    kept = stack.settings.home / "custodian" / "store" / "receipts" / f"{evidence_id}.json"
+    assert not kept.exists()
+    # and it still serves
+    await stack.seal(*await stack.intake())

@@ -12,6 +12,8 @@ from cryptography.hazmat.primitives import hashes
 from .strict import Unreadable, require
 
 _BLOCK = 1 << 20
+_MOST_MEMBERS = 0xFFFF
+_LOCAL_MAGIC = 0x04034B50
 
 _LOCAL = struct.Struct("<IHHHHHIIIHH")
 _CENTRAL = struct.Struct("<IHHHHHHIIIHHHHHII")
@@ -26,10 +28,15 @@ class Member:
         self.sha256 = self.sm3 = ""
         self.seen_crc = -1
 
+    def same(self, other: "Member") -> bool:
+        """Whether both are of one name, CRC-32, length and place."""
+        names = ("name", "crc", "size", "start")
+        return all(getattr(self, name) == getattr(other, name) for name in names)
+
 
 def local_header(name: bytes, crc: int, size: int) -> bytes:
     """The only permitted local header: stored, no flags, 1980-01-01 00:00, no extra field."""
-    return _LOCAL.pack(0x04034B50, 10, 0, 0, 0, 0x21, crc, size, size, len(name), 0) + name
+    return _LOCAL.pack(_LOCAL_MAGIC, 10, 0, 0, 0, 0x21, crc, size, size, len(name), 0) + name
 
 
 def central_header(name: bytes, crc: int, size: int, offset: int) -> bytes:
@@ -94,22 +101,38 @@ class Digests:
         return self._sha256.hexdigest(), self._sm3.finalize().hex() if self._sm3 else ""
 
 
-def digest_package(
-    reader: BinaryIO, length: int, members: list[Member], *, package_sm3: bool
-) -> tuple[str, str]:
-    """Digest the file and each member in one pass, in constant memory; gives the file's (SHA-256, SM3)."""
-    whole = Digests(with_sm3=package_sm3)
+def scan(reader: BinaryIO, length: int, *, package_sm3: bool) -> tuple[str, str, list[Member]]:
+    """Digest the file and the members in it: one pass from the first byte to the last, in constant memory.
+
+    Gives the file's (SHA-256, SM3) and the members as the local headers announce them, up to the first
+    bytes that announce none. Nothing is believed yet: `read_members` says which members there are.
+    The pass never goes back, so it can run on a file that is still arriving.
+    """
+    whole, members, at = Digests(with_sm3=package_sm3), list[Member](), 0
     with ThreadPoolExecutor(4) as pool:
-        at = 0
-        for member in members:
+        while len(members) < _MOST_MEMBERS and (member := _announced(reader, at, length)):
             _feed(reader, at, member.start, [whole], pool)
             single = Digests()
             at = member.start + member.size
             _feed(reader, member.start, at, [whole, single], pool)
             member.seen_crc = single.crc
             member.sha256, member.sm3 = single.finish()
+            members.append(member)
         _feed(reader, at, length, [whole], pool)
-    return whole.finish()
+    return *whole.finish(), members
+
+
+def _announced(reader: BinaryIO, at: int, length: int) -> Member | None:
+    """The member whose local header stands at `at`; None when no header with all its bytes does."""
+    if at + _LOCAL.size > length:
+        return None
+    fields = _LOCAL.unpack(read_exactly(reader, at, _LOCAL.size))
+    crc, size, name_length = fields[6], fields[7], fields[9]
+    start = at + _LOCAL.size + name_length
+    if fields[0] != _LOCAL_MAGIC or start + size > length:
+        return None
+    name = read_exactly(reader, at + _LOCAL.size, name_length)
+    return Member(name.decode("latin-1"), crc, size, start)
 
 
 def _feed(reader: BinaryIO, start: int, end: int, into: list[Digests], pool: ThreadPoolExecutor) -> None:

@@ -9,7 +9,7 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from cryptography.hazmat.primitives.serialization import load_der_public_key
 
-from .container import read_members
+from .container import Member, read_members
 from .package import DATAPACKAGE, DIGEST, ENTRY, ENVELOPE, PROOF, Package
 from .strict import Failed, canonical, require, strict_json, unbase64
 
@@ -25,7 +25,10 @@ OUTCOMES = ("COMPLETE", "PARTIAL", "BLOCKED", "FAILED")
 
 def check_structure(package: Package) -> str:
     """Every structural byte of the ZIP is the one the layout prescribes."""
-    package.members = read_members(package.reader, package.length)
+    members = read_members(package.reader, package.length)
+    same = len(members) == len(package.scanned) and all(map(Member.same, members, package.scanned))
+    require(same, "the files that were digested are not those of the central directory")
+    package.members = package.scanned
     return f"{len(package.members)} files, {package.length} bytes"
 
 

@@ -18,6 +18,7 @@ class Package:
 
     def __init__(self, reader: BinaryIO, length: int, trust: dict[str, Any]) -> None:
         self.reader, self.length, self.trust = reader, length, trust
+        self.scanned: list[Member] = []
         self.members: list[Member] = []
         self.by_name: dict[str, Member] = {}
         self.sha256 = self.sm3 = ""

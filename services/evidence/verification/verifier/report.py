@@ -5,7 +5,7 @@ from typing import Any, BinaryIO
 from cryptography.exceptions import UnsupportedAlgorithm
 
 from . import contents, log, timestamps
-from .container import digest_package
+from .container import scan
 from .package import Check, Package
 from .strict import Failed
 
@@ -71,20 +71,17 @@ NOT_CHECKED = [
 def verify(reader: BinaryIO, trust: dict[str, Any], *, package_sm3: bool = True) -> dict[str, Any]:
     """Check a package. reader: seekable, binary; trust: from `read_trust`. Gives the report as JSON values.
 
+    The file is digested first, from front to back; only then is anything read elsewhere in it.
     package_sm3: also compute the SM3 of the whole file for the report; no check rests on it.
 
     {verdict, package{sha256,sm3,bytes}, evidence_id, evidence_no, facts, checks[], not_checked[]}.
     """
     package = Package(reader, reader.seek(0, 2), trust)
+    package.sha256, package.sm3, package.scanned = scan(reader, package.length, package_sm3=package_sm3)
     checks: list[dict[str, Any]] = []
     for code, zh, en, step in STEPS:
         ok, detail = _run(step, package)
         checks.append({"code": code, "ok": ok, "zh": zh, "en": en, "detail": detail})
-        if code == "zip.structure":
-            members = package.members if ok else []
-            package.sha256, package.sm3 = digest_package(
-                reader, package.length, members, package_sm3=package_sm3
-            )
     valid = all(check["ok"] for check in checks) and len(checks) == len(STEPS)
     predicate = package.manifest.get("predicate", {})
     return {
