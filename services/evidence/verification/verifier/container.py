@@ -3,8 +3,8 @@
 import hashlib
 import struct
 import zlib
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from collections import deque
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import BinaryIO
 
 from cryptography.hazmat.primitives import hashes
@@ -12,6 +12,8 @@ from cryptography.hazmat.primitives import hashes
 from .strict import Unreadable, require
 
 _BLOCK = 1 << 20
+_WORTH_A_THREAD = _BLOCK // 8
+_BEHIND = 8
 _MOST_MEMBERS = 0xFFFF
 _LOCAL_MAGIC = 0x04034B50
 
@@ -82,23 +84,33 @@ def read_exactly(reader: BinaryIO, start: int, count: int) -> bytes:
 
 
 class Digests:
-    """SHA-256, SM3 (when wanted) and CRC-32 of a run of bytes."""
+    """SHA-256, CRC-32 and, when a thread is given for it, SM3 of a run of bytes.
 
-    def __init__(self, *, with_sm3: bool = True) -> None:
+    SM3 takes four times as long as SHA-256, so it runs beside it (hashing releases the interpreter lock), at
+    most _BEHIND blocks behind. beside: an executor of one thread, which keeps the blocks in order.
+    """
+
+    def __init__(self, beside: ThreadPoolExecutor | None) -> None:
         self._sha256, self.crc = hashlib.sha256(), 0
-        self._sm3 = hashes.Hash(hashes.SM3()) if with_sm3 else None
+        self._beside, self._sm3 = beside, hashes.Hash(hashes.SM3())
+        self._behind: deque[Future[None]] = deque()
 
-    def parts(self) -> list[Callable[[bytes], None]]:
-        """The updates; they may run in parallel, because hashing releases the interpreter lock."""
-        return [self._sm3.update, self._fast] if self._sm3 else [self._fast]
-
-    def _fast(self, block: bytes) -> None:
+    def update(self, block: bytes) -> None:
+        """Take the next bytes."""
+        if self._beside and (self._behind or len(block) >= _WORTH_A_THREAD):
+            self._behind.append(self._beside.submit(self._sm3.update, block))
+        elif self._beside:
+            self._sm3.update(block)
         self._sha256.update(block)
         self.crc = zlib.crc32(block, self.crc)
+        if len(self._behind) > _BEHIND:
+            self._behind.popleft().result()
 
     def finish(self) -> tuple[str, str]:
-        """(SHA-256, SM3) as lowercase hex."""
-        return self._sha256.hexdigest(), self._sm3.finalize().hex() if self._sm3 else ""
+        """(SHA-256, SM3 or nothing) as lowercase hex."""
+        while self._behind:
+            self._behind.popleft().result()
+        return self._sha256.hexdigest(), self._sm3.finalize().hex() if self._beside else ""
 
 
 def scan(reader: BinaryIO, length: int, *, package_sm3: bool) -> tuple[str, str, list[Member]]:
@@ -108,18 +120,18 @@ def scan(reader: BinaryIO, length: int, *, package_sm3: bool) -> tuple[str, str,
     bytes that announce none. Nothing is believed yet: `read_members` says which members there are.
     The pass never goes back, so it can run on a file that is still arriving.
     """
-    whole, members, at = Digests(with_sm3=package_sm3), list[Member](), 0
-    with ThreadPoolExecutor(4) as pool:
+    with ThreadPoolExecutor(1) as first, ThreadPoolExecutor(1) as second:
+        whole, members, at = Digests(first if package_sm3 else None), list[Member](), 0
         while len(members) < _MOST_MEMBERS and (member := _announced(reader, at, length)):
-            _feed(reader, at, member.start, [whole], pool)
-            single = Digests()
+            _feed(reader, at, member.start, [whole])
+            single = Digests(second)
             at = member.start + member.size
-            _feed(reader, member.start, at, [whole, single], pool)
+            _feed(reader, member.start, at, [whole, single])
             member.seen_crc = single.crc
             member.sha256, member.sm3 = single.finish()
             members.append(member)
-        _feed(reader, at, length, [whole], pool)
-    return *whole.finish(), members
+        _feed(reader, at, length, [whole])
+        return *whole.finish(), members
 
 
 def _announced(reader: BinaryIO, at: int, length: int) -> Member | None:
@@ -135,19 +147,15 @@ def _announced(reader: BinaryIO, at: int, length: int) -> Member | None:
     return Member(name.decode("latin-1"), crc, size, start)
 
 
-def _feed(reader: BinaryIO, start: int, end: int, into: list[Digests], pool: ThreadPoolExecutor) -> None:
+def _feed(reader: BinaryIO, start: int, end: int, into: list[Digests]) -> None:
     reader.seek(start)
-    updates = [update for digests in into for update in digests.parts()]
     while start < end:
         block = reader.read(min(_BLOCK, end - start))
         if not block:
             raise Unreadable("文件在读取过程中变短", "the file became shorter while it was read")
         start += len(block)
-        if len(block) < _BLOCK // 8:
-            for update in updates:
-                update(block)
-        else:
-            list(pool.map(lambda update, data=block: update(data), updates))
+        for digests in into:
+            digests.update(block)
 
 
 def is_package(reader: BinaryIO) -> bool:
