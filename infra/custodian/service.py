@@ -23,6 +23,8 @@ log = structlog.get_logger()
 
 _NOTE_LIMIT = 64 * 1024
 _PACKAGE_LIMIT = 0xFFFF_FFFF
+# The connection is read on while a block is being written down.
+_READ_AHEAD = 4 << 20
 
 
 class Custodian:
@@ -141,7 +143,7 @@ async def _live(_: web.Request) -> web.Response:
 
 def create_app(settings: Settings) -> web.Application:
     """The HTTP application of the custodian of this installation."""
-    app = web.Application(client_max_size=_NOTE_LIMIT)
+    app = web.Application(client_max_size=_NOTE_LIMIT, handler_args={"read_bufsize": _READ_AHEAD})
     app[CUSTODIAN] = Custodian(settings)
     app.add_routes(
         [

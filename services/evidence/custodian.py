@@ -1,8 +1,10 @@
 """The custodian as seen from here: witness of the log, keeper of a copy. Protocol: docs/custodian.md."""
 
+import asyncio
 import base64
 import json
-from collections.abc import AsyncIterator
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,8 +17,10 @@ from cryptography.hazmat.primitives.serialization import load_der_public_key
 from services.common.dsse import verify_signature
 from services.common.problems import Problem
 from services.evidence.log.notes import NoteError, NoteKey, parse_vkey, verify_line
+from services.evidence.package.upload import Upload, UploadFailedError
 
 RECEIPT_TYPE = "application/vnd.wangjian.receipt+json"
+_UPLOADS = 8
 _TIMEOUT = httpx.Timeout(30.0, connect=3.0)
 
 
@@ -53,6 +57,7 @@ class CustodianClient:
     """Calls to one custodian over a kept-open connection; every answer is checked with its pinned keys."""
 
     def __init__(self, url: str, pinned: PinnedCustodian) -> None:
+        self._url, self._uploads = url, ThreadPoolExecutor(_UPLOADS, "custodian")
         unix = url.startswith("unix:")
         transport = httpx.AsyncHTTPTransport(uds=url.removeprefix("unix:")) if unix else None
         self.pinned = pinned
@@ -61,7 +66,8 @@ class CustodianClient:
         )
 
     async def close(self) -> None:
-        """Close the connections."""
+        """Close the connections; an upload that runs ends by itself."""
+        self._uploads.shutdown(wait=False, cancel_futures=True)
         await self._client.aclose()
 
     async def cosign(self, old: int, proof: list[bytes], note: str) -> str:
@@ -101,19 +107,21 @@ class CustodianClient:
         except httpx.TransportError as error:
             raise _unavailable() from error
 
-    async def store(self, evidence_id: str, size: int, blocks: AsyncIterator[bytes]) -> dict[str, Any]:
+    async def store(self, evidence_id: str, size: int, blocks: Iterator[bytes]) -> dict[str, Any]:
         """Hand over a package; gives the signed receipt (a DSSE envelope) after checking its signature.
 
+        blocks are taken in a thread; what taking them raises is passed on.
         Raises Problem 503 `evidence.custodian_unavailable`, 502 `evidence.custodian_refused`.
         """
-        headers = {"content-length": str(size), "content-type": "application/wacz+zip"}
+        upload = Upload(self._url, f"/v1/packages/{evidence_id}", size)
+        loop = asyncio.get_running_loop()
         try:
-            response = await self._client.put(f"/v1/packages/{evidence_id}", content=blocks, headers=headers)
-        except httpx.TransportError as error:
+            status, body = await loop.run_in_executor(self._uploads, upload.run, blocks)
+        except UploadFailedError as error:
             raise _unavailable() from error
-        if response.status_code != 200:
-            raise _refused(response.text[:500])
-        receipt: dict[str, Any] = response.json()
+        if status != 200:
+            raise _refused(body[:500].decode("utf-8", "replace"))
+        receipt: dict[str, Any] = json.loads(body)
         self.receipt_payload(receipt)
         return receipt
 

@@ -1,8 +1,9 @@
 """Sending a package while its bytes are read back from the store and hashed again."""
 
-import asyncio
 import hashlib
-from collections.abc import AsyncIterator, Callable
+from collections import deque
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import BinaryIO
 
 from cryptography.hazmat.primitives.hashes import SM3, Hash
@@ -10,7 +11,8 @@ from cryptography.hazmat.primitives.hashes import SM3, Hash
 from services.evidence.package.layout import Part
 from services.evidence.package.reader import BLOCK
 
-_WORTH_A_THREAD = BLOCK // 8
+# SM3 is the slow digest: it may be this many blocks behind what was sent.
+_BEHIND = 8
 
 
 class StoredBytesChangedError(RuntimeError):
@@ -29,35 +31,35 @@ class ReadBack:
         self._sha256, self._sm3 = hashlib.sha256(), Hash(SM3())
         self.bytes = 0
 
-    async def blocks(self) -> AsyncIterator[bytes]:
-        """The package from first to last byte in blocks of at most 1 MiB."""
+    def blocks(self) -> Iterator[bytes]:
+        """The package from first to last byte in blocks of at most 1 MiB; for a thread, it blocks.
+
+        SHA-256 is taken on the way, SM3 in a thread beside it.
+        """
+        behind: deque[Future[None]] = deque()
+        with ThreadPoolExecutor(1, "sm3") as beside:
+            for block in self._read():
+                behind.append(beside.submit(self._sm3.update, block))
+                self._sha256.update(block)
+                self.bytes += len(block)
+                yield block
+                if len(behind) > _BEHIND:
+                    behind.popleft().result()
+            for left in behind:
+                left.result()
+
+    def _read(self) -> Iterator[bytes]:
         for part in self._parts:
             if part.data is not None:
-                await self._digest(part.data, None)
                 yield part.data
                 continue
             single = hashlib.sha256()
             with self._open(str(part.sha256)) as file:
                 while block := file.read(BLOCK):
-                    hashing = asyncio.ensure_future(self._digest(block, single))
                     yield block
-                    await hashing
+                    single.update(block)
             if single.hexdigest() != part.sha256:
                 raise StoredBytesChangedError(str(part.sha256))
-
-    async def _digest(self, block: bytes, single: "hashlib._Hash | None") -> None:
-        self.bytes += len(block)
-
-        def fast() -> None:
-            self._sha256.update(block)
-            if single is not None:
-                single.update(block)
-
-        if len(block) < _WORTH_A_THREAD:
-            self._sm3.update(block)
-            fast()
-        else:
-            await asyncio.gather(asyncio.to_thread(self._sm3.update, block), asyncio.to_thread(fast))
 
     def digests(self) -> tuple[str, str]:
         """(SHA-256, SM3) of the package. Call once, after the last block."""
