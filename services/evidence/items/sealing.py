@@ -63,11 +63,8 @@ class Sealer:
 
         envelope: the worker's; None to continue what has begun. Raises Problem; the stage reached stays.
         """
-        item = await self._load(evidence_id)
-        if item is None:
-            await self.sign(evidence_id, envelope)
-            item = await self._reload(evidence_id)
-        elif envelope is not None and json.loads(item.envelope)["payload"] != envelope.get("payload"):
+        item = await (self._reload(evidence_id) if envelope is None else self.sign(evidence_id, envelope))
+        if envelope is not None and json.loads(item.envelope)["payload"] != envelope.get("payload"):
             raise _other_manifest()
         yield progress.signed(item)
         if item.stage == "signed":
@@ -81,15 +78,9 @@ class Sealer:
         yield progress.replicated(self.runtime.custodian().receipt_payload(json.loads(item.receipt or "")))
         yield progress.sealed(item)
 
-    async def _load(self, evidence_id: str) -> EvidenceItem | None:
-        async with self.runtime.database.transaction() as session:
-            return await repository.load(session, evidence_id)
-
     async def _reload(self, evidence_id: str) -> EvidenceItem:
-        item = await self._load(evidence_id)
-        if item is None:
-            raise not_found("证据", "evidence item")
-        return item
+        async with self.runtime.database.transaction() as session:
+            return await _loaded(session, evidence_id)
 
     async def _advance(
         self, session: AsyncSession, item: EvidenceItem, values: dict[str, Any], *events: Happened
@@ -103,35 +94,39 @@ class Sealer:
             raise _MovedOnError
         await custody.add(session, item.id, first, events)
 
-    async def sign(self, evidence_id: str, envelope: Mapping[str, Any] | None) -> None:
-        """Check the manifest against the intake and add the sealing service's signature.
+    async def sign(self, evidence_id: str, envelope: Mapping[str, Any]) -> EvidenceItem:
+        """Check the manifest against the intake and add the sealing service's signature, unless there is one.
 
-        Raises Problem 404 without order or envelope, 422 `evidence.manifest_refused`.
+        Raises Problem 404 without order, 422 `evidence.manifest_refused`.
         """
-        if envelope is None:
-            raise not_found("证据", "evidence item")
+        async with self.runtime.database.transaction() as session:
+            known = await repository.load(session, evidence_id)
+            return known or await self._sign(session, evidence_id, envelope)
+
+    async def _sign(
+        self, session: AsyncSession, evidence_id: str, envelope: Mapping[str, Any]
+    ) -> EvidenceItem:
         worker = self.runtime.worker_key()
         bare, statement = rules.open_submission(envelope, worker)
-        events = [Happened("captured", _WORKER), Happened("hashed"), Happened("signed")]
-        async with self.runtime.database.transaction() as session:
-            order = await orders.find(session, evidence_id)
-            if order is None:
-                raise not_found("采集任务", "order")
-            artefacts = await intakes.of_item(session, evidence_id)
-            rules.check_against_intake(statement, order, artefacts, keyid(worker))
-            beacon = statement["predicate"]["times"]["beacon_checkpoint"]
-            await self._check_beacon(session, evidence_id, beacon)
-            signed = envelope_bytes(add_signature(bare, self.runtime.sealing_key))
-            values = _item_values(statement["predicate"], signed) | {
-                "id": evidence_id,
-                "org_code": order.org_code,
-                "region_code": order.region_code,
-                "ordered_by": order.ordered_by,
-                "custody_seq": len(events),
-            }
-            if await repository.add(session, values):
-                events[0] = Happened("captured", _WORKER, order.purpose)
-                await custody.add(session, evidence_id, 1, events)
+        order = await orders.find(session, evidence_id)
+        if order is None:
+            raise not_found("采集任务", "order")
+        artefacts = await intakes.of_item(session, evidence_id)
+        rules.check_against_intake(statement, order, artefacts, keyid(worker))
+        await self._check_beacon(session, evidence_id, statement["predicate"]["times"]["beacon_checkpoint"])
+        events = [Happened("captured", _WORKER, order.purpose), Happened("hashed"), Happened("signed")]
+        signed = envelope_bytes(add_signature(bare, self.runtime.sealing_key))
+        values = _item_values(statement["predicate"], signed) | {
+            "id": evidence_id,
+            "org_code": order.org_code,
+            "region_code": order.region_code,
+            "ordered_by": order.ordered_by,
+            "custody_seq": len(events),
+        }
+        if await repository.add(session, values):
+            await custody.add(session, evidence_id, 1, events)
+            return _changed(EvidenceItem(), values | {"stamps": []})
+        return await _loaded(session, evidence_id)
 
     async def _check_beacon(self, session: AsyncSession, evidence_id: str, beacon: Any) -> None:
         """The beacon must be a checkpoint this log signed, over the order: captured after it was ordered."""
@@ -230,6 +225,13 @@ class Sealer:
             return await self._reload(item.id)
         self.runtime.log.wake(urgent=False)
         return _changed(item, values)
+
+
+async def _loaded(session: AsyncSession, evidence_id: str) -> EvidenceItem:
+    item = await repository.load(session, evidence_id)
+    if item is None:
+        raise not_found("证据", "evidence item")
+    return item
 
 
 def _changed(item: EvidenceItem, values: Mapping[str, Any]) -> EvidenceItem:
