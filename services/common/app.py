@@ -10,6 +10,7 @@ from fastapi import APIRouter, FastAPI, Request
 from fastapi.dependencies.models import Dependant
 from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute, RouteContext, iter_route_contexts
+from sqlalchemy.exc import DBAPIError
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
@@ -17,7 +18,7 @@ from services.common import audit, health, outbox
 from services.common.database import Database
 from services.common.health import Check
 from services.common.identity import TokenVerifier
-from services.common.problems import Problem, problem_response
+from services.common.problems import Problem, database_problem, problem_response
 from services.common.settings import Settings, get_settings
 from services.common.telemetry import RequestTelemetry, configure_logging
 
@@ -148,6 +149,14 @@ def _add_handlers(app: FastAPI) -> None:
         problem = Problem(f"http.{code}", error.status_code, zh=zh, en=str(error.detail))
         return problem_response(problem, request_id_of(request))
 
+    async def on_database(request: Request, error: Exception) -> Response:
+        assert isinstance(error, DBAPIError)  # noqa: S101
+        problem = database_problem(error)
+        if problem is None:
+            return await on_crash(request, error)
+        log.error("request.database", path=request.url.path, code=problem.code)
+        return problem_response(problem, request_id_of(request))
+
     async def on_crash(request: Request, error: Exception) -> Response:
         log.error("request.crashed", path=request.url.path, exc_info=error)
         problem = Problem(
@@ -163,4 +172,5 @@ def _add_handlers(app: FastAPI) -> None:
     app.add_exception_handler(Problem, on_problem)
     app.add_exception_handler(RequestValidationError, on_invalid)
     app.add_exception_handler(HTTPException, on_http)
+    app.add_exception_handler(DBAPIError, on_database)
     app.add_exception_handler(Exception, on_crash)

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+from sqlalchemy.exc import DBAPIError, OperationalError
 from starlette.responses import JSONResponse
 
 
@@ -94,3 +95,34 @@ def not_found(kind_zh: str, kind_en: str) -> Problem:
         todo_zh="请检查编号,或联系有管辖权的单位",
         todo_en="check the number, or ask the authority that has jurisdiction",
     )
+
+
+_DISK_FULL = "53100"
+_AWAY = ("57P01", "57P02", "57P03", "53300", None)
+
+
+def database_problem(error: DBAPIError) -> Problem | None:
+    """What a database error means to the caller: 507 disk full, 503 not there; None for a fault of ours.
+
+    SQLSTATE codes: PostgreSQL documentation, appendix A.
+    """
+    state = getattr(error.orig, "sqlstate", None)
+    if state == _DISK_FULL:
+        return Problem(
+            "storage.full",
+            507,
+            zh="存储空间已满,本次操作未生效",
+            en="the storage is full; nothing was changed",
+            todo_zh="请通知系统管理员扩充空间,之后重试即可",
+            todo_en="tell the system administrator to add space, then try again",
+        )
+    if isinstance(error, OperationalError) and state in _AWAY:
+        return Problem(
+            "storage.unavailable",
+            503,
+            zh="数据库暂时不可用,本次操作未生效",
+            en="the database is not available right now; nothing was changed",
+            todo_zh="请稍后重试;若持续出现,请联系系统管理员",
+            todo_en="try again shortly; if it goes on, tell the system administrator",
+        )
+    return None

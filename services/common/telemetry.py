@@ -4,6 +4,7 @@ import logging
 import re
 import sys
 import time
+from typing import TextIO, cast
 
 import structlog
 from prometheus_client import Counter, Histogram
@@ -12,6 +13,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from services.common.ids import new_id
 
 _REQUESTS = Counter("http_requests_total", "Requests answered", ["service", "method", "route", "status"])
+_LOST_LINES = Counter("log_lines_lost_total", "Log lines that could not be written")
 _SECONDS = Histogram(
     "http_request_duration_seconds",
     "Time to the end of the answer",
@@ -19,6 +21,25 @@ _SECONDS = Histogram(
     buckets=(0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 60),
 )
 _REQUEST_ID = re.compile(r"^[A-Za-z0-9-]{8,64}$")
+
+
+class LossyOutput:
+    """Standard output that never fails its writer.
+
+    On a full disk, or with the reader gone, a line is lost and counted; the request it tells of is not.
+    """
+
+    def write(self, text: str) -> int:
+        """Write a line if it can be written."""
+        try:
+            sys.stdout.write(text)
+            sys.stdout.flush()
+        except (OSError, ValueError):
+            _LOST_LINES.inc()
+        return len(text)
+
+    def flush(self) -> None:
+        """Nothing is held back: `write` has passed it on."""
 
 
 def configure_logging(service: str) -> None:
@@ -31,7 +52,7 @@ def configure_logging(service: str) -> None:
             structlog.processors.format_exc_info,
             structlog.processors.JSONRenderer(ensure_ascii=False),
         ],
-        logger_factory=structlog.PrintLoggerFactory(sys.stdout),
+        logger_factory=structlog.WriteLoggerFactory(cast(TextIO, LossyOutput())),
         wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
     )
     structlog.contextvars.bind_contextvars(service=service)

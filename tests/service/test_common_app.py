@@ -1,16 +1,22 @@
 """The application shape: deny by default, problems, health that tells the truth."""
 
+import contextlib
+import sys
 from collections.abc import Callable
+from pathlib import Path
 
 import httpx
 import pytest
 from fastapi import APIRouter, Depends, FastAPI
+from psycopg.errors import DiskFull, UniqueViolation
 from sqlalchemy import text
+from sqlalchemy.exc import IntegrityError, OperationalError
 
 from services.common.app import UndeclaredRouteError, create_service
 from services.common.audit import record
 from services.common.database import Session
 from services.common.identity import Claims, public, require
+from services.common.problems import database_problem
 from services.common.settings import Settings
 
 OFFICER = Claims("u1", "李雷", "360121-SJ", "南昌县市监局", "360121", permissions=frozenset({"case:read"}))
@@ -108,3 +114,35 @@ async def test_the_commit_comes_before_the_answer(
         await http.post("/things/7", headers=token_for(OFFICER))
         seen = await watcher.execute(text("SELECT count(*) FROM audit WHERE object_id = '7'"))
         assert seen.scalar_one() == 1
+
+
+async def test_a_database_that_is_away_is_said(
+    settings: Settings, token_for: Callable[..., dict[str, str]]
+) -> None:
+    missing = settings.model_copy(
+        update={"database_url_casework": "postgresql+psycopg://nobody@/no?host=/nowhere"}
+    )
+    async with client(create_service("casework", routers=[sample_router()], settings=missing)) as http:
+        answer = await http.post("/things/7", headers=token_for(OFFICER))
+        assert (answer.status_code, answer.json()["code"]) == (503, "storage.unavailable")
+
+
+def test_a_full_disk_has_its_own_problem() -> None:
+    full = DiskFull("could not extend file")
+    assert database_problem(OperationalError("INSERT", {}, full)).status == 507
+    assert database_problem(IntegrityError("INSERT", {}, UniqueViolation("twice"))) is None
+
+
+async def test_a_log_that_cannot_be_written_fails_no_request(
+    app: FastAPI, token_for: Callable[..., dict[str, str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with Path("/dev/full").open("w") as full:  # noqa: ASYNC230 - a device, never slow
+        monkeypatch.setattr(sys, "stdout", full)
+        async with client(app) as http:
+            assert (await http.get("/things", headers=token_for(OFFICER))).status_code == 200
+            # Negative control: the file really refuses what is written to it.
+            with pytest.raises(OSError, match="space"):
+                print("x", file=full, flush=True)
+        monkeypatch.undo()
+        with contextlib.suppress(OSError):
+            full.close()
