@@ -25,6 +25,8 @@ class Arrival(io.RawIOBase):
         self.path, self.length = path, length
         self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
         self._received = self._at = 0
+        # The nearest length anyone waits for: waking a thread for every chunk costs as much as hashing it.
+        self._awaited = length
         self._cut = False
         self._grown = threading.Condition()
 
@@ -37,7 +39,9 @@ class Arrival(io.RawIOBase):
             view = view[os.write(self._descriptor, view) :]
         with self._grown:
             self._received += len(data)
-            self._grown.notify_all()
+            if self._received >= self._awaited:
+                self._awaited = self.length
+                self._grown.notify_all()
 
     @property
     def complete(self) -> bool:
@@ -52,9 +56,11 @@ class Arrival(io.RawIOBase):
 
     def _wait_for(self, count: int) -> None:
         with self._grown:
-            self._grown.wait_for(lambda: self._received >= count or self._cut)
-            if self._received < count:
-                raise CutShortError
+            while self._received < count:
+                if self._cut:
+                    raise CutShortError
+                self._awaited = min(self._awaited, count)
+                self._grown.wait()
 
     def sync(self) -> None:
         """Write the file to disk while it grows; returns once all of it is there. Raises CutShortError."""
