@@ -3,13 +3,13 @@
 Timed: the seal request, from its first byte to the line `sealed`: signature, time stamp, log entry, cosigned
 checkpoint, package, the custodian's own verification and stored copy, read-back. Not timed: the upload.
 
-What bounds it on two cores: two parties hash what the floor hashes once. In one 100 MB run whose floor was
-390 ms (SM3 325, SHA-256 65), the service takes SM3 and SHA-256 of the package and SHA-256 of every object it
-reads back (455 ms of processor time), the custodian SM3 and SHA-256 of every file, SHA-256 of the package and
-CRC-32 (495 ms); sending, receiving and writing take about 120 ms, and stages without bulk about 50 ms. Both
-run side by side throughout, so no run can be shorter than (455 + 495 + 120) / 2 + 50 = 585 ms, against an
-aim of 1.3 x 390 + 50 = 557 ms. With a core for each digest the bound would be one SM3 pass and the
-stages: by calculation, 375 ms.
+What bounds it on two cores: two parties hash what the floor hashes once. Where the floor of 100 MB is 390 ms
+(SM3 325, SHA-256 65), the service spends 455 ms of processor time on hashing (SM3 and SHA-256 of the package,
+SHA-256 of every object it reads back), the custodian 495 ms (SM3 and SHA-256 of every file, SHA-256 of the
+package, CRC-32); the process times show about 120 ms more for sending, receiving and writing, and the stages
+without bulk take 50 ms. All of it runs side by side, so (455 + 495 + 120) / 2 + 50 = 585 ms is what full use
+of both cores would give, against an aim of 1.3 x 390 + 50 = 557 ms. With more cores the bound would be one
+SM3 pass and the stages: by calculation 375 ms.
 """
 
 import asyncio
