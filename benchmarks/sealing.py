@@ -7,9 +7,10 @@ What bounds it on two cores: two parties hash what the floor hashes once. Where 
 (SM3 325, SHA-256 65), the service spends 455 ms of processor time on hashing (SM3 and SHA-256 of the package,
 SHA-256 of every object it reads back), the custodian 495 ms (SM3 and SHA-256 of every file, SHA-256 of the
 package, CRC-32); the process times show about 120 ms more for sending, receiving and writing, and the stages
-without bulk take 50 ms. All of it runs side by side, so (455 + 495 + 120) / 2 + 50 = 585 ms is what full use
-of both cores would give, against an aim of 1.3 x 390 + 50 = 557 ms. With more cores the bound would be one
-SM3 pass and the stages: by calculation 375 ms.
+without bulk take 50 ms. All of it runs side by side, so full use of both cores gives (455 + 495 + 120) / 2 + 50,
+that is 1.37 x floor + 50 ms, a little above the aim. Hashing speed on a shared machine varies by more than
+that between runs (and between a run's floor and its seals), so 100 MB ends on either side of the aim. With
+more cores the bound would be one SM3 pass and the stages.
 """
 
 import asyncio
