@@ -7,10 +7,10 @@ What bounds it on two cores: two parties hash what the floor hashes once. Where 
 (SM3 325, SHA-256 65), the service spends 455 ms of processor time on hashing (SM3 and SHA-256 of the package,
 SHA-256 of every object it reads back), the custodian 495 ms (SM3 and SHA-256 of every file, SHA-256 of the
 package, CRC-32); the process times show about 120 ms more for sending, receiving and writing, and the stages
-without bulk take 50 ms. All of it runs side by side, so full use of both cores gives (455 + 495 + 120) / 2 + 50,
-that is 1.37 x floor + 50 ms, a little above the aim. Hashing speed on a shared machine varies by more than
-that between runs (and between a run's floor and its seals), so 100 MB ends on either side of the aim. With
-more cores the bound would be one SM3 pass and the stages.
+without bulk take 50 ms. All of it runs side by side, so full use of both cores would give
+(455 + 495 + 120) / 2 + 50, that is 1.37 x floor + 50 ms: above the aim before any waiting. Quiet runs gave
+535 to 600 ms for 100 MB with aims of 494 to 540; one of them met its aim, and only because its floor had been
+measured in a slow moment of a shared machine. With more cores the bound is one SM3 pass and the stages.
 """
 
 import asyncio
