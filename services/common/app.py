@@ -119,58 +119,63 @@ def request_id_of(request: Request) -> str | None:
 
 
 def _add_handlers(app: FastAPI) -> None:
-    async def on_problem(request: Request, error: Exception) -> Response:
-        assert isinstance(error, Problem)  # noqa: S101 - registered for this class only
-        return problem_response(error, request_id_of(request))
+    app.add_exception_handler(Problem, _on_problem)
+    app.add_exception_handler(RequestValidationError, _on_invalid)
+    app.add_exception_handler(HTTPException, _on_http)
+    app.add_exception_handler(DBAPIError, _on_database)
+    app.add_exception_handler(Exception, _on_crash)
 
-    async def on_invalid(request: Request, error: Exception) -> Response:
-        assert isinstance(error, RequestValidationError)  # noqa: S101
-        fields = [
-            {"field": ".".join(str(part) for part in item["loc"]), "message": item["msg"]}
-            for item in error.errors()
-        ]
-        return problem_response(
-            Problem(
-                "request.invalid",
-                422,
-                zh="提交的内容有误:" + "、".join(sorted({item["field"] for item in fields})),
-                en="the request is not valid: " + ", ".join(sorted({item["field"] for item in fields})),
-                todo_zh="请改正所列字段后重新提交",
-                todo_en="correct the listed fields and send again",
-                extra={"errors": fields},
-            ),
-            request_id_of(request),
-        )
 
-    async def on_http(request: Request, error: Exception) -> Response:
-        assert isinstance(error, HTTPException)  # noqa: S101
-        code = re.sub(r"[^a-z]+", "_", str(error.detail).lower()).strip("_") or "failed"
-        zh = {404: "没有这个地址", 405: "此地址不支持该操作"}.get(error.status_code, "请求未能完成")
-        problem = Problem(f"http.{code}", error.status_code, zh=zh, en=str(error.detail))
-        return problem_response(problem, request_id_of(request))
+async def _on_problem(request: Request, error: Exception) -> Response:
+    assert isinstance(error, Problem)  # noqa: S101 - registered for this class only
+    return problem_response(error, request_id_of(request))
 
-    async def on_database(request: Request, error: Exception) -> Response:
-        assert isinstance(error, DBAPIError)  # noqa: S101
-        problem = database_problem(error)
-        if problem is None:
-            return await on_crash(request, error)
-        log.error("request.database", path=request.url.path, code=problem.code)
-        return problem_response(problem, request_id_of(request))
 
-    async def on_crash(request: Request, error: Exception) -> Response:
-        log.error("request.crashed", path=request.url.path, exc_info=error)
-        problem = Problem(
-            "internal.error",
-            500,
-            zh="系统内部错误,本次操作未生效",
-            en="an internal error; nothing was changed",
-            todo_zh="请稍后重试,并将请求编号告知系统管理员",
-            todo_en="try again later and give the request id to the system administrator",
-        )
-        return problem_response(problem, request_id_of(request))
+async def _on_invalid(request: Request, error: Exception) -> Response:
+    assert isinstance(error, RequestValidationError)  # noqa: S101
+    fields = [
+        {"field": ".".join(str(part) for part in item["loc"]), "message": item["msg"]}
+        for item in error.errors()
+    ]
+    return problem_response(
+        Problem(
+            "request.invalid",
+            422,
+            zh="提交的内容有误:" + "、".join(sorted({item["field"] for item in fields})),
+            en="the request is not valid: " + ", ".join(sorted({item["field"] for item in fields})),
+            todo_zh="请改正所列字段后重新提交",
+            todo_en="correct the listed fields and send again",
+            extra={"errors": fields},
+        ),
+        request_id_of(request),
+    )
 
-    app.add_exception_handler(Problem, on_problem)
-    app.add_exception_handler(RequestValidationError, on_invalid)
-    app.add_exception_handler(HTTPException, on_http)
-    app.add_exception_handler(DBAPIError, on_database)
-    app.add_exception_handler(Exception, on_crash)
+
+async def _on_http(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)  # noqa: S101
+    code = re.sub(r"[^a-z]+", "_", str(error.detail).lower()).strip("_") or "failed"
+    zh = {404: "没有这个地址", 405: "此地址不支持该操作"}.get(error.status_code, "请求未能完成")
+    problem = Problem(f"http.{code}", error.status_code, zh=zh, en=str(error.detail))
+    return problem_response(problem, request_id_of(request))
+
+
+async def _on_database(request: Request, error: Exception) -> Response:
+    assert isinstance(error, DBAPIError)  # noqa: S101
+    problem = database_problem(error)
+    if problem is None:
+        return await _on_crash(request, error)
+    log.error("request.database", path=request.url.path, code=problem.code)
+    return problem_response(problem, request_id_of(request))
+
+
+async def _on_crash(request: Request, error: Exception) -> Response:
+    log.error("request.crashed", path=request.url.path, exc_info=error)
+    problem = Problem(
+        "internal.error",
+        500,
+        zh="系统内部错误,本次操作未生效",
+        en="an internal error; nothing was changed",
+        todo_zh="请稍后重试,并将请求编号告知系统管理员",
+        todo_en="try again later and give the request id to the system administrator",
+    )
+    return problem_response(problem, request_id_of(request))
