@@ -189,15 +189,6 @@ def test_the_command_says_so_when_the_database_is_not_there(
     assert refused.exit_code == 2 and len(refused.stderr.strip().splitlines()) == 1, refused.output
 
 
-def test_the_migration_goes_back_and_forth(make_database: Callable[[str], str]) -> None:
-    from services.common.migrate import run as migrate
-
-    url = make_database("gateway")
-    migrate("gateway", url, "downgrade", "base")
-    migrate("gateway", url, "upgrade", "head")
-    migrate("gateway", url, "check")
-
-
 async def test_an_account_is_made_granted_and_used(
     make_settings: Callable[..., Settings], redis: object
 ) -> None:
