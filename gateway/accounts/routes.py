@@ -14,13 +14,12 @@ from gateway.accounts.schemas import (
     UserView,
 )
 from gateway.accounts.service import Accounts, Staff, role_views
-from gateway.guards import any_of
-from services.common.identity import Claims, require
+from services.common.identity import Claims, require, require_any
 from services.common.paging import Page
 
 router = APIRouter(prefix="/api", tags=["账号 accounts"])
 
-MayList = Annotated[Claims, Depends(any_of("user:manage", "role:grant"))]
+MayList = Annotated[Claims, Depends(require_any("user:manage", "role:grant"))]
 MayManage = Annotated[Claims, Depends(require("user:manage"))]
 MayGrant = Annotated[Claims, Depends(require("role:grant"))]
 

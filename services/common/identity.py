@@ -192,6 +192,26 @@ def require(*permissions: str) -> Guard:
     return guard
 
 
+def require_any(*permissions: str) -> Guard:
+    """Route dependency: the caller must hold at least one of these permissions."""
+
+    async def guard(request: Request) -> Claims:
+        claims = claims_of(request)
+        if claims.permissions.isdisjoint(permissions):
+            raise Problem(
+                "identity.forbidden",
+                403,
+                zh="您没有执行此操作的权限",
+                en="you do not have the permission for this",
+                todo_zh="如需办理，请向安全管理员申请以下权限之一：" + "、".join(permissions),
+                todo_en="ask the security administrator for one of: " + ", ".join(permissions),
+            )
+        return claims
+
+    guard.permissions = (" | ".join(permissions),)  # type: ignore[attr-defined]
+    return guard
+
+
 def require_service(*names: str) -> Guard:
     """Route dependency for /internal routes: only these services, each with its own key."""
 
