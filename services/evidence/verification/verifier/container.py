@@ -113,49 +113,55 @@ class Digests:
         return self._sha256.hexdigest(), self._sm3.finalize().hex() if self._beside else ""
 
 
-def scan(reader: BinaryIO, length: int, *, package_sm3: bool) -> tuple[str, str, list[Member]]:
+def scan(reader: BinaryIO, *, package_sm3: bool) -> tuple[str, str, int, list[Member]]:
     """Digest the file and the members in it: one pass from the first byte to the last, in constant memory.
 
-    Gives the file's (SHA-256, SM3) and the members as the local headers announce them, up to the first
-    bytes that announce none. Nothing is believed yet: `read_members` says which members there are.
-    The pass never goes back, so it can run on a file that is still arriving.
+    Gives the file's (SHA-256, SM3, length) and the members as the local headers announce them, up to the
+    first bytes that announce none. Nothing is believed yet: `read_members` says which members there are.
+    The pass never goes back and needs no length, so it can run on a file that is still arriving.
     """
     with ThreadPoolExecutor(1) as first, ThreadPoolExecutor(1) as second:
         whole, members, at = Digests(first if package_sm3 else None), list[Member](), 0
-        while len(members) < _MOST_MEMBERS and (member := _announced(reader, at, length)):
+        while len(members) < _MOST_MEMBERS and (member := _announced(reader, at)):
             _feed(reader, at, member.start, [whole])
-            single = Digests(second)
-            at = member.start + member.size
-            _feed(reader, member.start, at, [whole, single])
+            single, end = Digests(second), member.start + member.size
+            at = _feed(reader, member.start, end, [whole, single])
+            if at < end:
+                break  # cut short: its bytes are counted, but it is no member
             member.seen_crc = single.crc
             member.sha256, member.sm3 = single.finish()
             members.append(member)
-        _feed(reader, at, length, [whole])
-        return *whole.finish(), members
+        length = _feed(reader, at, None, [whole])
+        if length != reader.seek(0, 2):
+            raise Unreadable("文件在读取过程中变化", "the file changed its length while it was read")
+        return *whole.finish(), length, members
 
 
-def _announced(reader: BinaryIO, at: int, length: int) -> Member | None:
-    """The member whose local header stands at `at`; None when no header with all its bytes does."""
-    if at + _LOCAL.size > length:
+def _announced(reader: BinaryIO, at: int) -> Member | None:
+    """The member whose local header stands at `at`; None when there is none."""
+    reader.seek(at)
+    header = reader.read(_LOCAL.size)
+    if len(header) < _LOCAL.size:
         return None
-    fields = _LOCAL.unpack(read_exactly(reader, at, _LOCAL.size))
+    fields = _LOCAL.unpack(header)
     crc, size, name_length = fields[6], fields[7], fields[9]
-    start = at + _LOCAL.size + name_length
-    if fields[0] != _LOCAL_MAGIC or start + size > length:
+    name = reader.read(name_length) if fields[0] == _LOCAL_MAGIC else b""
+    if fields[0] != _LOCAL_MAGIC or len(name) < name_length:
         return None
-    name = read_exactly(reader, at + _LOCAL.size, name_length)
-    return Member(name.decode("latin-1"), crc, size, start)
+    return Member(name.decode("latin-1"), crc, size, at + _LOCAL.size + name_length)
 
 
-def _feed(reader: BinaryIO, start: int, end: int, into: list[Digests]) -> None:
+def _feed(reader: BinaryIO, start: int, end: int | None, into: list[Digests]) -> int:
+    """Digest the bytes from `start` to `end` (None: the file's end); gives where it came to."""
     reader.seek(start)
-    while start < end:
-        block = reader.read(min(_BLOCK, end - start))
+    while end is None or start < end:
+        block = reader.read(_BLOCK if end is None else min(_BLOCK, end - start))
         if not block:
-            raise Unreadable("文件在读取过程中变短", "the file became shorter while it was read")
+            break
         start += len(block)
         for digests in into:
             digests.update(block)
+    return start
 
 
 def is_package(reader: BinaryIO) -> bool:

@@ -76,8 +76,9 @@ def verify(reader: BinaryIO, trust: dict[str, Any], *, package_sm3: bool = True)
 
     {verdict, package{sha256,sm3,bytes}, evidence_id, evidence_no, facts, checks[], not_checked[]}.
     """
-    package = Package(reader, reader.seek(0, 2), trust)
-    package.sha256, package.sm3, package.scanned = scan(reader, package.length, package_sm3=package_sm3)
+    sha256, sm3, length, scanned = scan(reader, package_sm3=package_sm3)
+    package = Package(reader, length, trust)
+    package.sha256, package.sm3, package.scanned = sha256, sm3, scanned
     checks: list[dict[str, Any]] = []
     for code, zh, en, step in STEPS:
         ok, detail = _run(step, package)
