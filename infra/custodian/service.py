@@ -6,12 +6,12 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+import aiohttp
 import structlog
 from aiohttp import web
 
-from infra.custodian.arrival import CutShortError
 from infra.custodian.identity import Identity, load_or_create, write_synced
-from infra.custodian.vault import EVIDENCE_ID, RefusedError, Vault
+from infra.custodian.vault import EVIDENCE_ID, PACKAGE_LIMIT, RefusedError, Vault
 from infra.custodian.witness import Witness
 from services.common.settings import Settings
 from services.evidence.log.notes import parse_vkey
@@ -22,7 +22,6 @@ from services.evidence.verification.verifier import read_trust
 log = structlog.get_logger()
 
 _NOTE_LIMIT = 64 * 1024
-_PACKAGE_LIMIT = 0xFFFF_FFFF
 # The connection is read on while a block is being written down.
 _READ_AHEAD = 4 << 20
 
@@ -83,28 +82,25 @@ async def _put_package(request: web.Request) -> web.Response:
         return _error(503, f"no trust yet: {error}")
     except RefusedError as error:
         return _error(error.status, str(error))
-    except CutShortError:
-        return _error(400, "the body is not as long as stated")
     return web.Response(body=receipt, content_type="application/json")
 
 
-def _stated_length(request: web.Request) -> int:
-    if request.content_length is None:
-        raise RefusedError(411, "the length of the package must be stated")
-    if request.content_length > _PACKAGE_LIMIT:
-        raise RefusedError(413, "too large")
-    return request.content_length
-
-
 async def _receive(request: web.Request, vault: Vault, evidence_id: str) -> bytes:
-    """Write the body down while a thread of its own already verifies what has come; gives the receipt."""
-    arrival, own = vault.begin(_stated_length(request)), ThreadPoolExecutor(1, "take")
+    """Write the body down while a thread of its own already verifies what has come; gives the receipt.
+
+    The body may come in chunks (RFC 9112 section 7.1): a sender begins before he knows how a package ends.
+    """
+    if (request.content_length or 0) > PACKAGE_LIMIT:
+        raise RefusedError(413, "too large")
+    arrival, own = vault.begin(), ThreadPoolExecutor(1, "take")
     taking = own.submit(vault.take, evidence_id, arrival)
     try:
         async for chunk in request.content.iter_any():
             vault.receive(arrival, chunk)
-        arrival.cut()
+        arrival.end()
         return await asyncio.wrap_future(taking)
+    except aiohttp.ClientPayloadError as error:
+        raise RefusedError(400, "the body ends early") from error
     finally:
         # However this ends, no reader is left waiting for bytes that will not come.
         arrival.cut()

@@ -22,6 +22,7 @@ from services.common.dsse import sign_envelope
 from services.evidence.verification import verifier
 
 RECEIPT_TYPE = "application/vnd.wangjian.receipt+json"
+PACKAGE_LIMIT = 0xFFFF_FFFF
 EVIDENCE_ID = re.compile(r"[0-9A-HJKMNP-TV-Z]{26}")
 
 
@@ -42,18 +43,18 @@ class Vault:
         for name in ("tmp", "sha256", "receipts"):
             (root / name).mkdir(parents=True, exist_ok=True)
 
-    def begin(self, length: int) -> Arrival:
-        """A file to receive a package of `length` bytes into. Raises RefusedError 507."""
+    def begin(self) -> Arrival:
+        """A file to receive a package into. Raises RefusedError 507."""
         with _full_is_refused():
-            return Arrival(self._root / "tmp" / secrets.token_hex(12), length)
+            return Arrival(self._root / "tmp" / secrets.token_hex(12), PACKAGE_LIMIT)
 
     def receive(self, arrival: Arrival, data: bytes) -> None:
-        """Take bytes as they come. Raises RefusedError 400 and 507."""
+        """Take bytes as they come. Raises RefusedError 413 and 507."""
         with _full_is_refused():
             try:
                 arrival.receive(data)
             except ValueError as error:
-                raise RefusedError(400, str(error)) from error
+                raise RefusedError(413, str(error)) from error
 
     def take(self, evidence_id: str, arrival: Arrival) -> bytes:
         """Verify a package under our own trust while it arrives, keep it, give the signed receipt (JSON).

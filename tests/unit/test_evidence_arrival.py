@@ -29,7 +29,7 @@ def _verified_on_arrival(arrival: Arrival, data: bytes, cuts: list[int], trust: 
         edges = [0, *sorted(cuts), len(data)]
         for start, end in pairwise(edges):
             arrival.receive(data[start:end])
-        arrival.cut()
+        arrival.end()
         syncing.result(WITHIN)
         return verifying.result(WITHIN)
 
@@ -45,7 +45,7 @@ def test_the_report_is_that_of_the_finished_file(sample, tmp_path_factory, given
     expected = verify(io.BytesIO(bytes(data)), sample.trust)
     assert (expected["verdict"] == "VALID") == (flipped is None)
     path = tmp_path_factory.mktemp("arrival") / "package"
-    arrival = Arrival(path, len(data))
+    arrival = Arrival(path, 1 << 20)
     assert _verified_on_arrival(arrival, bytes(data), cuts, sample.trust) == expected
     assert not path.exists()
 
@@ -72,6 +72,6 @@ def test_a_sender_that_stops_early_ends_every_wait(tmp_path, reader):
     assert threading.active_count() == before
 
 
-def test_more_bytes_than_stated_are_refused(tmp_path):
-    with Arrival(tmp_path / "p", 3) as arrival, pytest.raises(ValueError, match="more bytes"):
+def test_more_bytes_than_the_limit_are_refused(tmp_path):
+    with Arrival(tmp_path / "p", 3) as arrival, pytest.raises(ValueError, match="too large"):
         arrival.receive(b"abcd")

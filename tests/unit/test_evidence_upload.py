@@ -32,18 +32,17 @@ def _serve(path: Path, answer: Callable[[socket.socket], None]) -> threading.Thr
     return thread
 
 
-def _read(connection: socket.socket, until: int) -> int:
-    """Bytes of the body that came: at least `until`."""
-    data = b""
-    while b"\r\n\r\n" not in data:
-        data += connection.recv(65536)
-    head, _, body = data.partition(b"\r\n\r\n")
-    assert head.startswith(b"PUT /v1/packages/X HTTP/1.1")
-    assert f"content-length: {SIZE}".encode() in head.lower()
-    seen = len(body)
-    while seen < until:
-        seen += len(connection.recv(1 << 20))
-    return seen
+def _read(connection: socket.socket, until: int | None = None) -> int:
+    """Bytes of the chunked body that came: at least `until`, or all of it."""
+    with connection.makefile("rb") as file:
+        assert file.readline() == b"PUT /v1/packages/X HTTP/1.1\r\n"
+        headers = iter(file.readline, b"\r\n")
+        assert b"transfer-encoding: chunked\r\n" in {line.lower() for line in headers}
+        seen = 0
+        while (until is None or seen < until) and (size := int(file.readline(), 16)):
+            seen += len(file.read(size))
+            assert file.readline() == b"\r\n"
+        return seen
 
 
 def _say(connection: socket.socket, status: str, body: bytes) -> None:
@@ -52,11 +51,11 @@ def _say(connection: socket.socket, status: str, body: bytes) -> None:
 
 def test_the_whole_body_arrives_and_the_answer_comes_back(tmp_path):
     def answer(connection: socket.socket) -> None:
-        assert _read(connection, SIZE) == SIZE
+        assert _read(connection) == SIZE
         _say(connection, "200 OK", b"receipt")
 
     serving = _serve(tmp_path / "s", answer)
-    assert Upload(f"unix:{tmp_path / 's'}", "/v1/packages/X", SIZE).run(_blocks()) == (200, b"receipt")
+    assert Upload(f"unix:{tmp_path / 's'}", "/v1/packages/X").run(_blocks()) == (200, b"receipt")
     serving.join(10)
 
 
@@ -67,20 +66,20 @@ def test_a_refusal_before_the_last_byte_is_heard(tmp_path):
         _say(connection, "507 Full", b"full")
 
     serving = _serve(tmp_path / "s", answer)
-    assert Upload(f"unix:{tmp_path / 's'}", "/v1/packages/X", SIZE).run(_blocks()) == (507, b"full")
+    assert Upload(f"unix:{tmp_path / 's'}", "/v1/packages/X").run(_blocks()) == (507, b"full")
     serving.join(10)
 
 
 def test_a_connection_that_breaks_without_an_answer_failed(tmp_path):
     serving = _serve(tmp_path / "s", lambda connection: connection.close())
     with pytest.raises(UploadFailedError):
-        Upload(f"unix:{tmp_path / 's'}", "/v1/packages/X", SIZE).run(_blocks())
+        Upload(f"unix:{tmp_path / 's'}", "/v1/packages/X").run(_blocks())
     serving.join(10)
 
 
 def test_nobody_there_is_a_failed_upload_not_a_missing_file(tmp_path):
     with pytest.raises(UploadFailedError):
-        Upload(f"unix:{tmp_path / 'nobody'}", "/v1/packages/X", SIZE).run(_blocks())
+        Upload(f"unix:{tmp_path / 'nobody'}", "/v1/packages/X").run(_blocks())
 
 
 def test_what_reading_the_package_raises_is_passed_on(tmp_path):
@@ -90,5 +89,5 @@ def test_what_reading_the_package_raises_is_passed_on(tmp_path):
 
     serving = _serve(tmp_path / "s", lambda connection: _read(connection, 1000) and None)
     with pytest.raises(FileNotFoundError, match="object"):
-        Upload(f"unix:{tmp_path / 's'}", "/v1/packages/X", SIZE).run(damaged())
+        Upload(f"unix:{tmp_path / 's'}", "/v1/packages/X").run(damaged())
     serving.join(10)

@@ -1,6 +1,7 @@
-"""One PUT of a large body over a connection of its own, from a thread.
+"""One PUT of a large body, in chunks, over a connection of its own, from a thread.
 
 Blocks go to the socket as they are: an asynchronous client would cost as much time a block as hashing it.
+The body is chunked because it begins before it is known how it ends.
 """
 
 import socket
@@ -11,6 +12,8 @@ from urllib.parse import urlsplit
 _TIMEOUT = 30.0
 _CONNECT_TIMEOUT = 3.0
 _SEND_BUFFER = 1 << 20
+# Below this size copying pieces together costs less than sending each by itself.
+_JOINED = 1 << 16
 
 
 class UploadFailedError(Exception):
@@ -39,11 +42,11 @@ def _connection(url: str) -> tuple[HTTPConnection, str]:
 
 
 class Upload:
-    """A package of `size` bytes on its way to `path` below `url`."""
+    """A package on its way to `path` below `url`."""
 
-    def __init__(self, url: str, path: str, size: int) -> None:
+    def __init__(self, url: str, path: str) -> None:
         self._connection, base = _connection(url)
-        self._path, self._size = base + path, size
+        self._path = base + path
 
     def run(self, blocks: Iterator[bytes]) -> tuple[int, bytes]:
         """Send the blocks; gives status and body of the answer.
@@ -52,9 +55,11 @@ class Upload:
         """
         try:
             self._open()
-            for block in blocks:
-                if not self._send(block):
+            for block in filter(None, blocks):
+                if not self._send(b"%x\r\n" % len(block), block, b"\r\n"):
                     break
+            else:
+                self._send(b"0\r\n\r\n")
             return self._answer()
         finally:
             self._connection.close()
@@ -65,16 +70,20 @@ class Upload:
             connection.connect()
             connection.sock.settimeout(_TIMEOUT)
             connection.putrequest("PUT", self._path)
-            connection.putheader("content-length", str(self._size))
+            connection.putheader("transfer-encoding", "chunked")
             connection.putheader("content-type", "application/wacz+zip")
             connection.endheaders()
         except (OSError, HTTPException) as error:
             raise UploadFailedError from error
 
-    def _send(self, block: bytes) -> bool:
+    def _send(self, *pieces: bytes) -> bool:
         """False when the other side takes no more: it may have answered why."""
         try:
-            self._connection.send(block)
+            if len(pieces) == 1 or len(pieces[1]) < _JOINED:
+                self._connection.send(b"".join(pieces))
+            else:
+                for piece in pieces:
+                    self._connection.send(piece)
         except (BrokenPipeError, ConnectionResetError):
             return False
         except OSError as error:
