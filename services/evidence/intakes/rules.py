@@ -6,7 +6,7 @@ from services.common.problems import Problem
 
 # One folder deep: `wacz validate` compares the last two parts of a path only and calls deeper files unlisted.
 _PATH = re.compile(r"(archive|indexes|pages|evidence)/[a-z0-9][a-z0-9_-]*(\.[a-z0-9_-]+)+")
-_RESERVED = re.compile(r"evidence/(manifest\.dsse\.json|log\..*|tst-.*)")
+_RESERVED = re.compile(r"evidence/(manifest\.dsse\.json|redaction\.json|log\..*|tst-.*)")
 _MEDIA_TYPE = re.compile(r"[a-z0-9][a-z0-9.+-]{0,60}/[a-z0-9][a-z0-9.+-]{0,60}")
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 LONGEST_PATH = 100

@@ -29,12 +29,12 @@ def build(predicate: Mapping[str, Any], artefacts: list[Member], proofs: Mapping
     """The package's parts.
 
     predicate: of the manifest; artefacts: as stored; proofs: envelope, entry, log proof and stamps by path.
-    All files stand in byte order of their paths, then datapackage.json, then its digest.
+    Artefacts in byte order of their paths, then the proofs likewise, then datapackage.json and its digest.
     """
-    members = sorted(
-        [*artefacts, *(small_member(path, data) for path, data in proofs.items())],
-        key=lambda member: member.path,
-    )
+    members = [
+        *sorted(artefacts, key=_path),
+        *sorted((small_member(path, data) for path, data in proofs.items()), key=_path),
+    ]
     document = _datapackage(predicate, members)
     digest = {"hash": f"sha256:{hashlib.sha256(document).hexdigest()}", "path": "datapackage.json"}
     descriptors = [
@@ -42,6 +42,10 @@ def build(predicate: Mapping[str, Any], artefacts: list[Member], proofs: Mapping
         small_member("datapackage-digest.json", rfc8785.dumps(digest)),
     ]
     return arrange([*members, *descriptors])
+
+
+def _path(member: Member) -> str:
+    return member.path
 
 
 def _datapackage(predicate: Mapping[str, Any], members: list[Member]) -> bytes:

@@ -14,6 +14,7 @@ from .package import DATAPACKAGE, DIGEST, ENTRY, ENVELOPE, PROOF, Package
 from .strict import Failed, canonical, require, strict_json, unbase64
 
 ARTEFACT_PATH = re.compile(r"(archive|indexes|pages|evidence)/[a-z0-9][a-z0-9._-]{0,99}")
+RESERVED_PATH = re.compile(r"evidence/(manifest\.dsse\.json|redaction\.json|tst-.*|log\..*)")
 REQUIRED = ("archive/data.warc.gz", "indexes/index.cdxj", "pages/pages.jsonl")
 PREDICATE = (
     "schema evidence_id target operator times network environment method completeness"
@@ -40,7 +41,8 @@ def check_members(package: Package) -> str:
         safe = name in (DATAPACKAGE, DIGEST) or ARTEFACT_PATH.fullmatch(name)
         require(safe and ".." not in name, f"name not permitted: {name!r}")
     require(names[-2:] == [DATAPACKAGE, DIGEST], "datapackage.json and its digest must stand last")
-    require(names[:-2] == sorted(names[:-2]), "files not in order")
+    in_order = sorted(names[:-2], key=lambda name: (RESERVED_PATH.fullmatch(name) is not None, name))
+    require(names[:-2] == in_order, "files not in order: artefacts, then proofs")
     package.by_name = {member.name: member for member in package.members}
     for name in (ENVELOPE, ENTRY, PROOF, *REQUIRED):
         require(name in package.by_name, f"{name} is missing")
