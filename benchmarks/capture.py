@@ -15,10 +15,10 @@ import zlib
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from playwright.async_api import Browser, async_playwright
 
 from benchmarks.row import Row
+from services.common.suites import generate
 from services.crawler.egress.proxy import EgressProxy
 from services.crawler.jail.browser import JailedBrowser
 from services.crawler.manifest.statement import Order, sign_statement
@@ -95,7 +95,7 @@ async def _ours(
     session = CaptureSession(Job("bench", url, "0" * 64), jail, proxy, spool, limits, lambda *_: None)
     recorded = await session.run()
     order = Order("bench", url, "", {"sub": "bench", "name": "bench", "org": ""}, "", "", 1)
-    sign_statement(order, recorded, spool.artefacts, Ed25519PrivateKey.generate())
+    sign_statement(order, recorded, spool.artefacts, [generate("ed25519")])
     await asyncio.to_thread(spool.sync)
     if recorded.outcome.state != "COMPLETE":
         raise RuntimeError(f"the capture is {recorded.outcome}")

@@ -34,10 +34,10 @@ import rfc8785
 from benchmarks import double_hash
 from benchmarks.row import Row
 from infra.embedded.postgres import EmbeddedPostgres
-from services.common.dsse import keyid, sign_envelope
+from services.common.dsse import sign_envelope
 from services.common.identity import TokenIssuer, system_claims
 from services.common.ids import new_id
-from services.common.keys import load_or_create_ed25519
+from services.common.keys import load_signers
 from services.common.settings import Settings
 from tests.evidence_samples import URL, artefact_entries, make_statement, rfc3339, sample_artefacts, sm3
 
@@ -80,7 +80,7 @@ class _Worker:
 
     def __init__(self, settings: Settings, client: httpx.AsyncClient) -> None:
         self._client, self._issuer = client, TokenIssuer(settings.keys_dir, "crawler")
-        self._key = load_or_create_ed25519(settings.keys_dir / "capture-worker.key")
+        self._key = load_signers(settings, "worker")[0]
 
     @property
     def _token(self) -> dict[str, str]:
@@ -109,7 +109,7 @@ class _Worker:
             "end": rfc3339(now),
             "clock": {"source": "none", "offset_ms": None, "state": "unsynchronised"},
         }
-        mark = keyid(self._key.public_key())
+        mark = self._key.keyid
         statement = make_statement(evidence_id, entries, ordered["checkpoint"], mark, times=times)
         body = {"envelope": {**sign_envelope(self._key, rfc8785.dumps(statement))}}
         await asyncio.sleep(0.5)
@@ -155,7 +155,7 @@ def rows() -> list[Row]:
     home = Path(tempfile.mkdtemp(prefix="wj-bench-"))
     settings = Settings(home=home)
     settings.run_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-    load_or_create_ed25519(settings.keys_dir / "capture-worker.key")
+    load_signers(settings, "worker")
     TokenIssuer(settings.keys_dir, "crawler")
     try:
         with _platform(settings):

@@ -17,11 +17,11 @@ import rfc8785
 from asn1crypto import tsp
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.hashes import SM3, Hash
-from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from warcio.warcwriter import WARCWriter
 
 from infra.tsa.authority import Authority, create
-from services.common.dsse import Envelope, add_signature, keyid, sign_envelope
+from services.common.dsse import Envelope, add_signature, sign_envelope
+from services.common.suites import KeyHolder, generate
 from services.evidence.log.merkle import MerkleTree, leaf_hash
 from services.evidence.log.notes import COSIGNATURE_V1, Checkpoint, NoteKey, cosign, log_key, sign_checkpoint
 from services.evidence.log.proofs import format_proof
@@ -41,8 +41,8 @@ class Signers:
     """All keys of a deployment: worker, sealer, log, witness, time-stamping authority."""
 
     def __init__(self) -> None:
-        self.worker = Ed25519PrivateKey.generate()
-        self.sealer = Ed25519PrivateKey.generate()
+        self.worker = generate("ed25519")
+        self.sealer = generate("ed25519")
         self.log = Ed25519PrivateKey.generate()
         self.witness = Ed25519PrivateKey.generate()
         self.tsa: Authority = create()[0]
@@ -65,13 +65,12 @@ class Signers:
         }
 
 
-def key_entry(key: Ed25519PrivateKey) -> dict[str, Any]:
+def key_entry(key: KeyHolder) -> dict[str, Any]:
     """A signing key's entry in a trust file."""
-    der = key.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
     return {
-        "keyid": keyid(key.public_key()),
-        "algorithm": "ed25519",
-        "public_key": base64.b64encode(der).decode(),
+        "keyid": key.keyid,
+        "algorithm": key.algorithm,
+        "public_key": base64.b64encode(key.public_der).decode(),
         "not_before": None,
         "not_after": None,
     }
@@ -238,7 +237,7 @@ def make_parts(
         EVIDENCE_ID,
         artefact_entries(artefacts),
         log.checkpoint(cosigned=False),
-        keyid(signers.worker.public_key()),
+        signers.worker.keyid,
         **(predicate or {}),
     )
     envelope = add_signature(sign_envelope(signers.worker, rfc8785.dumps(statement)), signers.sealer)

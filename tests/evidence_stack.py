@@ -18,17 +18,17 @@ from typing import Any
 import httpx
 import rfc8785
 from aiohttp import web
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from fastapi import FastAPI
 
 from infra.custodian.service import create_app as create_custodian
 from infra.tsa.__main__ import create_app as create_tsa
 from infra.tsa.authority import load_or_create
-from services.common.dsse import keyid, sign_envelope
+from services.common.dsse import add_signature, sign_envelope
 from services.common.identity import Claims, TokenIssuer, system_claims
 from services.common.ids import new_id
-from services.common.keys import load_or_create_ed25519
+from services.common.keys import load_signers
 from services.common.settings import Settings
+from services.common.suites import Signer
 from services.evidence.app import create_app
 from tests.evidence_samples import URL, artefact_entries, make_statement, rfc3339, sample_artefacts, sm3
 
@@ -80,7 +80,7 @@ class EvidenceStack:
     client: httpx.AsyncClient
     tsa: Peer
     custodian: Peer
-    worker: Ed25519PrivateKey
+    workers: list[Signer]
     issuers: dict[str, TokenIssuer] = field(default_factory=dict)
 
     @property
@@ -150,10 +150,22 @@ class EvidenceStack:
             evidence_id,
             entries,
             ordered["checkpoint"],
-            keyid(self.worker.public_key()),
+            self.worker.keyid,
             **{"times": times, **changes},
         )
-        return dict(sign_envelope(self.worker, rfc8785.dumps(statement)))
+        return self.signed(statement)
+
+    @property
+    def worker(self) -> Signer:
+        """The capture worker's first signer."""
+        return self.workers[0]
+
+    def signed(self, statement: dict[str, Any]) -> dict[str, Any]:
+        """The statement in the worker's envelope, signed in every suite."""
+        envelope = sign_envelope(self.worker, rfc8785.dumps(statement))
+        for signer in self.workers[1:]:
+            envelope = add_signature(envelope, signer)
+        return dict(envelope)
 
     async def seal(self, evidence_id: str, envelope: dict[str, Any]) -> list[dict[str, Any]]:
         """Seal; gives all lines."""
@@ -178,7 +190,7 @@ class EvidenceStack:
 async def running(settings: Settings, *, app: FastAPI | None = None) -> AsyncIterator[EvidenceStack]:
     """Everything started; stopped at the end. settings: with a fresh evidence database and its own home."""
     settings.run_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-    worker = load_or_create_ed25519(settings.keys_dir / "capture-worker.key")
+    workers = load_signers(settings, "worker")
     tsa = Peer(lambda: create_tsa(load_or_create(settings.home / "tsa")), settings.run_dir / "tsa.sock")
     custodian = Peer(lambda: create_custodian(settings), settings.run_dir / "custodian.sock")
     await tsa.start()
@@ -188,7 +200,7 @@ async def running(settings: Settings, *, app: FastAPI | None = None) -> AsyncIte
         async with app.router.lifespan_context(app):
             transport = httpx.ASGITransport(app=app)
             async with httpx.AsyncClient(transport=transport, base_url="http://ev", timeout=60) as client:
-                yield EvidenceStack(settings, app, client, tsa, custodian, worker)
+                yield EvidenceStack(settings, app, client, tsa, custodian, workers)
     finally:
         await tsa.stop()
         await custodian.stop()

@@ -8,10 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from services.common.dsse import keyid
 from services.common.keys import load_or_create_ed25519
+from services.common.suites import Signer, load_or_create_signer
 from services.evidence.log.notes import COSIGNATURE_V1, NoteKey
 
 
@@ -22,18 +21,16 @@ class Identity:
     name: str
     witness_name: str
     witness: Ed25519PrivateKey
-    receipts: Ed25519PrivateKey
+    receipts: Signer
 
     def description(self) -> dict[str, Any]:
         """What others pin."""
-        public = self.receipts.public_key()
-        der = public.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
         return {
             "name": self.name,
             "development": True,
             "witness_vkey": NoteKey(self.witness_name, COSIGNATURE_V1, self.witness.public_key()).vkey,
-            "receipt_key": base64.b64encode(der).decode(),
-            "receipt_keyid": keyid(public),
+            "receipt_key": base64.b64encode(self.receipts.public_der).decode(),
+            "receipt_keyid": self.receipts.keyid,
         }
 
 
@@ -41,8 +38,8 @@ def load_or_create(folder: Path) -> Identity:
     """The identity kept in `folder`; made there at first start, with `identity.json` for others to pin."""
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     witness = load_or_create_ed25519(folder / "witness.key")
-    receipts = load_or_create_ed25519(folder / "receipts.key")
-    mark = keyid(receipts.public_key())[:8]
+    receipts = load_or_create_signer(folder / "receipts.key", "ed25519")
+    mark = receipts.keyid[:8]
     identity = Identity(
         "DEVELOPMENT custodian 开发用存证机构", f"custodian.wangjian.local/{mark}", witness, receipts
     )

@@ -1,34 +1,52 @@
-"""Signing keys in files: made once, mode 600, never overwritten."""
+"""The key files of a process: who signs with which file, for what."""
 
-import contextlib
-import os
 from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
-from cryptography.hazmat.primitives.serialization import (
-    Encoding,
-    NoEncryption,
-    PrivateFormat,
-    PublicFormat,
-    load_pem_private_key,
-    load_pem_public_key,
+from cryptography.hazmat.primitives.serialization import load_der_private_key, load_pem_public_key
+
+from services.common.settings import Settings
+from services.common.suites import (
+    DEFAULT_ALGORITHM,
+    PublicKey,
+    Signer,
+    load_or_create_signer,
+    read_public_key,
 )
+
+_STEMS = {"worker": "capture-worker", "sealing": "sealing-service"}
+_SUFFIXES = {"international": "", "national": ".sm2"}
+ROLES = tuple(_STEMS)
+
+
+def key_path(settings: Settings, role: str, suite: str) -> Path:
+    """The file of a role's key in a suite: `capture-worker.key`, `capture-worker.sm2.key`, …"""
+    return settings.keys_dir / f"{_STEMS[role]}{_SUFFIXES[suite]}.key"
+
+
+def load_signers(settings: Settings, role: str) -> list[Signer]:
+    """The role's signers, one in each suite of the policy, made at first use. Raises ValueError."""
+    return [
+        load_or_create_signer(key_path(settings, role, suite), DEFAULT_ALGORITHM[suite])
+        for suite in settings.suites
+    ]
+
+
+def read_public_keys(settings: Settings, role: str) -> list[PublicKey]:
+    """The role's public keys, one in each suite of the policy. Raises OSError and ValueError."""
+    return [read_public_key(key_path(settings, role, suite).with_suffix(".pub")) for suite in settings.suites]
 
 
 def load_or_create_ed25519(path: Path) -> Ed25519PrivateKey:
-    """The Ed25519 key kept in `path` (PKCS#8 PEM), made there if missing, with its `.pub` beside it.
+    """The Ed25519 key kept in `path`, made there if missing, with its `.pub` beside it.
 
-    Safe when several processes start at once: the first complete file wins. Raises ValueError when the
-    file holds another kind of key.
+    For what is always Ed25519: tokens between processes, the log, witnesses. Raises ValueError when the file
+    holds another kind of key.
     """
-    if not path.exists():
-        _create(path)
-    key = load_pem_private_key(path.read_bytes(), password=None)
+    signer = load_or_create_signer(path, "ed25519")
+    key = load_der_private_key(signer.pkcs8(), None)
     if not isinstance(key, Ed25519PrivateKey):
         raise ValueError(f"{path.name} does not hold an Ed25519 key")
-    public = path.with_suffix(".pub")
-    if not public.exists():
-        _write_once(public, _public_pem(key.public_key()), 0o644)
     return key
 
 
@@ -38,28 +56,3 @@ def load_ed25519_public(path: Path) -> Ed25519PublicKey:
     if not isinstance(key, Ed25519PublicKey):
         raise ValueError(f"{path.name} does not hold an Ed25519 public key")
     return key
-
-
-def _public_pem(key: Ed25519PublicKey) -> bytes:
-    return key.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
-
-
-def _create(path: Path) -> None:
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    key = Ed25519PrivateKey.generate()
-    _write_once(path, key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()), 0o600)
-
-
-def _write_once(path: Path, data: bytes, mode: int) -> None:
-    """Write a complete, synced file and link it into place; an existing one stays."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode)
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        with contextlib.suppress(FileExistsError):
-            os.link(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)

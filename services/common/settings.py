@@ -46,6 +46,8 @@ class Settings(BaseSettings):
     custodian_url: str | None = None
 
     capture_allow: Annotated[list[tuple[str, int]], NoDecode] = []
+    suites: Annotated[tuple[str, ...], NoDecode] = ("international",)
+    """Crypto suites every package is signed in: `international`, `national`, or both by comma."""
     market_port: int | None = None
     session_idle_minutes: int = 15
     session_absolute_hours: int = 8
@@ -68,6 +70,14 @@ class Settings(BaseSettings):
                 raise ValueError(f"WANGJIAN_CAPTURE_ALLOW: '{entry}' is not host:port")
             pairs.append((host.strip("[]").lower(), int(port)))
         return pairs
+
+    @field_validator("suites", mode="before")
+    @classmethod
+    def _parse_suites(cls, value: Any) -> Any:
+        """`international,national` → the suites in their fixed order."""
+        from services.common.suites import parse_suites
+
+        return parse_suites(value)
 
     @property
     def run_dir(self) -> Path:

@@ -1,15 +1,16 @@
 """What the running service holds: store, log, keys, and its connections to authorities and custodian."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Annotated, Any
 
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from fastapi import Depends, Request
 
 from services.common.database import Database
-from services.common.keys import load_ed25519_public, load_or_create_ed25519
+from services.common.keys import load_or_create_ed25519, load_signers, read_public_keys
 from services.common.problems import Problem
 from services.common.settings import Settings
+from services.common.suites import PublicKey, Signer, policy_id
 from services.evidence.custodian import CustodianClient, read_custodian
 from services.evidence.log.service import TransparencyLog
 from services.evidence.objects.store import ObjectStore
@@ -40,7 +41,7 @@ class Runtime:
     database: Database
     store: ObjectStore
     log: TransparencyLog
-    sealing_key: Ed25519PrivateKey
+    sealing_signers: Sequence[Signer]
     _stamps: StampClient | None = field(default=None, init=False)
     _custodian: CustodianClient | None = field(default=None, init=False)
 
@@ -66,10 +67,15 @@ class Runtime:
             self._custodian = CustodianClient(self.settings.service_url("custodian"), pinned)
         return self._custodian
 
-    def worker_key(self) -> Ed25519PublicKey:
-        """The capture worker's public key. Raises Problem 503 `evidence.trust_missing`."""
+    @property
+    def policy(self) -> str:
+        """The policy of the packages sealed here."""
+        return policy_id(self.settings.suites)
+
+    def worker_keys(self) -> list[PublicKey]:
+        """The capture workers' public keys. Raises Problem 503 `evidence.trust_missing`."""
         try:
-            return load_ed25519_public(self.settings.keys_dir / "capture-worker.pub")
+            return read_public_keys(self.settings, "worker")
         except (OSError, ValueError) as error:
             raise trust_missing("capture-worker.pub") from error
 
@@ -92,7 +98,6 @@ class Runtime:
 def open_runtime(settings: Settings, database: Database) -> Runtime:
     """The runtime of this process; makes the service's keys and folders at first start."""
     own = EvidenceSettings()
-    sealing_key = load_or_create_ed25519(settings.keys_dir / "sealing-service.key")
     log_key = load_or_create_ed25519(settings.keys_dir / "log.key")
     home = evidence_home(settings)
     origin = own.log_origin or default_origin(log_key.public_key())
@@ -102,7 +107,7 @@ def open_runtime(settings: Settings, database: Database) -> Runtime:
         database=database,
         store=ObjectStore(home / "objects"),
         log=TransparencyLog(database, log_key, origin, home / "log"),
-        sealing_key=sealing_key,
+        sealing_signers=load_signers(settings, "sealing"),
     )
 
 

@@ -10,7 +10,7 @@ import pytest
 import rfc8785
 
 from infra.tsa.authority import create
-from services.common.dsse import add_signature, keyid, sign_envelope
+from services.common.dsse import add_signature, sign_envelope
 from services.evidence.log.notes import COSIGNATURE_V1, Checkpoint, NoteKey, cosign, sign_checkpoint
 from tests.evidence_forger import CAREFUL, ENTRY, ENVELOPE, PROOF, STAMP, Sample
 from tests.evidence_samples import (
@@ -43,7 +43,7 @@ def rebuilt(sample: Sample, make) -> bytes:
         EVIDENCE_ID,
         artefact_entries(artefacts),
         log.checkpoint(cosigned=False),
-        keyid(sample.signers.worker.public_key()),
+        sample.signers.worker.keyid,
     )
     envelope = make(statement, log)
     parts = assemble(sample.signers, log, statement, envelope, artefacts)

@@ -18,7 +18,7 @@ from services.common.client import ServiceClient
 from services.common.database import Database
 from services.common.dsse import verify_signature
 from services.common.identity import Claims
-from services.common.keys import load_or_create_ed25519
+from services.common.keys import load_signers
 from services.common.settings import Settings
 from services.crawler.app import create_app
 from services.crawler.captures import repository
@@ -105,8 +105,8 @@ async def world(
         stack.push_async_callback(database.close)
         client = ServiceClient(settings, caller="crawler", target="evidence")
         evidence = await stack.enter_async_context(client)
-        key = load_or_create_ed25519(settings.keys_dir / "capture-worker.key")
-        runner = CaptureRunner(settings, database, evidence, jail, proxy, limits, key)
+        signers = load_signers(settings, "worker")
+        runner = CaptureRunner(settings, database, evidence, jail, proxy, limits, signers)
         app = create_app(settings)
         stack.push_async_callback(app.state.db.close)
         yield World(settings, database, runner, peer, site, app, token_for)
@@ -147,8 +147,8 @@ async def test_a_page_becomes_sealed_evidence(world: World) -> None:
                  "evidence/egress.jsonl", "evidence/env.json"):  # fmt: skip
         assert path in kept
     assert "月销 1024 件" in kept["evidence/text.txt"].decode()
-    key = load_or_create_ed25519(world.settings.keys_dir / "capture-worker.key")
-    verify_signature(world.peer.envelopes[capture["id"]], key.public_key())  # type: ignore[arg-type]
+    for signer in load_signers(world.settings, "worker"):
+        verify_signature(world.peer.envelopes[capture["id"]], signer)
     assert not (world.settings.spool_dir / capture["id"]).exists()
 
 

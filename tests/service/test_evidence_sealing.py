@@ -13,12 +13,12 @@ from pathlib import Path
 
 import pytest
 import rfc8785
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from infra.tsa.authority import load_or_create
 from services.common.dsse import sign_envelope
 from services.common.ids import new_id
+from services.common.suites import generate
 from services.evidence.client import EvidenceClient
 from services.evidence.log.notes import parse_body
 from services.evidence.verification.verifier import read_trust, verify
@@ -219,7 +219,7 @@ async def refused(stack, *, change=None, key=None, drop=None, extra=None) -> dic
 @pytest.mark.parametrize(
     "given",
     [
-        {"key": Ed25519PrivateKey.generate()},
+        {"key": generate("ed25519")},
         {"drop": "evidence/page.png"},
         {"extra": {"evidence/more.png": b"x"}},
         {"change": lambda s: s["predicate"].update(evidence_id=new_id())},

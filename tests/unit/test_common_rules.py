@@ -5,7 +5,6 @@ from pathlib import Path
 
 import pytest
 from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -15,6 +14,7 @@ from services.common.paging import decode_cursor, encode_cursor
 from services.common.problems import Problem
 from services.common.scope import region_covers, region_prefix
 from services.common.settings import Settings
+from services.common.suites import generate
 
 CODES = st.from_regex(r"[1-9]\d{5}", fullmatch=True)
 
@@ -63,24 +63,20 @@ def test_any_other_cursor_is_a_problem_not_a_crash(text: str) -> None:
 
 
 def test_both_signers_sign_the_same_payload() -> None:
-    worker, sealer = Ed25519PrivateKey.generate(), Ed25519PrivateKey.generate()
+    worker, sealer = generate("ed25519"), generate("sm2-sm3")
     envelope = add_signature(sign_envelope(worker, b"{}"), sealer)
-    assert (
-        verify_signature(envelope, worker.public_key())
-        == verify_signature(envelope, sealer.public_key())
-        == b"{}"
-    )
+    assert verify_signature(envelope, worker) == verify_signature(envelope, sealer) == b"{}"
     assert len(add_signature(envelope, sealer)["signatures"]) == 2
 
 
 def test_a_changed_payload_is_not_signed() -> None:
-    worker = Ed25519PrivateKey.generate()
+    worker = generate("ed25519")
     envelope = sign_envelope(worker, b"{}")
     changed = {**envelope, "payload": base64.b64encode(b"[]").decode()}
     with pytest.raises(InvalidSignature):
-        verify_signature(changed, worker.public_key())  # type: ignore[arg-type]
+        verify_signature(changed, worker)
     with pytest.raises(ValueError, match="no signature"):
-        verify_signature(envelope, Ed25519PrivateKey.generate().public_key())
+        verify_signature(envelope, generate("ed25519"))
 
 
 def test_capture_allow_is_read_and_refused(monkeypatch: pytest.MonkeyPatch) -> None:

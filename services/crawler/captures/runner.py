@@ -3,11 +3,11 @@
 import asyncio
 import os
 import socket
+from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
 import structlog
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from playwright.async_api import Error as BrowserError
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -16,6 +16,7 @@ from services.common.clock import rfc3339, utc_now
 from services.common.database import Database
 from services.common.problems import Problem
 from services.common.settings import Settings
+from services.common.suites import Signer
 from services.crawler.captures import repository
 from services.crawler.captures.models import Capture
 from services.crawler.captures.progress import StepWriter
@@ -58,10 +59,10 @@ class CaptureRunner:
         jail: JailedBrowser,
         proxy: EgressProxy,
         limits: CaptureLimits,
-        key: Ed25519PrivateKey,
+        signers: Sequence[Signer],
     ) -> None:
         self._settings, self._database, self._evidence = settings, database, evidence
-        self._jail, self._proxy, self._limits, self._key = jail, proxy, limits, key
+        self._jail, self._proxy, self._limits, self._signers = jail, proxy, limits, signers
         self.name = f"{socket.gethostname()}:{os.getpid()}"
 
     async def run(self, capture_id: str) -> bool:
@@ -210,7 +211,7 @@ class CaptureRunner:
         order = Order(
             row.id, row.url, row.purpose, row.ordered_by, row.beacon or "", row.order_leaf or "", row.attempt
         )
-        envelope = sign_statement(order, recorded, spool.artefacts, self._key)
+        envelope = sign_statement(order, recorded, spool.artefacts, self._signers)
         await asyncio.to_thread(spool.sync)
         row.envelope, row.artefacts = dict(envelope), [asdict(a) for a in spool.artefacts]
         row.outcome = recorded.outcome.state

@@ -6,7 +6,7 @@ from pathlib import Path
 import structlog
 
 from services.common.client import ServiceClient
-from services.common.keys import load_or_create_ed25519
+from services.common.keys import load_signers
 from services.common.queue import worker_database
 from services.common.settings import get_settings
 from services.crawler.captures import repository
@@ -31,9 +31,9 @@ class CaptureWorker:
         self._proxy = EgressProxy(settings.capture_allow)
         self._jail = JailedBrowser(settings.home, self._proxy, get_crawler_settings(), limits)
         self._evidence = ServiceClient(settings, caller="crawler", target="evidence")
-        key = load_or_create_ed25519(settings.keys_dir / "capture-worker.key")
+        signers = load_signers(settings, "worker")
         self._runner = CaptureRunner(
-            settings, self._database, self._evidence, self._jail, self._proxy, limits, key
+            settings, self._database, self._evidence, self._jail, self._proxy, limits, signers
         )
         self._reports: asyncio.Task[None] | None = None
 

@@ -4,14 +4,15 @@ Field list: `urn:wangjian:capture:v1`. Times are RFC 3339 UTC; digests lower-cas
 """
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import rfc8785
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from services.common.clock import rfc3339
-from services.common.dsse import Envelope, keyid, sign_envelope
+from services.common.dsse import Envelope, add_signature, sign_envelope
+from services.common.suites import Signer
 from services.crawler.recording.findings import Recorded
 from services.crawler.recording.spool import Artefact
 from services.crawler.recording.tidy import tidy
@@ -99,8 +100,11 @@ def _network(recorded: Recorded) -> dict[str, Any]:
 
 
 def sign_statement(
-    order: Order, recorded: Recorded, artefacts: list[Artefact], key: Ed25519PrivateKey
+    order: Order, recorded: Recorded, artefacts: list[Artefact], signers: Sequence[Signer]
 ) -> Envelope:
-    """The DSSE envelope with the capture worker's signature."""
-    statement = build_statement(order, recorded, artefacts, [keyid(key.public_key())])
-    return sign_envelope(key, rfc8785.dumps(statement))
+    """The DSSE envelope with the capture worker's signatures, one in each suite."""
+    statement = build_statement(order, recorded, artefacts, [signer.keyid for signer in signers])
+    envelope = sign_envelope(signers[0], rfc8785.dumps(statement))
+    for signer in signers[1:]:
+        envelope = add_signature(envelope, signer)
+    return envelope

@@ -3,16 +3,16 @@
 import base64
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
 import rfc8785
 from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
-from services.common.dsse import IN_TOTO, Envelope, keyid, verify_signature
+from services.common.dsse import IN_TOTO, Envelope, verify_signature
 from services.common.problems import Problem
+from services.common.suites import PublicKey
 from services.evidence.intakes.models import Artefact
 from services.evidence.orders.models import Order
 from services.evidence.package.layout import LIMIT_BYTES
@@ -34,32 +34,36 @@ def refused(reason_zh: str, reason_en: str) -> Problem:
     )
 
 
-def open_submission(envelope: Mapping[str, Any], worker: Ed25519PublicKey) -> tuple[Envelope, dict[str, Any]]:
-    """The worker's envelope (with his signature alone) and its checked statement.
+def open_submission(
+    envelope: Mapping[str, Any], workers: Sequence[PublicKey], suites: Sequence[str]
+) -> tuple[Envelope, dict[str, Any]]:
+    """The worker's envelope (with its signatures alone, one in each suite) and its checked statement.
 
     Raises Problem 422 `evidence.manifest_refused` for a foreign key, a bad signature or a malformed manifest.
     """
-    wanted = keyid(worker)
+    known = {worker.keyid: worker for worker in workers}
     try:
-        own = [item for item in envelope["signatures"] if item["keyid"] == wanted][:1]
+        own = [item for item in envelope["signatures"] if item["keyid"] in known][: len(suites)]
+        if [known[item["keyid"]].suite for item in own] != list(suites):
+            raise ValueError(f"needs a signature in {' and '.join(suites)}")
         bare: Envelope = {
             "payloadType": envelope["payloadType"],
             "payload": envelope["payload"],
             "signatures": [{"keyid": item["keyid"], "sig": item["sig"]} for item in own],
         }
-        payload = verify_signature(bare, worker)
+        payloads = [verify_signature(bare, known[item["keyid"]]) for item in own]
         if bare["payloadType"] != IN_TOTO:
             raise ValueError("payload type")
     except (InvalidSignature, ValueError, KeyError, TypeError) as error:
         raise refused("不是已登记采集节点的有效签名", f"not signed by a known worker ({error})") from error
     try:
-        return bare, parse_manifest(payload)
+        return bare, parse_manifest(payloads[0])
     except (Failed, KeyError, TypeError, AttributeError) as error:
         raise refused(f"格式不符({error})", str(error)) from error
 
 
 def check_against_intake(
-    statement: Mapping[str, Any], order: Order, artefacts: list[Artefact], worker_keyid: str
+    statement: Mapping[str, Any], order: Order, artefacts: list[Artefact], worker_keyids: list[str]
 ) -> None:
     """Raise Problem 422 unless the statement describes exactly this order's intake."""
     predicate = statement["predicate"]
@@ -69,8 +73,8 @@ def check_against_intake(
         raise refused("采集网址与任务不一致", "requested_url is not the order's")
     if predicate["policy_id"] != POLICY_ID:
         raise refused("策略编号不符", "unknown policy_id")
-    if worker_keyid not in predicate["key_ids"]:
-        raise refused("未列明采集节点密钥", "key_ids lacks the worker's key")
+    if predicate["key_ids"] != worker_keyids:
+        raise refused("未列明采集节点密钥", "key_ids are not the worker's keys")
     if sum(row.bytes for row in artefacts) > LIMIT_BYTES - _ROOM_FOR_PROOFS:
         raise refused("文件总量超过证据包上限(4 GiB)", "the artefacts exceed what a package may hold (4 GiB)")
     _check_times(predicate["times"])

@@ -16,7 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm.attributes import set_committed_value
 
 from services.common.clock import utc_now
-from services.common.dsse import Envelope, add_signature, keyid
+from services.common.dsse import Envelope, add_signature
 from services.common.problems import Problem, not_found
 from services.evidence.custody import service as custody
 from services.evidence.custody.rules import Actor
@@ -106,16 +106,19 @@ class Sealer:
     async def _sign(
         self, session: AsyncSession, evidence_id: str, envelope: Mapping[str, Any]
     ) -> EvidenceItem:
-        worker = self.runtime.worker_key()
-        bare, statement = rules.open_submission(envelope, worker)
+        suites = self.runtime.settings.suites
+        bare, statement = rules.open_submission(envelope, self.runtime.worker_keys(), suites)
+        worker_keyids = [signature["keyid"] for signature in bare["signatures"]]
         order = await orders.find(session, evidence_id)
         if order is None:
             raise not_found("采集任务", "order")
         artefacts = await intakes.of_item(session, evidence_id)
-        rules.check_against_intake(statement, order, artefacts, keyid(worker))
+        rules.check_against_intake(statement, order, artefacts, worker_keyids)
         await self._check_beacon(session, evidence_id, statement["predicate"]["times"]["beacon_checkpoint"])
         events = [Happened("captured", _WORKER, order.purpose), Happened("hashed"), Happened("signed")]
-        signed = envelope_bytes(add_signature(bare, self.runtime.sealing_key))
+        for signer in self.runtime.sealing_signers:
+            bare = add_signature(bare, signer)
+        signed = envelope_bytes(bare)
         values = _item_values(statement["predicate"], signed) | {
             "id": evidence_id,
             "org_code": order.org_code,

@@ -8,9 +8,9 @@ from typing import Any
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from services.common.dsse import keyid
-from services.common.keys import load_ed25519_public
+from services.common.keys import load_ed25519_public, read_public_keys
 from services.common.settings import Settings
+from services.common.suites import PublicKey, key_id
 from services.evidence.custodian import PinnedCustodian, read_custodian
 from services.evidence.log.notes import ED25519, NoteKey
 from services.evidence.settings import EvidenceSettings
@@ -26,14 +26,15 @@ class TrustMissingError(Exception):
 
 def default_origin(key: Ed25519PublicKey) -> str:
     """The log's origin when none is configured: tied to its key, so two installations never share one."""
-    return f"wangjian.local/log-{keyid(key)[:8]}"
+    der = key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    return f"wangjian.local/log-{key_id(der)[:8]}"
 
 
 def build_trust(settings: Settings, own: EvidenceSettings) -> dict[str, Any]:
     """The trust file of this installation. Raises TrustMissingError when a key has not been made yet."""
     try:
-        worker = load_ed25519_public(settings.keys_dir / "capture-worker.pub")
-        sealer = load_ed25519_public(settings.keys_dir / "sealing-service.pub")
+        workers = read_public_keys(settings, "worker")
+        sealers = read_public_keys(settings, "sealing")
         log_public = load_ed25519_public(settings.keys_dir / "log.pub")
         authorities = read_authorities(own.tsa_trust_file(settings))
         custodian = read_custodian(own.custodian_trust_file(settings))
@@ -42,12 +43,12 @@ def build_trust(settings: Settings, own: EvidenceSettings) -> dict[str, Any]:
     except (ValueError, KeyError) as error:
         raise TrustMissingError(str(error)) from error
     origin = own.log_origin or default_origin(log_public)
-    return assemble(worker, sealer, NoteKey(origin, ED25519, log_public), authorities, custodian)
+    return assemble(workers, sealers, NoteKey(origin, ED25519, log_public), authorities, custodian)
 
 
 def assemble(
-    worker: Ed25519PublicKey,
-    sealer: Ed25519PublicKey,
+    workers: list[PublicKey],
+    sealers: list[PublicKey],
     log_key: NoteKey,
     authorities: list[PinnedAuthority],
     custodian: PinnedCustodian,
@@ -58,8 +59,8 @@ def assemble(
         "schema": "urn:wangjian:trust:v1",
         "development": development,
         "label": _label(development=development),
-        "worker_keys": [_key(worker)],
-        "sealing_keys": [_key(sealer)],
+        "worker_keys": [_key(key) for key in workers],
+        "sealing_keys": [_key(key) for key in sealers],
         "log": {"origin": log_key.name, "vkey": log_key.vkey},
         "witnesses": {"quorum": 1, "keys": [custodian.witness.vkey]},
         "custodians": [{"name": custodian.name, **_key(custodian.receipt_key)}],
@@ -77,12 +78,11 @@ def _label(*, development: bool) -> dict[str, str]:
     return {"zh": "正式信任", "en": "production trust"}
 
 
-def _key(key: Ed25519PublicKey) -> dict[str, Any]:
-    der = key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+def _key(key: PublicKey) -> dict[str, Any]:
     return {
-        "keyid": keyid(key),
-        "algorithm": "ed25519",
-        "public_key": base64.b64encode(der).decode(),
+        "keyid": key.keyid,
+        "algorithm": key.algorithm,
+        "public_key": base64.b64encode(key.public_der).decode(),
         "not_before": None,
         "not_after": None,
     }
