@@ -1,123 +1,193 @@
-"""Asking RFC 3161 authorities for time stamps; every answer is checked against its pinned certificate."""
+"""Asking RFC 3161 authorities for time stamps: any number of them, counted by operator."""
 
 import asyncio
-from dataclasses import dataclass
-from datetime import datetime
+import secrets
+import time
+from collections.abc import Sequence
+from dataclasses import replace
 
-import httpx
-from cryptography import x509
-from rfc3161_client import (
-    HashAlgorithm,
-    TimestampRequestBuilder,
-    TimeStampResponse,
-    VerificationError,
-    VerifierBuilder,
-    decode_timestamp_response,
-)
+import structlog
 
 from services.common.problems import Problem
+from services.evidence.timestamps.answers import DIGEST_OIDS, Question, RefusedAnswerError
+from services.evidence.timestamps.authority import LIMIT_SECONDS, AuthorityClient, AwayError, Stamp
+from services.evidence.timestamps.batches import make_batch
+from services.evidence.timestamps.breaker import SLOW_SECONDS
 from services.evidence.timestamps.rules import PinnedAuthority
 
-_TIMEOUT = httpx.Timeout(10.0, connect=3.0)
-_LIMIT_BYTES = 256 * 1024
+__all__ = ["Stamp", "StampClient"]
 
+log = structlog.get_logger()
 
-@dataclass(frozen=True)
-class Stamp:
-    """A checked time stamp: the authority, its operator, the DER response and the time it states."""
-
-    authority: str
-    operator: str
-    response: bytes
-    time: datetime
+GRACE_SECONDS = 1.0
+"""How much longer the others are waited for once enough operators have answered."""
 
 
 class StampClient:
-    """Stamps at every configured authority. urls: `http://…` or `unix:/path`, one for each authority."""
+    """Stamps at every configured authority.
 
-    def __init__(self, urls: list[str], authorities: list[PinnedAuthority]) -> None:
+    urls: `http(s)://…` or `unix:/path`, one for each authority; quorum: how many different operators must
+    answer; limit_seconds: how long one authority is waited for; grace_seconds: how much longer the others,
+    once enough operators have answered.
+    """
+
+    def __init__(
+        self,
+        urls: Sequence[str],
+        authorities: Sequence[PinnedAuthority],
+        *,
+        quorum: int = 1,
+        limit_seconds: float = LIMIT_SECONDS,
+        grace_seconds: float = GRACE_SECONDS,
+    ) -> None:
         if len(urls) != len(authorities) or not urls:
             raise ValueError("WANGJIAN_TSA_URL must name one URL for each pinned authority")
-        self._targets = [(_Connection(url), pinned) for url, pinned in zip(urls, authorities, strict=True)]
+        operators = {pinned.operator for pinned in authorities}
+        if not 1 <= quorum <= len(operators):
+            raise ValueError(f"the quorum is {quorum}, but there are {len(operators)} operators")
+        self._authorities = [
+            AuthorityClient(url.strip(), pinned, limit_seconds)
+            for url, pinned in zip(urls, authorities, strict=True)
+        ]
+        self._quorum, self._grace = quorum, grace_seconds
+        self._late: set[asyncio.Task[Stamp]] = set()
 
     async def close(self) -> None:
-        """Close the connections."""
-        for connection, _ in self._targets:
-            await connection.client.aclose()
+        """Give up what is still asked and close the connections."""
+        late = list(self._late)
+        for task in late:
+            task.cancel()
+        await asyncio.gather(*late, return_exceptions=True)
+        for authority in self._authorities:
+            await authority.close()
+
+    def states(self) -> list[dict[str, str | float | None]]:
+        """What each authority last did; see `AuthorityClient.state`."""
+        return [authority.state() for authority in self._authorities]
 
     async def stamp(self, message: bytes) -> list[Stamp]:
-        """One stamp of every authority over SHA-256(message), in the configured order.
+        """Stamps over SHA-256(message), in the configured order, of at least `quorum` different operators.
 
-        Raises Problem 503 `evidence.tsa_unavailable` or 502 `evidence.tsa_refused`.
+        Authorities that are away or too slow are left out and noted. Raises Problem 503
+        `evidence.tsa_unavailable`, or 502 `evidence.tsa_refused` when an answer that was needed is bad.
         """
-        work = [_stamp(connection, pinned, message) for connection, pinned in self._targets]
-        return list(await asyncio.gather(*work))
+        return await self._ask_all(Question.of(message, _nonce()))
+
+    async def stamp_many(self, messages: Sequence[bytes]) -> list[list[Stamp]]:
+        """The stamps of each message, asked for with one question to each authority over all of them.
+
+        One message is stamped by itself, without a path. Raises as `stamp`.
+        """
+        if not messages:
+            return []
+        if len(messages) == 1:
+            return [await self.stamp(messages[0])]
+        batch = make_batch(messages)
+        stamps = await self.stamp(batch.text)
+        return [[replace(stamp, path=path) for stamp in stamps] for path in batch.paths]
+
+    async def stamp_digest(self, algorithm: str, digest: bytes) -> list[Stamp]:
+        """Stamps over a digest as it is (archive time stamps). algorithm: sha256, sha384, sha512.
+
+        Raises as `stamp`, and ValueError for another algorithm.
+        """
+        if algorithm not in DIGEST_OIDS:
+            raise ValueError(f"no such imprint algorithm: {algorithm}")
+        return await self._ask_all(Question(algorithm, digest, _nonce()))
+
+    async def _ask_all(self, asked: Question) -> list[Stamp]:
+        now = time.monotonic()
+        trials = [a for a in self._authorities if a.breaker.state(now) == "half-open"]
+        asking = {
+            asyncio.create_task(authority.ask(asked)): authority
+            for authority in self._authorities
+            if authority.breaker.admit(now)
+        }
+        try:
+            await self._wait(asking, [task for task, asked_of in asking.items() if asked_of not in trials])
+        except asyncio.CancelledError:
+            for task in asking:
+                task.cancel()
+            raise
+        found = {authority: task for task, authority in asking.items() if task.done()}
+        for task, authority in asking.items():
+            if not task.done():
+                self._keep_late(task, authority)
+        return self._judge(found)
+
+    async def _wait(
+        self, asking: dict[asyncio.Task[Stamp], AuthorityClient], trusted: list[asyncio.Task[Stamp]]
+    ) -> None:
+        """Until all have answered, or enough have and the grace is over; trials get no grace."""
+        pending, until = set(asking), None
+        while pending:
+            left = None if until is None else until - time.monotonic()
+            if left is not None and left <= 0:
+                return
+            done, pending = await asyncio.wait(pending, timeout=left, return_when=asyncio.FIRST_COMPLETED)
+            if not done:
+                return
+            if until is None and self._enough(asking, pending):
+                until = time.monotonic() + self._grace
+            if until is not None and not pending & set(trusted):
+                return
+
+    def _enough(
+        self, asking: dict[asyncio.Task[Stamp], AuthorityClient], pending: set[asyncio.Task[Stamp]]
+    ) -> bool:
+        good = (task for task in asking if task not in pending and not task.exception())
+        return len({asking[task].pinned.operator for task in good}) >= self._quorum
+
+    def _keep_late(self, task: asyncio.Task[Stamp], authority: AuthorityClient) -> None:
+        """Let a question nobody waits for end by itself; until it does, its authority counts as slow."""
+        if not authority.breaker.trying:
+            authority.breaker.failed(SLOW_SECONDS, time.monotonic())
+        self._late.add(task)
+        task.add_done_callback(self._ended_late)
+
+    def _ended_late(self, task: asyncio.Task[Stamp]) -> None:
+        self._late.discard(task)
+        if not task.cancelled():
+            task.exception()  # read it: asyncio would otherwise complain that nobody did
+
+    def _judge(self, found: dict[AuthorityClient, asyncio.Task[Stamp]]) -> list[Stamp]:
+        """The stamps when there are enough; else the Problem. Notes who was absent."""
+        stamps, absent, refused = [], [], []
+        for authority in self._authorities:
+            task = found.get(authority)
+            error = task.exception() if task else None
+            if task and error is None:
+                stamps.append(task.result())
+                continue
+            if error is not None and not isinstance(error, AwayError | RefusedAnswerError):
+                raise error
+            absent.append(authority.pinned.name)
+            if isinstance(error, RefusedAnswerError):
+                log.error("timestamp.refused", authority=authority.pinned.name, reason=str(error))
+                refused.append((authority.pinned.name, str(error)))
+        operators = {stamp.operator for stamp in stamps}
+        if len(operators) < self._quorum:
+            raise _refused(*refused[0]) if refused else _unavailable(absent, len(operators), self._quorum)
+        if absent:
+            log.warning("timestamp.absent", authorities=absent, operators=len(operators))
+        return stamps
 
 
-class _Connection:
-    """A kept-open HTTP connection to one authority."""
-
-    def __init__(self, url: str) -> None:
-        unix = url.startswith("unix:")
-        transport = httpx.AsyncHTTPTransport(uds=url.removeprefix("unix:")) if unix else None
-        self.url = "http://tsa/" if unix else url
-        self.client = httpx.AsyncClient(transport=transport, timeout=_TIMEOUT)
+def _nonce() -> int:
+    # 63 bits: positive in eight bytes, so that every parser takes it.
+    return secrets.randbits(63)
 
 
-async def _stamp(connection: _Connection, pinned: PinnedAuthority, message: bytes) -> Stamp:
-    request = (
-        TimestampRequestBuilder()
-        .data(message)
-        .hash_algorithm(HashAlgorithm.SHA256)
-        .nonce(nonce=True)
-        .cert_request(cert_request=True)
-        .build()
-    )
-    try:
-        answer = await connection.client.post(
-            connection.url,
-            content=request.as_bytes(),
-            headers={"content-type": "application/timestamp-query", "accept": "application/timestamp-reply"},
-        )
-        answer.raise_for_status()
-    except httpx.HTTPError as error:
-        raise _unavailable(pinned.name) from error
-    if len(answer.content) > _LIMIT_BYTES:
-        raise _refused(pinned.name, "answer too long")
-    return check_response(answer.content, pinned, message, request.nonce)
-
-
-def check_response(response: bytes, pinned: PinnedAuthority, message: bytes, nonce: int | None) -> Stamp:
-    """The stamp in a DER TimeStampResp: pinned signer, nonce, policy and imprint all checked.
-
-    Raises Problem 502 `evidence.tsa_refused`.
-    """
-    try:
-        decoded = decode_timestamp_response(response)
-        _verify(decoded, pinned, message, nonce)
-    except (ValueError, VerificationError) as error:
-        raise _refused(pinned.name, str(error)) from error
-    return Stamp(pinned.name, pinned.operator, response, decoded.tst_info.gen_time)
-
-
-def _verify(decoded: TimeStampResponse, pinned: PinnedAuthority, message: bytes, nonce: int | None) -> None:
-    leaf = x509.load_der_x509_certificate(pinned.certificate)
-    roots = [x509.load_der_x509_certificate(item) for item in pinned.chain] or [leaf]
-    verifier = VerifierBuilder(tsa_certificate=leaf, roots=roots, nonce=nonce).build()
-    verifier.verify_message(decoded, message)
-    policy = decoded.tst_info.policy
-    if policy is None or policy.dotted_string not in pinned.policy_oids:
-        raise VerificationError("policy is not among the accepted ones")
-
-
-def _unavailable(name: str) -> Problem:
+def _unavailable(names: list[str], answered: int, quorum: int) -> Problem:
+    absent = "、".join(names)
     return Problem(
         "evidence.tsa_unavailable",
         503,
-        zh=f"可信时间戳服务 {name} 暂时不可用,证据已签名并排队等待",
-        en=f"the time-stamping authority {name} is not available; the evidence is signed and waits",
+        zh=f"可信时间戳服务 {absent} 暂时不可用,证据已签名并排队等待",
+        en=f"time-stamping authorities not available: {', '.join(names)}; the evidence is signed and waits",
         todo_zh="无需操作,恢复后系统自动继续",
-        todo_en="nothing to do: sealing goes on by itself once it is back",
+        todo_en="nothing to do: sealing goes on by itself once they are back",
+        extra={"absent": names, "operators_answered": answered, "operators_needed": quorum},
     )
 
 

@@ -3,11 +3,13 @@
 import base64
 import hashlib
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from services.common.dsse import Envelope
+from services.common.settings import Settings
 
 HEADER = "wangjian:dsse-signatures:v1\n"
 
@@ -31,7 +33,7 @@ def imprint(envelope: Envelope) -> bytes:
 
 @dataclass(frozen=True)
 class PinnedAuthority:
-    """A time-stamping authority as pinned: certificates in DER."""
+    """A time-stamping authority as pinned: certificates in DER; url: where it is, unless settings say."""
 
     name: str
     operator: str
@@ -39,6 +41,7 @@ class PinnedAuthority:
     chain: tuple[bytes, ...]
     policy_oids: tuple[str, ...]
     development: bool
+    url: str | None = None
 
     def as_trust(self) -> dict[str, Any]:
         """Its entry in the trust file."""
@@ -64,6 +67,14 @@ def read_authorities(path: Path) -> list[PinnedAuthority]:
             chain=tuple(base64.b64decode(der, validate=True) for der in item["chain"]),
             policy_oids=tuple(item["policy_oids"]),
             development=bool(item.get("development", False)),
+            url=item.get("url"),
         )
         for item in items
     ]
+
+
+def authority_urls(settings: Settings, authorities: Sequence[PinnedAuthority]) -> list[str]:
+    """Where each authority is asked: WANGJIAN_TSA_URL (comma list in their order), else as the file says."""
+    if settings.tsa_url is None and all(item.url for item in authorities):
+        return [str(item.url) for item in authorities]
+    return [url.strip() for url in settings.service_url("tsa").split(",")]
