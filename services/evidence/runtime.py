@@ -13,10 +13,11 @@ from services.common.settings import Settings
 from services.common.suites import PublicKey, Signer, policy_id
 from services.evidence.custodian import CustodianClient, read_custodian
 from services.evidence.log.service import TransparencyLog
+from services.evidence.objects.opening import open_store
 from services.evidence.objects.store import ObjectStore
 from services.evidence.settings import EvidenceSettings, evidence_home
 from services.evidence.timestamps.client import StampClient
-from services.evidence.timestamps.rules import read_authorities
+from services.evidence.timestamps.rules import authority_urls, read_authorities
 from services.evidence.verification.trust import TrustMissingError, build_trust, default_origin
 
 
@@ -50,8 +51,9 @@ class Runtime:
         if self._stamps is None:
             file = self.own.tsa_trust_file(self.settings)
             try:
-                urls = self.settings.service_url("tsa").split(",")
-                self._stamps = StampClient(urls, read_authorities(file))
+                authorities = read_authorities(file)
+                urls = authority_urls(self.settings, authorities)
+                self._stamps = StampClient(urls, authorities, quorum=self.own.tsa_quorum)
             except (OSError, ValueError, KeyError) as error:
                 raise trust_missing(file.name) from error
         return self._stamps
@@ -89,6 +91,7 @@ class Runtime:
     async def close(self) -> None:
         """Stop the log and close the connections."""
         await self.log.stop()
+        self.store.close()
         if self._stamps:
             await self._stamps.close()
         if self._custodian:
@@ -105,7 +108,7 @@ def open_runtime(settings: Settings, database: Database) -> Runtime:
         settings=settings,
         own=own,
         database=database,
-        store=ObjectStore(home / "objects"),
+        store=open_store(own, home),
         log=TransparencyLog(database, log_key, origin, home / "log"),
         sealing_signers=load_signers(settings, "sealing"),
     )

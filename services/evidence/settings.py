@@ -25,7 +25,7 @@ class EvidenceSettings(BaseSettings):
     artefact_limit_bytes: int = 2 << 30
     """Largest artefact taken."""
     store: Literal["disk", "s3"] = "disk"
-    """Where objects are kept: in `<home>/evidence/objects`, or in a bucket of an S3 server with object lock."""
+    """Where objects are kept: below `<home>/evidence/objects`, or in a bucket of an S3 server."""
     store_require_worm: bool = False
     """Refuse to start unless the store was proven to refuse deletion."""
     store_lock_days: int = Field(default=30, ge=1)

@@ -14,7 +14,7 @@ from services.evidence.log import repository as log_repository
 from services.evidence.log.fsck import fsck
 from services.evidence.log.notes import open_checkpoint
 from services.evidence.log.service import LogCorruptError, TransparencyLog
-from services.evidence.objects.store import object_path
+from services.evidence.objects.disk import object_path
 from services.evidence.verification.verifier import read_trust, verify
 from tests.evidence_stack import OFFICER, own_home, remove, running
 

@@ -50,6 +50,7 @@ async def take_artefact(
         if known is not None:
             return _answer(_same(known, sha256))
         await arrival.keep()
+        stored = arrival.stored
     async with database.transaction() as session:
         if not await repository.add(session, evidence_id, path, media_type(content_type), stored):
             _same(await repository.find(session, evidence_id, path), sha256)

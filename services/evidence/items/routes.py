@@ -11,7 +11,6 @@ from starlette.responses import Response
 from services.common.database import Session
 from services.common.identity import Claims, public, require, require_service
 from services.common.paging import Page
-from services.evidence.custody.schemas import CustodyOut
 from services.evidence.items import service
 from services.evidence.items.jobs import SealingJobs
 from services.evidence.items.schemas import ItemOut, ItemRow, SealIn
@@ -48,10 +47,13 @@ async def list_evidence(
 
 @router.get("/evidence/{evidence_id}")
 async def get_evidence(
-    evidence_id: EvidenceId, runtime: EvidenceRuntime, claims: Claims = Depends(require("evidence:read"))
+    evidence_id: EvidenceId,
+    runtime: EvidenceRuntime,
+    claims: Claims = Depends(require("evidence:read")),
+    reason: Annotated[str, Query(max_length=500)] = "",
 ) -> ItemOut:
-    """证据详情 · one item with facts, artefacts and seals."""
-    return await service.show(runtime, evidence_id, claims)
+    """证据详情 · one item with facts, artefacts and seals; a reason, when given, goes on record."""
+    return await service.show(runtime, evidence_id, claims, reason)
 
 
 @router.get("/evidence/{evidence_id}/artefacts/{path:path}", response_class=FileResponse)
@@ -64,6 +66,16 @@ async def get_artefact(
     """证据文件 · one artefact's bytes; pictures and text are shown, everything else is downloaded."""
     found = await service.artefact(runtime, evidence_id, path, claims)
     shown = _INLINE.get(found.name.rpartition(".")[2])
+    if found.path is None:
+        kind = "inline" if shown else "attachment"
+        headers = {
+            **_SAFE,
+            "x-sha256": found.sha256,
+            "content-length": str(found.size),
+            "content-disposition": f'{kind}; filename="{found.name}"',
+        }
+        media_type = shown or "application/octet-stream"
+        return StreamingResponse(found.stream(), media_type=media_type, headers=headers)
     return FileResponse(
         found.path,
         media_type=shown or "application/octet-stream",
@@ -89,14 +101,6 @@ async def get_package(
         "x-sha256": found.sha256,
     }
     return StreamingResponse(found.stream, media_type="application/wacz+zip", headers=headers)
-
-
-@router.get("/evidence/{evidence_id}/custody")
-async def get_custody(
-    evidence_id: EvidenceId, runtime: EvidenceRuntime, claims: Claims = Depends(require("evidence:read"))
-) -> CustodyOut:
-    """保管链 · the chain of custody."""
-    return await service.timeline(runtime, evidence_id, claims)
 
 
 @router.post("/evidence/{evidence_id}/verification")

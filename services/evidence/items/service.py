@@ -3,25 +3,26 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator
-from contextlib import closing
+from contextlib import closing, nullcontext
 from dataclasses import dataclass
+from io import SEEK_END
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from services.common.audit import record
 from services.common.identity import Claims
 from services.common.paging import Page, decode_cursor, encode_cursor
 from services.common.problems import Problem, not_found
 from services.evidence.custody import service as custody
-from services.evidence.custody.schemas import CustodyOut
 from services.evidence.intakes import repository as intakes
 from services.evidence.items import repository, views
 from services.evidence.items.models import EvidenceItem
 from services.evidence.items.schemas import ItemOut, ItemRow
-from services.evidence.objects.store import object_path, store_damaged
+from services.evidence.objects.store import store_damaged
 from services.evidence.package.layout import Part, load_layout
-from services.evidence.package.reader import PackageReader, blocks
+from services.evidence.package.reader import BLOCK, PackageReader, blocks
 from services.evidence.runtime import Runtime
 from services.evidence.verification import verifier
 
@@ -29,13 +30,19 @@ from services.evidence.verification import verifier
 async def list_items(
     session: AsyncSession, claims: Claims, *, q: str, outcome: str | None, cursor: str | None, limit: int
 ) -> Page[ItemRow]:
-    """Items the caller may see, newest first."""
+    """Items the caller may see, newest first.
+
+    A list shows no digests and opens no item: it is one row of the audit record (who searched for what and
+    what was shown), not an event of fifty chains of custody.
+    """
     before = str(decode_cursor(cursor)[0]) if cursor else None
     found = await repository.page(
         session, claims, q=q.strip(), outcome=outcome, before=before, limit=limit + 1
     )
     items = [views.row(item) for item in found[:limit]]
     more = len(found) > limit
+    shown = {"q": q.strip(), "outcome": outcome, "shown": [item.id for item in items]}
+    await record(session, claims, event="evidence.listed", object_type="evidence", object_id="", after=shown)
     return Page(items=items, next_cursor=encode_cursor([items[-1].id]) if more else None)
 
 
@@ -46,28 +53,40 @@ async def _visible(session: AsyncSession, evidence_id: str, claims: Claims) -> E
     return item
 
 
-async def _note_view(runtime: Runtime, session: AsyncSession, evidence_id: str, claims: Claims) -> None:
-    """Record a person's view; other services read on behalf of people who are recorded elsewhere."""
-    if claims.service is None and await custody.record_view(session, evidence_id, claims):
+async def _note(
+    runtime: Runtime, session: AsyncSession, evidence_id: str, claims: Claims, event: str, **about: str
+) -> None:
+    """Record that someone looked; the same look by the same person within a minute is one event."""
+    reason = about.pop("reason", "")[:500]
+    happened = custody.Happened(event, custody.actor_of(claims), reason, about)
+    if await custody.record_once(session, evidence_id, happened):
         runtime.log.wake(urgent=False)
 
 
-async def show(runtime: Runtime, evidence_id: str, claims: Claims) -> ItemOut:
+async def show(runtime: Runtime, evidence_id: str, claims: Claims, reason: str = "") -> ItemOut:
     """An item with everything. Raises Problem 404."""
     async with runtime.database.transaction() as session:
         item = await _visible(session, evidence_id, claims)
-        await _note_view(runtime, session, evidence_id, claims)
+        await _note(runtime, session, evidence_id, claims, "viewed", reason=reason)
     receipt = runtime.custodian().receipt_payload(json.loads(item.receipt)) if item.receipt else None
     return views.detail(item, runtime.log.origin, receipt)
 
 
 @dataclass(frozen=True)
 class ArtefactFile:
-    """An artefact to be sent: its file, name and digest."""
+    """An artefact to be sent: its local file where the store has one, its bytes otherwise; name, digest."""
 
-    path: Path
+    path: Path | None
+    content: BinaryIO
+    size: int
     name: str
     sha256: str
+
+    async def stream(self) -> AsyncIterator[bytes]:
+        """The bytes in blocks, for a store without local files."""
+        with self.content as file:
+            while block := await asyncio.to_thread(file.read, BLOCK):
+                yield block
 
 
 async def artefact(runtime: Runtime, evidence_id: str, path: str, claims: Claims) -> ArtefactFile:
@@ -77,21 +96,20 @@ async def artefact(runtime: Runtime, evidence_id: str, path: str, claims: Claims
         found = await intakes.find(session, evidence_id, path)
         if found is None:
             raise not_found("证据文件", "artefact")
-        await _note_view(runtime, session, evidence_id, claims)
-    file = object_path(runtime.store.root, found.sha256)
-    if not file.is_file() or file.stat().st_size != found.bytes:
-        raise store_damaged()
-    return ArtefactFile(file, path.rpartition("/")[2], found.sha256)
+        await _note(runtime, session, evidence_id, claims, "artefact_read", path=path)
+    try:
+        content = await asyncio.to_thread(runtime.store.open, found.sha256)
+    except FileNotFoundError as error:
+        raise store_damaged() from error
+    local = runtime.store.file(found.sha256)
+    with content if local else nullcontext():
+        if content.seek(0, SEEK_END) != found.bytes:
+            raise store_damaged()
+        content.seek(0)
+    return ArtefactFile(local, content, found.bytes, path.rpartition("/")[2], found.sha256)
 
 
-async def timeline(runtime: Runtime, evidence_id: str, claims: Claims) -> CustodyOut:
-    """The chain of custody. Raises Problem 404."""
-    async with runtime.database.transaction() as session:
-        await _visible(session, evidence_id, claims)
-        return CustodyOut(events=await custody.timeline(session, evidence_id))
-
-
-def _sealed_parts(runtime: Runtime, item: EvidenceItem) -> list[Part]:
+async def _sealed_parts(runtime: Runtime, item: EvidenceItem) -> list[Part]:
     if item.stage != "sealed" or item.layout_sha256 is None:
         raise Problem(
             "evidence.not_sealed",
@@ -101,7 +119,10 @@ def _sealed_parts(runtime: Runtime, item: EvidenceItem) -> list[Part]:
             todo_zh="请稍候,系统会自动继续",
             todo_en="wait: sealing goes on by itself",
         )
-    return load_layout(runtime.store.read(item.layout_sha256))
+    try:
+        return load_layout(await asyncio.to_thread(runtime.store.read, item.layout_sha256))
+    except FileNotFoundError as error:
+        raise store_damaged() from error
 
 
 @dataclass(frozen=True)
@@ -119,20 +140,11 @@ async def export(runtime: Runtime, evidence_id: str, claims: Claims, reason: str
 
     Raises Problem 404, 409 `evidence.not_sealed`, 422 `evidence.reason_missing`.
     """
-    reason = reason.strip()
-    if not reason:
-        raise Problem(
-            "evidence.reason_missing",
-            422,
-            zh="导出证据须填写事由",
-            en="an export needs a reason",
-            todo_zh="请填写导出事由后重试",
-            todo_en="give the reason and try again",
-        )
+    reason = custody.required_reason(reason)
     async with runtime.database.transaction() as session:
         item = await _visible(session, evidence_id, claims)
-        parts = _sealed_parts(runtime, item)
-        event = custody.Happened("exported", custody.actor_of(claims), reason[:500])
+        parts = await _sealed_parts(runtime, item)
+        event = custody.Happened("exported", custody.actor_of(claims), reason)
         await custody.record(session, evidence_id, event)
     runtime.log.wake(urgent=False)
     return Export(
@@ -157,7 +169,7 @@ async def verify_item(runtime: Runtime, evidence_id: str, claims: Claims) -> dic
     trust = runtime.trust()
     async with runtime.database.transaction() as session:
         item = await _visible(session, evidence_id, claims)
-        parts = _sealed_parts(runtime, item)
+        parts = await _sealed_parts(runtime, item)
         await custody.record(session, evidence_id, custody.Happened("verified", custody.actor_of(claims)))
     runtime.log.wake(urgent=False)
     return await asyncio.to_thread(_verify, parts, runtime, trust)

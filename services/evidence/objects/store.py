@@ -1,25 +1,19 @@
-"""The object store on disk: files named by their SHA-256, written once, synced, never overwritten."""
+"""What an object store is: content-addressed, written once, never overwritten. Disk and S3 implement it."""
 
-import asyncio
-import contextlib
-import errno
-import hashlib
-import os
-import secrets
-import time
-import zlib
-from collections.abc import AsyncIterator
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
-from typing import BinaryIO, Self
-
-from cryptography.hazmat.primitives.hashes import SM3, Hash
+from typing import TYPE_CHECKING, BinaryIO, Literal, Protocol
 
 from services.common.problems import Problem
 
-BLOCK = 1 << 20
-_ABANDONED_SECONDS = 3600
-_NO_SPACE = (errno.ENOSPC, errno.EDQUOT)
+if TYPE_CHECKING:
+    from services.evidence.objects.spool import Arrival
+
+WormState = Literal["enforced", "NOT enforced", "not offered (disk)", "unknown"]
 
 
 @dataclass(frozen=True)
@@ -30,6 +24,90 @@ class Stored:
     sm3: str
     bytes: int
     crc32: int
+    version: str | None = None
+    """The version id an S3 store gave to these very bytes; None on disk."""
+
+
+@dataclass(frozen=True)
+class Listed:
+    """A name found in the store. `name` is a SHA-256 unless someone put a foreign file there.
+
+    covered: a newer version or a delete marker lies over the object (S3 only): someone tried to replace it.
+    """
+
+    name: str
+    bytes: int
+    modified: datetime
+    covered: bool = False
+
+
+@dataclass(frozen=True)
+class Worm:
+    """What the start-up probe found: the state, and in words each thing that was not as it must be."""
+
+    state: WormState
+    faults: tuple[str, ...] = ()
+
+
+class ObjectStore(Protocol):
+    """Objects by their SHA-256. Methods that are not coroutines may block: call them in a thread."""
+
+    root: Path
+    """A local folder: the objects themselves on disk, the spool for S3."""
+
+    @property
+    def kind(self) -> Literal["disk", "s3"]:
+        """Which implementation this is."""
+        ...
+
+    async def receive(self, chunks: AsyncIterator[bytes], limit: int) -> Arrival:
+        """Take a stream of at most `limit` bytes into a temporary file. The caller keeps or drops it.
+
+        Raises Problem 507 `evidence.store_full`, 413 `evidence.too_large`; then nothing is left behind.
+        """
+        ...
+
+    def put(self, data: bytes) -> Stored:
+        """Store bytes at hand; the same bytes twice are one object. Raises Problem 507, 503, 500."""
+        ...
+
+    def open(self, sha256: str) -> BinaryIO:
+        """The object's bytes, seekable. Raises FileNotFoundError, Problem 503."""
+        ...
+
+    def read(self, sha256: str) -> bytes:
+        """A small object whole. Raises FileNotFoundError, Problem 503."""
+        ...
+
+    def file(self, sha256: str) -> Path | None:
+        """The object as a local file, where the store has such a thing."""
+        ...
+
+    def put_back(self, sha256: str, source: BinaryIO) -> bool:
+        """Restore an object from a copy; False when a good one is there, which is then left alone.
+
+        Raises ValueError when the copy has another digest, Problem 507, 503, 500.
+        """
+        ...
+
+    def protect(self, sha256: str, until: datetime | None, *, hold: bool) -> bool:
+        """Lock the object until then (extended only, never shortened) and set or lift its legal hold.
+
+        Gives whether the store locks at all. Raises FileNotFoundError, Problem 503.
+        """
+        ...
+
+    def listing(self, after: str = "") -> Iterator[Listed]:
+        """Everything in the store in order of name, from the first name above `after`. Raises Problem 503."""
+        ...
+
+    def probe(self) -> Worm:
+        """Try to delete and to unlock a locked object, and say what happened. Raises Problem 503."""
+        ...
+
+    def close(self) -> None:
+        """Let go of connections."""
+        ...
 
 
 def store_full() -> Problem:
@@ -44,6 +122,30 @@ def store_full() -> Problem:
     )
 
 
+def store_away(reason: str) -> Problem:
+    """503: the store does not answer, or not in time."""
+    return Problem(
+        "evidence.store_unavailable",
+        503,
+        zh="证据存储暂时不可用,本次操作未完成",
+        en=f"the evidence store is not available: {reason}",
+        todo_zh="无需重新采集,存储恢复后重试即可继续;若持续出现,请通知系统管理员",
+        todo_en="nothing is lost: try again once it is back; if it goes on, tell the system administrator",
+    )
+
+
+def store_denied(reason: str) -> Problem:
+    """503: the store refuses us: keys, bucket or rights are wrong."""
+    return Problem(
+        "evidence.store_denied",
+        503,
+        zh=f"证据存储拒绝访问({reason})",
+        en=f"the evidence store refuses access: {reason}",
+        todo_zh="请通知系统管理员检查存储桶、访问密钥及其权限",
+        todo_en="tell the system administrator to check bucket, access key and its rights",
+    )
+
+
 def store_damaged() -> Problem:
     """500: bytes that were stored are not there any more."""
     return Problem(
@@ -54,187 +156,3 @@ def store_damaged() -> Problem:
         todo_zh="请立即通知系统管理员,切勿删除任何数据",
         todo_en="tell the system administrator at once and delete nothing",
     )
-
-
-class Writer:
-    """One object being written to a temporary file while it is hashed."""
-
-    def __init__(self, root: Path) -> None:
-        self._root = root
-        self._path = root / "tmp" / secrets.token_hex(12)
-        self._file = self._path.open("wb", buffering=0)
-        self._sha256, self._sm3 = hashlib.sha256(), Hash(SM3())
-        self._crc32 = self._size = 0
-
-    async def write(self, block: bytes) -> None:
-        """Hash and write a block; both digests run side by side, because SM3 takes four times as long."""
-        await asyncio.gather(
-            asyncio.to_thread(self._sm3.update, block), asyncio.to_thread(self._write_fast, block)
-        )
-
-    def write_now(self, block: bytes) -> None:
-        """The same without threads, for small blocks."""
-        self._sm3.update(block)
-        self._write_fast(block)
-
-    def _write_fast(self, block: bytes) -> None:
-        self._sha256.update(block)
-        self._crc32 = zlib.crc32(block, self._crc32)
-        view = memoryview(block)
-        while view:
-            view = view[self._file.write(view) :]
-        self._size += len(block)
-
-    def digest(self) -> Stored:
-        """What was written. Call once, after the last block."""
-        return Stored(self._sha256.hexdigest(), self._sm3.finalize().hex(), self._size, self._crc32)
-
-    def keep(self, stored: Stored) -> None:
-        """Sync the file and give it its name; an object that is already there stays as it is."""
-        os.fsync(self._file.fileno())
-        os.fchmod(self._file.fileno(), 0o444)
-        self._file.close()
-        target = object_path(self._root, stored.sha256)
-        if not target.parent.is_dir():
-            target.parent.mkdir(parents=True, exist_ok=True)
-            _sync_folder(target.parent.parent)
-        try:
-            os.link(self._path, target)
-        except FileExistsError:
-            if target.stat().st_size != stored.bytes:
-                raise
-        _sync_folder(target.parent)
-        self._path.unlink()
-
-    def drop(self) -> None:
-        """Forget what was written."""
-        self._file.close()
-        self._path.unlink(missing_ok=True)
-
-
-def object_path(root: Path, sha256: str) -> Path:
-    """Where the object with this digest lies."""
-    return root / "sha256" / sha256[:2] / sha256
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-class ObjectStore:
-    """Objects below `root`."""
-
-    def __init__(self, root: Path) -> None:
-        self.root = root
-        (root / "tmp").mkdir(parents=True, exist_ok=True)
-        (root / "sha256").mkdir(exist_ok=True)
-        # Left over from a crash: never named, so never part of any evidence. Another process may be writing.
-        for leftover in (root / "tmp").iterdir():
-            with contextlib.suppress(FileNotFoundError):
-                if time.time() - leftover.stat().st_mtime > _ABANDONED_SECONDS:
-                    leftover.unlink()
-
-    async def receive(self, chunks: AsyncIterator[bytes], limit: int) -> "Arrival":
-        """Take a stream of at most `limit` bytes into a temporary file. The caller keeps or drops it.
-
-        Raises Problem 507 `evidence.store_full`, 413 `evidence.too_large`; then nothing is left behind.
-        """
-        writer = self._writer()
-        try:
-            size = 0
-            async for block in _regroup(chunks):
-                size += len(block)
-                if size > limit:
-                    raise _too_large(limit)
-                if len(block) < BLOCK // 8:
-                    writer.write_now(block)
-                else:
-                    await writer.write(block)
-        except OSError as error:
-            writer.drop()
-            raise _translate(error) from error
-        except BaseException:
-            writer.drop()
-            raise
-        return Arrival(writer)
-
-    def _writer(self) -> Writer:
-        try:
-            return Writer(self.root)
-        except OSError as error:
-            raise _translate(error) from error
-
-    def put(self, data: bytes) -> Stored:
-        """Store bytes at hand; the same bytes twice are one object. Raises Problem 507."""
-        writer = self._writer()
-        try:
-            writer.write_now(data)
-            stored = writer.digest()
-            writer.keep(stored)
-        except OSError as error:
-            writer.drop()
-            raise _translate(error) from error
-        return stored
-
-    def open(self, sha256: str) -> BinaryIO:
-        """The object's bytes. Raises FileNotFoundError."""
-        return object_path(self.root, sha256).open("rb")
-
-    def read(self, sha256: str) -> bytes:
-        """A small object whole. Raises FileNotFoundError."""
-        return object_path(self.root, sha256).read_bytes()
-
-
-class Arrival:
-    """A received object that is not yet named; leaving the block drops it unless it was kept."""
-
-    def __init__(self, writer: Writer) -> None:
-        self._writer = writer
-        self.stored = writer.digest()
-        self._kept = False
-
-    async def keep(self) -> None:
-        """Name it; from now on it is in the store for good. Raises Problem 507."""
-        try:
-            await asyncio.to_thread(self._writer.keep, self.stored)
-        except OSError as error:
-            raise _translate(error) from error
-        self._kept = True
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if not self._kept:
-            self._writer.drop()
-
-
-def _translate(error: OSError) -> Exception:
-    return store_full() if error.errno in _NO_SPACE else error
-
-
-def _too_large(limit: int) -> Problem:
-    return Problem(
-        "evidence.too_large",
-        413,
-        zh=f"文件超过上限({limit} 字节)",
-        en=f"the file is larger than the limit of {limit} bytes",
-    )
-
-
-async def _regroup(chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-    """Collect small network chunks into blocks worth a thread."""
-    pending: list[bytes] = []
-    size = 0
-    async for chunk in chunks:
-        pending.append(chunk)
-        size += len(chunk)
-        if size >= BLOCK:
-            yield b"".join(pending)
-            pending, size = [], 0
-    if size:
-        yield b"".join(pending)
