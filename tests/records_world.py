@@ -3,6 +3,7 @@
 The evidence peer is a real server with the contract's answers and grants; nothing of ours is mocked.
 """
 
+from collections import defaultdict
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import ExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
@@ -69,8 +70,16 @@ class EvidencePeer:
 
     settings: Settings
     items: dict[str, tuple[str, dict[str, Any]]] = field(default_factory=dict)
-    grants: list[dict[str, Any]] = field(default_factory=list)
-    links: list[dict[str, Any]] = field(default_factory=list)
+    told: defaultdict[str, list[dict[str, Any]]] = field(default_factory=lambda: defaultdict(list))
+
+    @property
+    def grants(self) -> list[dict[str, Any]]:
+        """Facts that opened an item to an organisation."""
+        return self.told["evidence.granted"]
+
+    def about(self, topic: str, evidence_id: str) -> list[dict[str, Any]]:
+        """Facts of a topic about one item, in the order they came."""
+        return [fact for fact in self.told[f"evidence.{topic}"] if fact["evidence_id"] == evidence_id]
 
     def add(self, region: str) -> str:
         evidence_id = new_id()
@@ -107,8 +116,7 @@ class EvidencePeer:
         async def inbox(request: Request) -> dict[str, str]:
             assert claims_of(request).service == "casework"
             message = await request.json()
-            kept = {"evidence.granted": self.grants, "evidence.linked": self.links}[message["topic"]]
-            kept.append(message["payload"])
+            self.told[message["topic"]].append(message["payload"])
             return {"status": "received"}
 
         return app

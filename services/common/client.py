@@ -12,6 +12,7 @@ from services.common.problems import Problem
 from services.common.settings import Settings
 
 _TIMEOUT = httpx.Timeout(30.0, connect=5.0)
+_CLIENT_IP = "x-wangjian-client-ip"
 
 
 class ServiceClient:
@@ -42,8 +43,9 @@ class ServiceClient:
 
     def _headers(self, on_behalf: Claims | None, given: dict[str, str] | None) -> dict[str, str]:
         token = on_behalf.token if on_behalf else self._issuer.issue(self._claims)
-        request_id = {"x-request-id": on_behalf.request_id} if on_behalf and on_behalf.request_id else {}
-        return {**(given or {}), **request_id, "authorization": f"Bearer {token}"}
+        person = {"x-request-id": on_behalf.request_id, _CLIENT_IP: on_behalf.client_ip} if on_behalf else {}
+        known = {name: value for name, value in person.items() if value}
+        return {**(given or {}), **known, "authorization": f"Bearer {token}"}
 
     async def request(
         self,

@@ -49,6 +49,11 @@ class Claims:
         """What other records keep of the caller: {sub, name, org}."""
         return {"sub": self.sub, "name": self.name, "org": self.org}
 
+    @property
+    def whole_actor(self) -> dict[str, str]:
+        """The same with the organisation's name and the address the request came from (custody records)."""
+        return {**self.actor, "org_name": self.org_name, "client_ip": self.client_ip}
+
 
 def system_claims(service: str) -> Claims:
     """The claims of a service acting for itself, only on /internal routes.

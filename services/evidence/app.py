@@ -17,7 +17,6 @@ from services.evidence.items.routes import internal as sealing
 from services.evidence.items.routes import router as items
 from services.evidence.items.sealing import Sealer
 from services.evidence.log.routes import router as log
-from services.evidence.objects.watch import StoreWatch
 from services.evidence.orders.routes import router as orders
 from services.evidence.runtime import Runtime, open_runtime
 
@@ -46,15 +45,12 @@ async def _startup(app: FastAPI) -> None:
     runtime = open_runtime(settings, app.state.db)
     await runtime.log.start()
     app.state.evidence = runtime
-    app.state.store_watch = StoreWatch(runtime.store, require_worm=runtime.own.store_require_worm)
-    await app.state.store_watch.start()
     app.state.jobs = SealingJobs(Sealer(runtime))
     app.state.jobs.start()
 
 
 async def _shutdown(app: FastAPI) -> None:
     await app.state.jobs.stop()
-    await app.state.store_watch.stop()
     await app.state.evidence.close()
 
 
@@ -63,7 +59,7 @@ def _store_check(app: FastAPI) -> Any:
         runtime: Runtime = app.state.evidence
         where = os.statvfs(runtime.store.root)
         free = where.f_bavail * where.f_frsize
-        return {"free_bytes": free, "low": free < _LOW_SPACE_BYTES, **app.state.store_watch.report()}
+        return {"free_bytes": free, "low": free < _LOW_SPACE_BYTES}
 
     return check
 

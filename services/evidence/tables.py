@@ -2,8 +2,9 @@
 
 from services.evidence.base import Base
 from services.evidence.custody.models import CustodyEvent
+from services.evidence.grants.models import Grant
 from services.evidence.intakes.models import Artefact
-from services.evidence.items.models import EvidenceItem, Grant, NumberCounter, Stamp
+from services.evidence.items.models import EvidenceItem, NumberCounter, Stamp
 from services.evidence.log.models import LogCheckpoint, LogEntry
 from services.evidence.orders.models import Order
 

@@ -132,8 +132,49 @@ async def test_custody_hears_which_clue_and_case_evidence_serves(world: World) -
         clue = await step(world, NANCHANG, clue, action, **org)
     while await relay(world.casework.state.db, world.settings, "casework"):
         pass
-    reasons = [link["reason"] for link in world.evidence.links if link["evidence_id"] == evidence]
-    assert reasons == [f"线索 {clue['clue_no']} 附证", f"案件 {clue['case_no']} 附证"]
+    links = world.evidence.about("linked", evidence)
+    reasons = [f"线索 {clue['clue_no']} 附证", f"案件 {clue['case_no']} 附证"]
+    assert sorted(link["reason"] for link in links) == sorted(reasons)
+    assert all(link["actor"]["sub"] == NANCHANG.sub and link["actor"]["org_name"] for link in links)
+    # Signed for by the authority that found it: nothing changed hands.
+    assert world.evidence.about("transferred", evidence) == []
+
+
+async def test_reassigning_takes_the_evidence_back_from_the_earlier_authority(world: World) -> None:
+    evidence = world.evidence.add("360121")
+    clue = await new_clue(world, evidence_ids=[evidence])
+    clue = await step(world, NANCHANG, clue, "assign", org_code="360702-SJ")
+    clue = await step(world, ZHANGGONG, clue, "return", reason="不属本局管辖")
+    assert await told(world, "withdrawn", evidence) == []  # who returned it still sees what it returned
+    clue = await step(world, NANCHANG, clue, "assign", org_code="360403-SJ")
+    (withdrawn,) = await told(world, "withdrawn", evidence)
+    assert withdrawn["org_code"] == "360702-SJ" and withdrawn["actor"]["name"] == NANCHANG.name
+    first, second = await told(world, "granted", evidence)
+    assert (first["org_code"], second["org_code"]) == ("360702-SJ", "360403-SJ")
+    assert first["basis"] == withdrawn["basis"] == f"clue:{clue['id']}"
+    assert first["version"] < withdrawn["version"] == second["version"]
+
+    clue = await step(world, officer("360403"), clue, "sign")
+    (handed,) = await told(world, "transferred", evidence)
+    assert (handed["from_org"], handed["to_org"]) == ("360121-SJ", "360403-SJ")
+    assert handed["actor"]["org"] == "360403-SJ"
+
+
+async def test_assigning_to_the_same_authority_again_withdraws_nothing(world: World) -> None:
+    evidence = world.evidence.add("360121")
+    clue = await step(
+        world, NANCHANG, await new_clue(world, evidence_ids=[evidence]), "assign", org_code="360702-SJ"
+    )
+    clue = await step(world, ZHANGGONG, clue, "return", reason="材料不全")
+    await step(world, NANCHANG, clue, "assign", org_code="360702-SJ")
+    assert await told(world, "withdrawn", evidence) == []
+
+
+async def told(world: World, topic: str, evidence: str) -> list[dict[str, Any]]:
+    """Facts of a topic about the item that evidence has been told, in order of their ground's version."""
+    while await relay(world.casework.state.db, world.settings, "casework"):
+        pass
+    return sorted(world.evidence.about(topic, evidence), key=lambda fact: fact.get("version", 0))
 
 
 async def test_a_refused_assignment_grants_nothing(world: World) -> None:

@@ -80,16 +80,16 @@ async def open_case(
     await deadlines.start(session, case, DECISION_RULE, now)
     await repository.add_with_evidence(session, case)
     carried = [e.evidence_id for e in await repository.evidence_of(session, case_id)]
-    await tell_linked(session, carried, f"案件 {case_no} 附证")
+    await tell_linked(session, claims, carried, f"案件 {case_no} 附证")
     details = {"case_no": case_no, "clue_no": clue.clue_no}
     await workflow.begin(session, claims, CASE, case, details, now, reason)
     return case
 
 
-async def tell_linked(session: AsyncSession, evidence_ids: list[str], reason: str) -> None:
-    """Let the evidence's chain of custody say which clue or case it serves."""
+async def tell_linked(session: AsyncSession, claims: Claims, evidence_ids: list[str], reason: str) -> None:
+    """Let the evidence's chain of custody say which clue or case it serves, and who attached it."""
     for evidence_id in evidence_ids:
-        payload = {"evidence_id": evidence_id, "reason": reason}
+        payload = {"evidence_id": evidence_id, "reason": reason, "actor": claims.whole_actor}
         await publish(session, "evidence.linked", to=["evidence"], payload=payload)
 
 

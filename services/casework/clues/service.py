@@ -91,7 +91,7 @@ async def create_clue(session: AsyncSession, claims: Claims, peers: Peers, given
         for position, s in enumerate(summaries, start=1)
     ]
     await repository.add(session, clue, attached)
-    await cases.tell_linked(session, wanted, f"线索 {clue_no} 附证")
+    await cases.tell_linked(session, claims, wanted, f"线索 {clue_no} 附证")
     details = {"clue_no": clue_no, "evidence_ids": wanted}
     await workflow.begin(session, claims, CLUE, clue, details, now)
     return await _full(session, claims, clue)
@@ -135,9 +135,10 @@ async def move_clue(
     clue.updated_at = now
     details: dict[str, Any] = {}
     if step.action == "assign" and target is not None:
-        details = await _assign(session, clue, target, now)
+        details = await _assign(session, claims, clue, target, now)
     elif step.action == "sign":
         clue.signed_at = now
+        await _tell_transferred(session, claims, clue)
     elif step.action == "file":
         case = await cases.open_case(session, claims, clue, now, given.reason)
         clue.case_id, clue.case_no = case.id, case.case_no
@@ -149,26 +150,43 @@ async def move_clue(
 
 
 async def _assign(
-    session: AsyncSession, clue: Clue, target: OrganisationRef, now: datetime
+    session: AsyncSession, claims: Claims, clue: Clue, target: OrganisationRef, now: datetime
 ) -> dict[str, Any]:
-    """Hand the clue over: who, from when, the receiver's own limit, and sight of the evidence."""
+    """Hand the clue over: who, from when, the receiver's own limit, and sight of the evidence.
+
+    Whoever had it before has returned it and has no further business with its evidence.
+    """
+    earlier = clue.assigned_org_code
     clue.assigned_org_code, clue.assigned_org_name = target.code, target.name
     clue.assigned_region_code, clue.assigned_at, clue.signed_at = target.region_code, now, None
     # The receiver's 15 working days run from receiving the material; over this channel that is now.
     await deadlines.start(session, clue, CHECK_RULE, now)
+    # The ground and its version let evidence tell a late word from a new one.
+    ground = {"basis": f"clue:{clue.id}", "version": clue.version + 1, "actor": claims.whole_actor}
     for evidence in await repository.evidence_of(session, clue.id):
-        await publish(
-            session,
-            "evidence.granted",
-            to=["evidence"],
-            payload={
-                "evidence_id": evidence.evidence_id,
-                "org_code": target.code,
-                "region_code": target.region_code,
-                "reason": f"线索 {clue.clue_no} 分派",
-            },
-        )
+        about = {"evidence_id": evidence.evidence_id, **ground}
+        if earlier is not None and earlier != target.code:
+            lost = {**about, "org_code": earlier, "reason": f"线索 {clue.clue_no} 改派"}
+            await publish(session, "evidence.withdrawn", to=["evidence"], payload=lost)
+        given = {**about, "org_code": target.code, "region_code": target.region_code}
+        given["reason"] = f"线索 {clue.clue_no} 分派"
+        await publish(session, "evidence.granted", to=["evidence"], payload=given)
     return {"org_code": target.code, "org_name": target.name}
+
+
+async def _tell_transferred(session: AsyncSession, claims: Claims, clue: Clue) -> None:
+    """Let custody say that another authority signed for the clue and with it for its evidence."""
+    if claims.org == clue.org_code:
+        return
+    for evidence in await repository.evidence_of(session, clue.id):
+        payload = {
+            "evidence_id": evidence.evidence_id,
+            "from_org": clue.org_code,
+            "to_org": claims.org,
+            "reason": f"线索 {clue.clue_no} 签收",
+            "actor": claims.whole_actor,
+        }
+        await publish(session, "evidence.transferred", to=["evidence"], payload=payload)
 
 
 def _caller(claims: Claims, clue: Clue) -> Caller:

@@ -2,40 +2,53 @@
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from services.common.clock import rfc3339, utc_now
+from services.common.clock import utc_now
 from services.common.identity import Claims
 from services.common.ids import new_id
+from services.common.problems import Problem
 from services.evidence.custody import repository
 from services.evidence.custody.rules import (
-    LABELS,
-    SYSTEM,
     VIEW_WINDOW,
     Actor,
+    Happened,
     NewEvent,
     document,
     log_entry,
     log_ref,
 )
-from services.evidence.custody.schemas import CustodyEventOut
 from services.evidence.log import repository as log_repository
+
+__all__ = ["Happened", "actor_of", "add", "hold", "record", "record_once", "required_reason"]
+
+_REASON_LENGTH = 500
 
 
 def actor_of(claims: Claims) -> Actor:
     """The caller as an actor."""
-    return Actor(claims.sub, claims.name, claims.org, claims.client_ip)
+    return Actor(claims.sub, claims.name, claims.org, claims.client_ip, claims.org_name)
 
 
-@dataclass(frozen=True)
-class Happened:
-    """An event to be recorded."""
+def required_reason(given: str) -> str:
+    """The reason of a deed that takes evidence out of the system. Raises 422 `evidence.reason_missing`."""
+    reason = given.strip()
+    if not reason:
+        raise Problem(
+            "evidence.reason_missing",
+            422,
+            zh="导出、打印证据须填写事由",
+            en="exporting or printing evidence needs a reason",
+            todo_zh="请填写事由后重试",
+            todo_en="give the reason and try again",
+        )
+    return reason[:_REASON_LENGTH]
 
-    event: str
-    actor: Actor = SYSTEM
-    reason: str = ""
+
+async def hold(session: AsyncSession, evidence_id: str) -> bool:
+    """Hold an item until the transaction ends, so that its events come one after another."""
+    return await repository.lock_item(session, evidence_id)
 
 
 async def record(session: AsyncSession, evidence_id: str, *events: Happened) -> None:
@@ -51,43 +64,30 @@ async def add(session: AsyncSession, evidence_id: str, first: int, events: Seque
     previous = await repository.last_document(session, evidence_id) if first > 1 else None
     at = utc_now()
     rows: list[NewEvent] = []
-    for seq, item in enumerate(events, first):
+    for seq, happened in enumerate(events, first):
         link = hashlib.sha256(previous).hexdigest() if previous else ""
-        previous = document(evidence_id, seq, item.event, item.actor, item.reason, at, link)
-        rows.append(NewEvent(new_id(), seq, item.event, item.actor, item.reason, previous))
+        previous = document(evidence_id, seq, happened, at, link)
+        rows.append(NewEvent(new_id(), seq, happened, previous))
     await repository.add(session, evidence_id, at, rows)
     await log_repository.enqueue(session, {log_ref(row.id): log_entry(row.document) for row in rows})
 
 
-async def record_view(session: AsyncSession, evidence_id: str, claims: Claims) -> bool:
-    """Record that a person saw the item, unless he did within the last minute; gives whether it was new."""
-    since = utc_now() - VIEW_WINDOW
-    if await repository.viewed_since(session, evidence_id, claims.sub, since):
+async def record_once(session: AsyncSession, evidence_id: str, happened: Happened) -> bool:
+    """Record what a person did unless the same is on record within the last minute; gives whether it was new.
+
+    A screen asks for many things at once and again: the same look by the same person is one event. One
+    with a reason always is an event of its own.
+    """
+    if happened.reason:
+        await record(session, evidence_id, happened)
+        return True
+    since, actor = utc_now() - VIEW_WINDOW, happened.actor
+    facts = (happened.event, actor.sub, happened.about, since)
+    if await repository.happened_since(session, evidence_id, *facts):
         return False
-    # A screen asks for many artefacts at once: with the item locked only the first of them counts.
+    # With the item held only the first of many requests at once counts.
     await repository.lock_item(session, evidence_id)
-    if await repository.viewed_since(session, evidence_id, claims.sub, since):
+    if await repository.happened_since(session, evidence_id, *facts):
         return False
-    await record(session, evidence_id, Happened("viewed", actor_of(claims)))
+    await record(session, evidence_id, happened)
     return True
-
-
-async def timeline(session: AsyncSession, evidence_id: str) -> list[CustodyEventOut]:
-    """An item's events with their places in the log (null until the entry is written)."""
-    events = await repository.of_item(session, evidence_id)
-    indexes = await log_repository.indexes_of(session, [log_ref(event.id) for event in events])
-    return [
-        CustodyEventOut(
-            seq=event.seq,
-            event=event.event,
-            zh=LABELS[event.event][0],
-            en=LABELS[event.event][1],
-            actor=event.actor,
-            org=event.org,
-            at=rfc3339(event.at),
-            reason=event.reason,
-            client_ip=event.client_ip,
-            log_index=indexes.get(log_ref(event.id)),
-        )
-        for event in events
-    ]

@@ -72,14 +72,3 @@ class NumberCounter(Base):
     region_code: Mapped[str] = mapped_column(String(6), primary_key=True)
     year: Mapped[int] = mapped_column(Integer, primary_key=True)
     last: Mapped[int] = mapped_column(BigInteger)
-
-
-class Grant(Base):
-    """Leave for an organisation outside the region to read an item (casework said so)."""
-
-    __tablename__ = "evidence_grants"
-
-    evidence_id: Mapped[str] = mapped_column(String(26), primary_key=True)
-    org_code: Mapped[str] = mapped_column(String(40), primary_key=True)
-    reason: Mapped[str] = mapped_column(Text)
-    granted_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=func.now())

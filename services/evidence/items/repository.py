@@ -10,7 +10,8 @@ from sqlalchemy.orm import selectinload, undefer
 
 from services.common.identity import Claims
 from services.common.scope import region_filter
-from services.evidence.items.models import EvidenceItem, Grant, NumberCounter, Stamp
+from services.evidence.grants.repository import opened_to
+from services.evidence.items.models import EvidenceItem, NumberCounter, Stamp
 
 _ALL = (
     undefer(EvidenceItem.envelope),
@@ -23,8 +24,7 @@ _ALL = (
 
 def _visible(claims: Claims) -> ColumnElement[bool]:
     """Rows of the caller's region subtree, and those opened to his organisation."""
-    granted = select(Grant.evidence_id).where(Grant.org_code == claims.org)
-    return or_(region_filter(EvidenceItem.region_code, claims), EvidenceItem.id.in_(granted))
+    return or_(region_filter(EvidenceItem.region_code, claims), EvidenceItem.id.in_(opened_to(claims.org)))
 
 
 async def load(session: AsyncSession, evidence_id: str) -> EvidenceItem | None:
@@ -128,14 +128,3 @@ async def unsealed(session: AsyncSession, created_before: datetime, limit: int) 
         .limit(limit)
     )
     return list((await session.execute(query)).scalars())
-
-
-async def grant(session: AsyncSession, evidence_id: str, org_code: str, reason: str) -> bool:
-    """Open an item to an organisation; False when it already was."""
-    query = (
-        insert(Grant)
-        .values(evidence_id=evidence_id, org_code=org_code, reason=reason)
-        .on_conflict_do_nothing(index_elements=["evidence_id", "org_code"])
-        .returning(Grant.evidence_id)
-    )
-    return (await session.execute(query)).first() is not None

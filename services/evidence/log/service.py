@@ -122,6 +122,11 @@ class TransparencyLog:
         """Leaves known to this process."""
         return self._tree.size
 
+    async def leaf(self, index: int) -> bytes | None:
+        """The leaf hash at `index` as the tree holds it; None beyond the tree."""
+        await self._ensure_loaded(index + 1)
+        return self._tree.node(0, index) if index < self._tree.size else None
+
     def wake(self, *, urgent: bool = True) -> None:
         """Say that entries wait; urgent ones at once, others within PATIENCE."""
         self._wake.set()

@@ -1,0 +1,1 @@
+"""Leave for organisations outside an item's region to read it, as casework gives and withdraws it."""
