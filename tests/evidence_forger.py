@@ -3,8 +3,10 @@
 import hashlib
 import io
 import json
+import re
 import zipfile
 import zlib
+from collections.abc import Iterable
 from typing import Any
 
 import rfc8785
@@ -41,6 +43,12 @@ class Sample:
     def trusted(document: dict[str, Any]) -> dict[str, Any]:
         return read_trust(json.dumps(document).encode())
 
+    @staticmethod
+    def order(names: Iterable[str]) -> list[str]:
+        """Artefacts first, then proofs, each in byte order."""
+        proof = re.compile(r"evidence/(manifest\.dsse\.json|redaction\.json|tst-.*|log\..*)")
+        return sorted(names, key=lambda name: (proof.fullmatch(name) is not None, name))
+
     def pack(self, files: dict[str, bytes], *, descriptors: bool = True) -> bytes:
         """A package of these files in the permitted layout, with fitting descriptors (a careful forger's)."""
         own = {name: data for name, data in files.items() if not name.startswith("datapackage")}
@@ -53,12 +61,15 @@ class Sample:
                     "name": n,
                     "path": n,
                 }
-                for n in sorted(own)
+                for n in self.order(own)
             ]
             document = rfc8785.dumps(old)
             digest = {"hash": f"sha256:{hashlib.sha256(document).hexdigest()}", "path": "datapackage.json"}
             files = {**own, "datapackage.json": document, "datapackage-digest.json": rfc8785.dumps(digest)}
-        names = [*sorted(own), *(n for n in ("datapackage.json", "datapackage-digest.json") if n in files)]
+        names = [
+            *self.order(own),
+            *(n for n in ("datapackage.json", "datapackage-digest.json") if n in files),
+        ]
         return zip_of([(name, files[name]) for name in names])
 
     def failed(self, package: bytes, trust: dict[str, Any] | None = None) -> set[str]:
@@ -85,9 +96,11 @@ def regions(package: bytes) -> tuple[dict[str, range], list[int]]:
     return found, [at for at in range(len(package)) if at not in inside]
 
 
+CONSISTENCY = "evidence/log.consistency.json"
 CAREFUL = {
     ENVELOPE: {"envelope.form", "signature.worker", "signature.sealing", "log.entry", "manifest.form"},
     ENTRY: {"log.entry", "log.inclusion"},
     PROOF: {"log.checkpoint", "log.inclusion"},
     STAMP: {"timestamp.token", "log.entry"},
+    CONSISTENCY: {"beacon.consistency"},
 }

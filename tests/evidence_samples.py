@@ -11,6 +11,7 @@ import hashlib
 import io
 import json
 import zlib
+from collections.abc import Sequence
 from typing import Any
 
 import rfc8785
@@ -20,17 +21,16 @@ from cryptography.hazmat.primitives.hashes import SM3, Hash
 from warcio.warcwriter import WARCWriter
 
 from infra.tsa.authority import Authority, create
-from services.common.dsse import Envelope, add_signature, sign_envelope
-from services.common.suites import KeyHolder, generate
+from services.common.dsse import IN_TOTO, Envelope, add_signature, sign_envelope
+from services.common.suites import KeyHolder, generate, policy_id
 from services.evidence.log.merkle import MerkleTree, leaf_hash
 from services.evidence.log.notes import COSIGNATURE_V1, Checkpoint, NoteKey, cosign, log_key, sign_checkpoint
-from services.evidence.log.proofs import format_proof
+from services.evidence.log.proofs import format_consistency, format_proof
 from services.evidence.package.layout import Member, Part
-from services.evidence.package.wacz import ENTRY, ENVELOPE, PROOF, build, stamp_path
+from services.evidence.package.wacz import CONSISTENCY, ENTRY, ENVELOPE, PROOF, build, stamp_path
 from services.evidence.timestamps.rules import stamped_message
 
 ORIGIN = "wangjian.test/log"
-WITNESS = "witness.test/w1"
 EVIDENCE_ID = "01JD0000000000000000000000"
 NUMBER = "WJ-360121-2026-00000001"
 URL = "http://shop.test/item/1"
@@ -38,31 +38,70 @@ START = dt.datetime(2026, 11, 21, 8, 0, 0, tzinfo=dt.UTC)
 
 
 class Signers:
-    """All keys of a deployment: worker, sealer, log, witness, time-stamping authority."""
+    """All keys of a deployment: worker, sealer, log, witnesses, time-stamping authorities.
 
-    def __init__(self) -> None:
-        self.worker = generate("ed25519")
-        self.sealer = generate("ed25519")
+    algorithms: of the worker's and the sealer's keys, one of each suite in their order; operators: how many
+    authorities and how many witnesses, each of an operator of its own.
+    """
+
+    def __init__(self, algorithms: Sequence[str] = ("ed25519",), operators: int = 1) -> None:
+        self.workers = [generate(algorithm) for algorithm in algorithms]
+        self.sealers = [generate(algorithm) for algorithm in algorithms]
         self.log = Ed25519PrivateKey.generate()
-        self.witness = Ed25519PrivateKey.generate()
-        self.tsa: Authority = create()[0]
+        self.witnesses = [Ed25519PrivateKey.generate() for _ in range(operators)]
+        self.tsas: list[Authority] = [create()[0] for _ in range(operators)]
+        self.worker, self.sealer = self.workers[0], self.sealers[0]
+        self.witness, self.tsa = self.witnesses[0], self.tsas[0]
+
+    @property
+    def policy(self) -> str:
+        """The policy of packages signed with these keys."""
+        return policy_id(signer.suite for signer in self.workers)
 
     def trust(self) -> dict[str, Any]:
         """The trust file of this deployment, as JSON values."""
         return {
-            "schema": "urn:wangjian:trust:v1",
+            "schema": "urn:wangjian:trust:v2",
             "development": True,
             "label": {"zh": "测试信任", "en": "test trust"},
-            "worker_keys": [key_entry(self.worker)],
-            "sealing_keys": [key_entry(self.sealer)],
-            "log": {"origin": ORIGIN, "vkey": log_key(ORIGIN, self.log).vkey},
-            "witnesses": {
-                "quorum": 1,
-                "keys": [NoteKey(WITNESS, COSIGNATURE_V1, self.witness.public_key()).vkey],
-            },
-            "tsas": [self.tsa.description()],
-            "policy": {"id": "urn:wangjian:policy:v1", "tsa_quorum": 1, "max_skew_seconds": 300},
+            "worker_keys": [key_entry(signer) for signer in self.workers],
+            "sealing_keys": [key_entry(signer) for signer in self.sealers],
+            "logs": [{"origin": ORIGIN, "vkey": log_key(ORIGIN, self.log).vkey}],
+            "witnesses": [
+                {
+                    "name": witness_name(place),
+                    "operator": f"witness operator {place}",
+                    "vkey": NoteKey(witness_name(place), COSIGNATURE_V1, key.public_key()).vkey,
+                }
+                for place, key in enumerate(self.witnesses)
+            ],
+            "custodians": [],
+            "tsas": [
+                {**tsa.description(), "operator": f"stamp operator {place}"}
+                for place, tsa in enumerate(self.tsas)
+            ],
+            "policies": [
+                {
+                    "id": self.policy,
+                    "suites": [signer.suite for signer in self.workers],
+                    "tsa_quorum": 1,
+                    "witness_quorum": 1,
+                    "max_skew_seconds": 300,
+                }
+            ],
         }
+
+    def sign(self, payload: bytes, payload_type: str = IN_TOTO) -> Envelope:
+        """The envelope with all signatures: the worker's, then the sealer's."""
+        envelope = sign_envelope(self.workers[0], payload, payload_type)
+        for signer in [*self.workers[1:], *self.sealers]:
+            envelope = add_signature(envelope, signer)
+        return envelope
+
+
+def witness_name(place: int) -> str:
+    """The key name of a witness."""
+    return f"witness.test/w{place + 1}"
 
 
 def key_entry(key: KeyHolder) -> dict[str, Any]:
@@ -73,6 +112,7 @@ def key_entry(key: KeyHolder) -> dict[str, Any]:
         "public_key": base64.b64encode(key.public_der).decode(),
         "not_before": None,
         "not_after": None,
+        "revoked_at": None,
     }
 
 
@@ -139,6 +179,7 @@ def artefact_entries(artefacts: dict[str, bytes]) -> list[dict[str, Any]]:
                 "sm3": sm3(data),
                 "created": rfc3339(START + dt.timedelta(seconds=1)),
                 "derived_from": None,
+                "salt": hashlib.sha256(path.encode()).hexdigest()[:32],
             }
         )
     return entries
@@ -150,11 +191,15 @@ def rfc3339(moment: dt.datetime) -> str:
 
 
 def make_statement(
-    evidence_id: str, artefacts: list[dict[str, Any]], beacon: str, worker_keyid: str, **changes: Any
+    evidence_id: str,
+    artefacts: list[dict[str, Any]],
+    beacon: str,
+    worker_keyids: str | list[str],
+    **changes: Any,
 ) -> dict[str, Any]:
     """An in-toto statement with every field of the predicate; `changes` replace predicate members."""
     predicate: dict[str, Any] = {
-        "schema": "urn:wangjian:capture:v1",
+        "schema": "urn:wangjian:capture:v2",
         "evidence_id": evidence_id,
         "target": {
             "requested_url": URL,
@@ -179,21 +224,35 @@ def make_statement(
         "method": {"profile": "test", "scroll": {"stop_reason": "end"}},
         "completeness": {"state": "COMPLETE", "missing": [], "errors": [], "reason": None},
         "artifacts": artefacts,
-        "key_ids": [worker_keyid],
-        "policy_id": "urn:wangjian:policy:v1",
+        "merkle": {"alg": "rfc6962-sha256", "root": artefact_tree(artefacts).root().hex()},
+        "key_ids": [worker_keyids] if isinstance(worker_keyids, str) else worker_keyids,
+        "policy_id": "urn:wangjian:policy:v2:international",
     } | changes
     subject = [{"name": a["path"], "digest": {"sha256": a["sha256"], "sm3": a["sm3"]}} for a in artefacts]
     return {
         "_type": "https://in-toto.io/Statement/v1",
-        "predicateType": "urn:wangjian:capture:v1",
+        "predicateType": "urn:wangjian:capture:v2",
         "subject": subject,
         "predicate": predicate,
     }
 
 
+def artefact_tree(artefacts: list[dict[str, Any]]) -> MerkleTree:
+    """The tree over the salted artefact objects."""
+    tree = MerkleTree()
+    for item in artefacts:
+        tree.append(leaf_hash(rfc8785.dumps(item)))
+    return tree
+
+
 def stamp(authority: Authority, envelope: Envelope) -> bytes:
     """A time stamp response over an envelope's signatures."""
-    digest = hashlib.sha256(stamped_message(envelope)).digest()
+    return stamp_message(authority, stamped_message(envelope))
+
+
+def stamp_message(authority: Authority, message: bytes) -> bytes:
+    """A time stamp response over SHA-256 of a message."""
+    digest = hashlib.sha256(message).digest()
     request = tsp.TimeStampReq(
         {
             "version": "v1",
@@ -217,7 +276,16 @@ class Log:
         head = Checkpoint(ORIGIN, self.tree.size, self.tree.root())
         note = sign_checkpoint(head, self.signers.log)
         when = int(dt.datetime.now(dt.UTC).timestamp())
-        return note + (cosign(head.body, WITNESS, self.signers.witness, when) if cosigned else "")
+        lines = [
+            cosign(head.body, witness_name(place), key, when)
+            for place, key in enumerate(self.signers.witnesses)
+        ]
+        return note + ("".join(lines) if cosigned else "")
+
+    def consistency(self, old: int) -> bytes:
+        """`log.consistency.json` from an older tree to the newest."""
+        hashes = self.tree.consistency_proof(old, self.tree.size)
+        return format_consistency(old, self.tree.size, hashes)
 
     def append(self, entry: bytes) -> str:
         """Log an entry; gives its proof file."""
@@ -237,10 +305,10 @@ def make_parts(
         EVIDENCE_ID,
         artefact_entries(artefacts),
         log.checkpoint(cosigned=False),
-        signers.worker.keyid,
-        **(predicate or {}),
+        [signer.keyid for signer in signers.workers],
+        **{"policy_id": signers.policy, **(predicate or {})},
     )
-    envelope = add_signature(sign_envelope(signers.worker, rfc8785.dumps(statement)), signers.sealer)
+    envelope = signers.sign(rfc8785.dumps(statement))
     return assemble(signers, log, statement, envelope, artefacts)
 
 
@@ -248,23 +316,34 @@ def assemble(
     signers: Signers, log: Log, statement: dict[str, Any], envelope: Envelope, artefacts: dict[str, bytes]
 ) -> list[Part]:
     """Stamp, log and pack a signed envelope."""
-    envelope_bytes, response = rfc8785.dumps(dict(envelope)), stamp(signers.tsa, envelope)
+    responses = [stamp(authority, envelope) for authority in signers.tsas]
+    proofs = {stamp_path(place): response for place, response in enumerate(responses)}
+    return pack(log, statement, envelope, artefacts, proofs)
+
+
+def pack(
+    log: Log,
+    statement: dict[str, Any],
+    envelope: Envelope,
+    artefacts: dict[str, bytes],
+    stamps: dict[str, bytes],
+) -> list[Part]:
+    """Log and pack a signed envelope with its time stamps (and their batch paths), by path."""
+    envelope_bytes, beacon_size = rfc8785.dumps(dict(envelope)), log.tree.size
+    responses = [data for path, data in stamps.items() if path.endswith(".tsr")]
     entry = rfc8785.dumps(
         {
-            "v": 1,
+            "v": 2,
             "kind": "seal",
             "evidence_id": statement["predicate"]["evidence_id"],
             "evidence_no": NUMBER,
             "envelope_sha256": hashlib.sha256(envelope_bytes).hexdigest(),
-            "stamps_sha256": [hashlib.sha256(response).hexdigest()],
+            "merkle_root": statement["predicate"]["merkle"]["root"],
+            "stamps_sha256": [hashlib.sha256(response).hexdigest() for response in responses],
         }
     )
-    proofs = {
-        ENVELOPE: envelope_bytes,
-        ENTRY: entry,
-        PROOF: log.append(entry).encode(),
-        stamp_path(0): response,
-    }
+    proofs = {ENVELOPE: envelope_bytes, ENTRY: entry, PROOF: log.append(entry).encode(), **stamps}
+    proofs[CONSISTENCY] = log.consistency(beacon_size)
     members = [
         Member(path, len(data), zlib.crc32(data), hashlib.sha256(data).hexdigest(), data)
         for path, data in artefacts.items()

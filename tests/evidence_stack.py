@@ -150,8 +150,8 @@ class EvidenceStack:
             evidence_id,
             entries,
             ordered["checkpoint"],
-            self.worker.keyid,
-            **{"times": times, **changes},
+            [signer.keyid for signer in self.workers],
+            **{"times": times, "policy_id": self.runtime.policy, **changes},
         )
         return self.signed(statement)
 

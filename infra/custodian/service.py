@@ -42,7 +42,7 @@ class Custodian:
         """
         if self._parts is None:
             trust = self._pinned_trust()
-            witness = Witness(self.identity, parse_vkey(trust["log"]["vkey"]), self._folder / "witness")
+            witness = Witness(self.identity, parse_vkey(trust["logs"][-1]["vkey"]), self._folder / "witness")
             self._parts = (witness, Vault(self._folder / "store", self.identity, trust))
         return self._parts
 

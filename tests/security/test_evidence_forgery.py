@@ -105,7 +105,13 @@ def test_signatures_from_another_package(sample):
 
 
 def make_package_envelope(sample: Sample, title: str) -> bytes:
-    target = {"requested_url": "http://x.test/", "final_url": None, "http_status": 200, "title": title}
+    target = {
+        "requested_url": "http://x.test/",
+        "final_url": None,
+        "redirects": [],
+        "http_status": 200,
+        "title": title,
+    }
     package = make_package(sample.signers, predicate={"target": target})
     with zipfile.ZipFile(io.BytesIO(package)) as opened:
         return opened.read(ENVELOPE)
@@ -121,13 +127,7 @@ def test_other_payload_type(sample):
 
 @pytest.mark.parametrize("proof", [STAMP, PROOF, ENTRY])
 def test_proofs_from_another_package(sample, proof):
-    with zipfile.ZipFile(
-        io.BytesIO(
-            make_package(
-                sample.signers, predicate={"policy_id": "urn:wangjian:policy:v1", "method": {"a": 1}}
-            )
-        )
-    ) as other:
+    with zipfile.ZipFile(io.BytesIO(make_package(sample.signers, predicate={"method": {"a": 1}}))) as other:
         moved = other.read(proof)
     codes = sample.failed(sample.pack({**sample.files, proof: moved}))
     assert codes & CAREFUL[proof]
@@ -152,8 +152,8 @@ def base_payload(sample: Sample) -> bytes:
     "payload",
     [
         lambda p: p.replace(b'{"_type"', b'{ "_type"', 1),
-        lambda p: p[:-1] + b',"predicateType":"urn:wangjian:capture:v1"}',
-        lambda p: p.replace(b"capture:v1", b"capture:v9"),
+        lambda p: p[:-1] + b',"predicateType":"urn:wangjian:capture:v2"}',
+        lambda p: p.replace(b"capture:v2", b"capture:v9"),
         lambda p: p.replace("测试商品".encode(), b"\\u6d4b\\u8bd5\\u5546\\u54c1"),
         lambda p: p.replace(b"12.5", b"12.50") if b"12.5" in p else p.replace(b"1.25", b"1.250"),
         lambda p: p.replace(b'"key_ids"', b'"key_idz"'),
@@ -182,7 +182,7 @@ def edit(sample: Sample, change) -> set[str]:
     [
         (lambda p, s: p["artifacts"].pop(), "artefacts.set"),
         (lambda p, s: s["subject"].pop(), "artefacts.set"),
-        (lambda p, s: (p["artifacts"].reverse(), s["subject"].reverse()), "artefacts.set"),
+        (lambda p, s: (p["artifacts"].reverse(), s["subject"].reverse()), "manifest.form"),
         (lambda p, s: p["artifacts"][0].update(bytes=p["artifacts"][0]["bytes"] + 1), "artefacts.size"),
         (
             lambda p, s: (
@@ -198,13 +198,13 @@ def edit(sample: Sample, change) -> set[str]:
             ),
             "artefacts.sm3",
         ),
-        (lambda p, s: p.update(policy_id="urn:other"), "manifest.form"),
-        (lambda p, s: p.update(key_ids=[]), "manifest.form"),
+        (lambda p, s: p.update(policy_id="urn:other"), "policy.accepted"),
+        (lambda p, s: p.update(key_ids=[]), "signature.worker"),
         (lambda p, s: p["times"].update(end="2020-01-01T00:00:00Z"), "time.order"),
-        (lambda p, s: p["times"].update(start="soon"), "time.order"),
+        (lambda p, s: p["times"].update(start="soon"), "manifest.form"),
         (lambda p, s: p["times"].update(end="2999-01-01T00:00:00Z"), "time.order"),
         (lambda p, s: p["times"].update(beacon_checkpoint="x"), "beacon.checkpoint"),
-        (lambda p, s: p["times"].update(beacon_checkpoint=None), "beacon.checkpoint"),
+        (lambda p, s: p["times"].update(beacon_checkpoint=None), "manifest.form"),
         (lambda p, s: p.update(evidence_id="01JD0000000000000000000001"), "log.entry"),
     ],
 )
@@ -234,7 +234,7 @@ def test_rogue_authority(sample):
 
 def test_two_stamps_of_one_operator_count_once(sample):
     trust = sample.signers.trust()
-    trust["policy"]["tsa_quorum"] = 2
+    trust["policies"][0]["tsa_quorum"] = 2
     codes = sample.failed(sample.bytes, sample.trusted(trust))
     assert codes == {"timestamp.quorum"}
     doubled = sample.pack({**sample.files, "evidence/tst-1.tsr": sample.files[STAMP]})
@@ -294,7 +294,7 @@ def test_another_logs_key_and_a_repeated_cosignature(sample):
         ("sealing_keys", "signature.sealing"),
         ("tsas", "timestamp.token"),
         ("witnesses", "log.checkpoint"),
-        ("log", "log.checkpoint"),
+        ("logs", "log.checkpoint"),
     ],
 )
 def test_trust_comes_from_the_file_alone(sample, part, code):
@@ -305,19 +305,15 @@ def test_trust_comes_from_the_file_alone(sample, part, code):
 
 def test_no_witness_quorum_without_witness(sample):
     trust = sample.signers.trust()
-    trust["witnesses"]["quorum"] = 2
+    trust["policies"][0]["witness_quorum"] = 2
     assert sample.failed(sample.bytes, sample.trusted(trust)) == {"log.witness"}
 
 
 def test_one_key_cannot_be_two_witnesses(sample):
     trust = sample.signers.trust()
-    trust["witnesses"] = {
-        "quorum": 2,
-        "keys": [
-            *trust["witnesses"]["keys"],
-            NoteKey("alias.test/w", COSIGNATURE_V1, sample.signers.witness.public_key()).vkey,
-        ],
-    }
+    trust["policies"][0]["witness_quorum"] = 2
+    alias_key = NoteKey("alias.test/w", COSIGNATURE_V1, sample.signers.witness.public_key()).vkey
+    trust["witnesses"].append({"name": "alias", "operator": "alias", "vkey": alias_key})
     text = sample.files[PROOF].decode()
     body = text.partition("\n\n")[2].rpartition("\n\n")[0] + "\n"
     alias = cosign(body, "alias.test/w", sample.signers.witness, 1_800_000_000)

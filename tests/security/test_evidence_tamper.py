@@ -169,7 +169,11 @@ def test_other_containers(sample, change):
 
 BLINDED = [
     ("artefacts.sha256", ("artefacts.sm3", "artefacts.size"), "evidence/page.png"),
-    ("timestamp.token", ("log.entry", "timestamp.quorum"), STAMP),
+    (
+        "timestamp.token",
+        ("log.entry", "timestamp.quorum", "timestamp.current", "keys.validity", "time.order"),
+        STAMP,
+    ),
 ]
 
 

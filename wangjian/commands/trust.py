@@ -45,5 +45,5 @@ def export(
         raise typer.Exit(2) from error
     for key in ("worker_keys", "sealing_keys"):
         print(f"{key[:-1]:<12} {document[key][0]['keyid']}", file=sys.stderr)
-    print(f"{'log':<12} {document['log']['vkey']}", file=sys.stderr)
+    print(f"{'log':<12} {document['logs'][-1]['vkey']}", file=sys.stderr)
     print(f"已写入 written {out}  ({document['label']['zh']} / {document['label']['en']})", file=sys.stderr)

@@ -1,8 +1,10 @@
 """The capture's manifest: an in-toto Statement v1 over every artefact, in RFC 8785 bytes, DSSE-signed.
 
-Field list: `urn:wangjian:capture:v1`. Times are RFC 3339 UTC; digests lower-case hex.
+Field list: docs/evidence/manifest.schema.json. Times are RFC 3339 UTC; digests lower-case hex. Each artefact
+has a salt of its own, and the Merkle root over the salted list lets one be shown without the others.
 """
 
+import secrets
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,13 +14,13 @@ import rfc8785
 
 from services.common.clock import rfc3339
 from services.common.dsse import Envelope, add_signature, sign_envelope
-from services.common.suites import Signer
+from services.common.merkle import ALGORITHM, merkle_root
+from services.common.suites import Signer, policy_id
 from services.crawler.recording.findings import Recorded
 from services.crawler.recording.spool import Artefact
 from services.crawler.recording.tidy import tidy
 
-SCHEMA = "urn:wangjian:capture:v1"
-POLICY = "urn:wangjian:policy:v1"
+SCHEMA = "urn:wangjian:capture:v2"
 STATEMENT = "https://in-toto.io/Statement/v1"
 
 
@@ -36,10 +38,10 @@ class Order:
 
 
 def build_statement(
-    order: Order, recorded: Recorded, artefacts: list[Artefact], key_ids: list[str]
+    order: Order, recorded: Recorded, artefacts: list[Artefact], signers: Sequence[Signer]
 ) -> dict[str, Any]:
-    """The statement as JSON values; artefacts in byte order of their paths."""
-    listed = [artefact.row() for artefact in sorted(artefacts, key=lambda a: a.path.encode())]
+    """The statement as JSON values; artefacts in byte order of their paths, each with a fresh salt."""
+    listed = _listed(artefacts)
     seen, outcome = recorded.observed, recorded.outcome
     predicate = {
         "schema": SCHEMA,
@@ -71,12 +73,26 @@ def build_statement(
             "errors": recorded.errors,
         },
         "artifacts": listed,
-        "key_ids": key_ids,
-        "policy_id": POLICY,
+        "merkle": {"alg": ALGORITHM, "root": merkle_root([rfc8785.dumps(a) for a in listed]).hex()},
+        "key_ids": [signer.keyid for signer in signers],
+        "policy_id": policy_id(signer.suite for signer in signers),
     }
     subject = [{"name": a["path"], "digest": {"sha256": a["sha256"], "sm3": a["sm3"]}} for a in listed]
     statement = {"_type": STATEMENT, "subject": subject, "predicateType": SCHEMA, "predicate": predicate}
     return dict(tidy(statement))
+
+
+def _listed(artefacts: list[Artefact]) -> list[dict[str, Any]]:
+    """The artefact objects in order, each with a fresh salt; an origin that was not kept is not named."""
+    paths = {artefact.path for artefact in artefacts}
+    return [
+        {
+            **artefact.row(),
+            "derived_from": artefact.derived_from if artefact.derived_from in paths else None,
+            "salt": secrets.token_hex(16),
+        }
+        for artefact in sorted(artefacts, key=lambda a: a.path.encode())
+    ]
 
 
 def _network(recorded: Recorded) -> dict[str, Any]:
@@ -103,7 +119,7 @@ def sign_statement(
     order: Order, recorded: Recorded, artefacts: list[Artefact], signers: Sequence[Signer]
 ) -> Envelope:
     """The DSSE envelope with the capture worker's signatures, one in each suite."""
-    statement = build_statement(order, recorded, artefacts, [signer.keyid for signer in signers])
+    statement = build_statement(order, recorded, artefacts, signers)
     envelope = sign_envelope(signers[0], rfc8785.dumps(statement))
     for signer in signers[1:]:
         envelope = add_signature(envelope, signer)

@@ -41,18 +41,18 @@ async def collect_chains(cdp: CDPSession, origins: list[str], spool: Spool) -> d
             raise answer
         ders = [base64.b64decode(item) for item in answer["tableNames"]]
         if ders:
-            chains[origin] = write_chain(spool, origin, ders)
+            chains[origin] = write_chain(spool, ders)
     return chains
 
 
-def write_chain(spool: Spool, origin: str, ders: list[bytes]) -> list[str]:
+def write_chain(spool: Spool, ders: list[bytes]) -> list[str]:
     """Write certificates once each (sites of one owner share them); gives their SHA-256, leaf first."""
     digests = []
     for der in ders:
         digest = hashlib.sha256(der).hexdigest()
         path = f"evidence/tls-{digest[:32]}.der"
         if not any(a.path == path for a in spool.artefacts):
-            spool.write(path, "certificate", "application/pkix-cert", der, derived_from=origin)
+            spool.write(path, "certificate", "application/pkix-cert", der)
         digests.append(digest)
     return digests
 

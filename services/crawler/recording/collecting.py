@@ -115,7 +115,7 @@ async def keep_rejected_certificate(found: Findings, proxy: Any) -> None:
     if der is None:
         return
     origin, facts = origin_of(url), facts_of(der)
-    found.chains[origin] = await asyncio.to_thread(write_chain, found.spool, origin, [der])
+    found.chains[origin] = await asyncio.to_thread(write_chain, found.spool, [der])
     found.errors.append({"what": "certificate", "origin": origin, **facts})
     found.steps.add("certificate_kept", connection="second", sha256=facts["sha256"])
 

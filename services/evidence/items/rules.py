@@ -11,12 +11,12 @@ import rfc8785
 from cryptography.exceptions import InvalidSignature
 
 from services.common.dsse import IN_TOTO, Envelope, verify_signature
+from services.common.merkle import merkle_root
 from services.common.problems import Problem
 from services.common.suites import PublicKey
 from services.evidence.intakes.models import Artefact
-from services.evidence.orders.models import Order
+from services.evidence.orders.rules import LoggedOrder
 from services.evidence.package.layout import LIMIT_BYTES
-from services.evidence.verification.trust import POLICY_ID
 from services.evidence.verification.verifier import REQUIRED, Failed, moment, parse_manifest
 
 # Numbers count by the year of official time, China Standard Time.
@@ -63,15 +63,19 @@ def open_submission(
 
 
 def check_against_intake(
-    statement: Mapping[str, Any], order: Order, artefacts: list[Artefact], worker_keyids: list[str]
+    statement: Mapping[str, Any],
+    order: LoggedOrder,
+    artefacts: list[Artefact],
+    worker_keyids: list[str],
+    policy: str,
 ) -> None:
-    """Raise Problem 422 unless the statement describes exactly this order's intake."""
+    """Raise Problem 422 unless the statement describes exactly this order's intake, under this policy."""
     predicate = statement["predicate"]
     if predicate["evidence_id"] != order.id:
         raise refused("证据编号与任务不一致", "evidence_id is not the order's")
     if predicate["target"].get("requested_url") != order.url:
         raise refused("采集网址与任务不一致", "requested_url is not the order's")
-    if predicate["policy_id"] != POLICY_ID:
+    if predicate["policy_id"] != policy:
         raise refused("策略编号不符", "unknown policy_id")
     if predicate["key_ids"] != worker_keyids:
         raise refused("未列明采集节点密钥", "key_ids are not the worker's keys")
@@ -100,24 +104,27 @@ def _check_artefacts(statement: Mapping[str, Any], artefacts: list[Artefact]) ->
     for stated, row in zip(listed, artefacts, strict=True):
         if (stated["bytes"], stated["sha256"], stated["sm3"]) != (row.bytes, row.sha256, row.sm3):
             raise refused(f"{row.path} 的长度或摘要不一致", f"size or digests of {row.path} differ")
+    if merkle_root([rfc8785.dumps(a) for a in listed]).hex() != statement["predicate"]["merkle"]["root"]:
+        raise refused("默克尔根与文件清单不一致", "the Merkle root is not that of the artefact list")
     missing = [path for path in REQUIRED if path not in {row.path for row in artefacts}]
     if missing:
         raise refused(f"缺少必备文件 {missing[0]}", f"{missing[0]} is required")
 
 
 def seal_entry(evidence_id: str, number: str, envelope: bytes, stamps: list[bytes]) -> bytes:
-    """The log entry of a seal: binds id, number, signed envelope and time stamps.
+    """The log entry of a seal: binds id, number, signed envelope, the artefacts' Merkle root and time stamps.
 
     Decision: the number stands in the logged entry (and so in the package), because a number that only a
     database knows could be moved to another item. It is given out in the transaction that queues this entry.
     """
     return rfc8785.dumps(
         {
-            "v": 1,
+            "v": 2,
             "kind": "seal",
             "evidence_id": evidence_id,
             "evidence_no": number,
             "envelope_sha256": hashlib.sha256(envelope).hexdigest(),
+            "merkle_root": predicate_of(envelope)["merkle"]["root"],
             "stamps_sha256": [hashlib.sha256(item).hexdigest() for item in stamps],
         }
     )

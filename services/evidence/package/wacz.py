@@ -11,13 +11,20 @@ from services.evidence.package.layout import Member, Part, arrange
 
 ENVELOPE = "evidence/manifest.dsse.json"
 ENTRY = "evidence/log.entry.json"
+CONSISTENCY = "evidence/log.consistency.json"
 PROOF = "evidence/log.tlog-proof"
-SOFTWARE = "wangjian evidence package v1"
+REDACTION = "evidence/redaction.json"
+SOFTWARE = "wangjian evidence package v2"
 
 
 def stamp_path(position: int) -> str:
     """Where the time stamp of that position lies."""
     return f"evidence/tst-{position}.tsr"
+
+
+def batch_path(position: int) -> str:
+    """Where the way from the item to the root of a stamped batch lies, if that stamp was made in a batch."""
+    return f"evidence/tst-{position}.path.json"
 
 
 def small_member(path: str, data: bytes) -> Member:
@@ -28,7 +35,7 @@ def small_member(path: str, data: bytes) -> Member:
 def build(predicate: Mapping[str, Any], artefacts: list[Member], proofs: Mapping[str, bytes]) -> list[Part]:
     """The package's parts.
 
-    predicate: of the manifest; artefacts: as stored; proofs: envelope, entry, log proof and stamps by path.
+    predicate: of the manifest; artefacts: as stored; proofs: envelope, entry, log proofs and stamps by path.
     Artefacts in byte order of their paths, then the proofs likewise, then datapackage.json and its digest.
     """
     members = [

@@ -10,14 +10,15 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from services.common.keys import load_ed25519_public, read_public_keys
 from services.common.settings import Settings
-from services.common.suites import PublicKey, key_id
+from services.common.suites import SUITES, PublicKey, key_id, policy_id
 from services.evidence.custodian import PinnedCustodian, read_custodian
-from services.evidence.log.notes import ED25519, NoteKey
-from services.evidence.settings import EvidenceSettings
+from services.evidence.log.notes import ED25519, NoteKey, parse_vkey
+from services.evidence.settings import EvidenceSettings, evidence_home
 from services.evidence.timestamps.rules import PinnedAuthority, read_authorities
 
-POLICY_ID = "urn:wangjian:policy:v1"
 MAX_SKEW_SECONDS = 300
+# What a package may have been made under: each suite alone, or all of them.
+_POLICIES = [(suite,) for suite in SUITES] + [SUITES]
 
 
 class TrustMissingError(Exception):
@@ -37,35 +38,60 @@ def build_trust(settings: Settings, own: EvidenceSettings) -> dict[str, Any]:
         sealers = read_public_keys(settings, "sealing")
         log_public = load_ed25519_public(settings.keys_dir / "log.pub")
         authorities = read_authorities(own.tsa_trust_file(settings))
-        custodian = read_custodian(own.custodian_trust_file(settings))
+        custodians = [read_custodian(file) for file in own.custodian_trust_files(settings)]
+        logs = read_logs(settings, own, log_public)
     except OSError as error:
         raise TrustMissingError(str(error.filename)) from error
     except (ValueError, KeyError) as error:
         raise TrustMissingError(str(error)) from error
-    origin = own.log_origin or default_origin(log_public)
-    return assemble(workers, sealers, NoteKey(origin, ED25519, log_public), authorities, custodian)
+    quorum = own.custodian_quorum or len({custodian.operator for custodian in custodians})
+    return assemble(workers, sealers, logs, authorities, custodians, witness_quorum=quorum)
+
+
+def read_logs(settings: Settings, own: EvidenceSettings, first: Ed25519PublicKey) -> list[NoteKey]:
+    """The keys of all logs, the first one's first: from the list the log publishes, once there is one.
+
+    Raises OSError, ValueError, KeyError.
+    """
+    published = evidence_home(settings) / "log" / "logs.json"
+    if not published.exists():
+        return [NoteKey(own.log_origin or default_origin(first), ED25519, first)]
+    return [parse_vkey(item["vkey"]) for item in json.loads(published.read_text("utf-8"))["logs"]]
 
 
 def assemble(
     workers: list[PublicKey],
     sealers: list[PublicKey],
-    log_key: NoteKey,
+    logs: list[NoteKey],
     authorities: list[PinnedAuthority],
-    custodian: PinnedCustodian,
+    custodians: list[PinnedCustodian],
+    *,
+    witness_quorum: int,
 ) -> dict[str, Any]:
     """The trust file's JSON values."""
-    development = custodian.development or any(item.development for item in authorities)
+    development = any(item.development for item in [*custodians, *authorities])
     return {
-        "schema": "urn:wangjian:trust:v1",
+        "schema": "urn:wangjian:trust:v2",
         "development": development,
         "label": _label(development=development),
         "worker_keys": [_key(key) for key in workers],
         "sealing_keys": [_key(key) for key in sealers],
-        "log": {"origin": log_key.name, "vkey": log_key.vkey},
-        "witnesses": {"quorum": 1, "keys": [custodian.witness.vkey]},
-        "custodians": [{"name": custodian.name, **_key(custodian.receipt_key)}],
+        "logs": [{"origin": key.name, "vkey": key.vkey} for key in logs],
+        "witnesses": [
+            {"name": item.name, "operator": item.operator, "vkey": item.witness.vkey} for item in custodians
+        ],
+        "custodians": [{"name": item.name, **_key(item.receipt_key)} for item in custodians],
         "tsas": [item.as_trust() for item in authorities],
-        "policy": {"id": POLICY_ID, "tsa_quorum": 1, "max_skew_seconds": MAX_SKEW_SECONDS},
+        "policies": [
+            {
+                "id": policy_id(suites),
+                "suites": list(suites),
+                "tsa_quorum": 1,
+                "witness_quorum": witness_quorum,
+                "max_skew_seconds": MAX_SKEW_SECONDS,
+            }
+            for suites in _POLICIES
+        ],
     }
 
 
@@ -85,6 +111,7 @@ def _key(key: PublicKey) -> dict[str, Any]:
         "public_key": base64.b64encode(key.public_der).decode(),
         "not_before": None,
         "not_after": None,
+        "revoked_at": None,
     }
 
 

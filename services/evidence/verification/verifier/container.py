@@ -164,6 +164,14 @@ def _feed(reader: BinaryIO, start: int, end: int | None, into: list[Digests]) ->
     return start
 
 
+def digest_file(reader: BinaryIO) -> tuple[int, str, str]:
+    """(length, SHA-256, SM3) of a whole file."""
+    with ThreadPoolExecutor(1) as beside:
+        whole = Digests(beside)
+        length = _feed(reader, 0, None, [whole])
+        return length, *whole.finish()
+
+
 def is_package(reader: BinaryIO) -> bool:
     """Whether the file can be a ZIP at all: it begins or ends like one. A damaged ZIP is INVALID instead."""
     length = reader.seek(0, 2)

@@ -1,27 +1,23 @@
-"""Checks of container, envelope, manifest, artefacts and WACZ descriptors."""
+"""Checks of the container, the artefacts and the WACZ descriptors."""
 
-import base64
 import hashlib
-import re
 from typing import Any
 
-from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
-from cryptography.hazmat.primitives.serialization import load_der_public_key
-
 from .container import Member, read_members
-from .package import DATAPACKAGE, DIGEST, ENTRY, ENVELOPE, PROOF, Package
-from .strict import Failed, canonical, require, strict_json, unbase64
-
-ARTEFACT_PATH = re.compile(r"(archive|indexes|pages|evidence)/[a-z0-9][a-z0-9._-]{0,99}")
-RESERVED_PATH = re.compile(r"evidence/(manifest\.dsse\.json|redaction\.json|tst-.*|log\..*)")
-REQUIRED = ("archive/data.warc.gz", "indexes/index.cdxj", "pages/pages.jsonl")
-PREDICATE = (
-    "schema evidence_id target operator times network environment method completeness"
-    " artifacts key_ids policy_id"
+from .manifest import ARTEFACT_PATH, RESERVED
+from .package import (
+    CONSISTENCY,
+    DATAPACKAGE,
+    DIGEST,
+    ENTRY,
+    ENVELOPE,
+    PROOF,
+    REDACTION,
+    Package,
 )
-ARTEFACT = "path role media_type bytes sha256 sm3 created derived_from"
-OUTCOMES = ("COMPLETE", "PARTIAL", "BLOCKED", "FAILED")
+from .strict import canonical, require, strict_json
+
+REQUIRED = ("archive/data.warc.gz", "indexes/index.cdxj", "pages/pages.jsonl")
 
 
 def check_structure(package: Package) -> str:
@@ -41,17 +37,23 @@ def check_members(package: Package) -> str:
         safe = name in (DATAPACKAGE, DIGEST) or ARTEFACT_PATH.fullmatch(name)
         require(safe and ".." not in name, f"name not permitted: {name!r}")
     require(names[-2:] == [DATAPACKAGE, DIGEST], "datapackage.json and its digest must stand last")
-    in_order = sorted(names[:-2], key=lambda name: (RESERVED_PATH.fullmatch(name) is not None, name))
+    in_order = sorted(names[:-2], key=lambda name: (RESERVED.fullmatch(name) is not None, name))
     require(names[:-2] == in_order, "files not in order: artefacts, then proofs")
     package.by_name = {member.name: member for member in package.members}
-    for name in (ENVELOPE, ENTRY, PROOF, *REQUIRED):
+    for name in (ENVELOPE, ENTRY, CONSISTENCY, PROOF, *(() if package.redacted else REQUIRED)):
         require(name in package.by_name, f"{name} is missing")
     stamps = package.stamp_names()
     require(stamps, "no time stamp")
-    require(
-        set(stamps) == {f"evidence/tst-{n}.tsr" for n in range(len(stamps))}, "time stamps not numbered 0…n"
-    )
+    require(stamps == [f"evidence/tst-{n}.tsr" for n in range(len(stamps))], "time stamps not numbered 0…n")
+    known = {ENVELOPE, ENTRY, CONSISTENCY, PROOF, REDACTION, *stamps, *map(batch_path_name, stamps)}
+    unknown = [name for name in names if RESERVED.fullmatch(name) and name not in known]
+    require(not unknown, f"a proof nobody asks for: {unknown}")
     return f"{len(names)} names"
+
+
+def batch_path_name(stamp: str) -> str:
+    """Where the batch path of a time stamp lies, if it was stamped in a batch."""
+    return stamp.removesuffix(".tsr") + ".path.json"
 
 
 def check_crc(package: Package) -> str:
@@ -61,101 +63,39 @@ def check_crc(package: Package) -> str:
     return f"{len(package.members)} files"
 
 
-def signed_message(payload_type: str, payload: bytes) -> bytes:
-    """DSSE pre-authentication encoding."""
-    kind = payload_type.encode()
-    return b"DSSEv1 %d %s %d %s" % (len(kind), kind, len(payload), payload)
-
-
-def check_envelope(package: Package) -> str:
-    """The DSSE envelope is canonical and carries exactly two signatures."""
-    envelope = strict_json(package.content(ENVELOPE))
-    require(
-        isinstance(envelope, dict) and set(envelope) == {"payload", "payloadType", "signatures"}, "not DSSE"
-    )
-    require(envelope["payloadType"] == "application/vnd.in-toto+json", "wrong payload type")
-    signatures = envelope["signatures"]
-    require(isinstance(signatures, list) and len(signatures) == 2, "exactly two signatures are required")
-    for item in signatures:
-        require(isinstance(item, dict) and set(item) == {"keyid", "sig"}, "malformed signature")
-    require(signatures[0]["keyid"] != signatures[1]["keyid"], "both signatures are of one key")
-    package.payload, package.envelope = unbase64(envelope["payload"], "payload"), envelope
-    return "2 signatures"
-
-
-def _check_signature(package: Package, position: int, keys: str) -> str:
-    item = package.envelope["signatures"][position]
-    known = {key["keyid"]: key for key in package.trust[keys]}
-    require(item["keyid"] in known, f"key {str(item['keyid'])[:16]}… is not among the trusted {keys}")
-    message = signed_message(package.envelope["payloadType"], package.payload)
-    public = load_der_public_key(base64.b64decode(known[item["keyid"]]["public_key"]))
-    assert isinstance(public, Ed25519PublicKey)  # noqa: S101 - established by read_trust
-    try:
-        public.verify(unbase64(item["sig"], "signature"), message)
-    except InvalidSignature as error:
-        raise Failed("the signature does not fit the manifest") from error
-    return f"{item['keyid'][:16]}…"
-
-
-def check_worker_signature(package: Package) -> str:
-    """The first signature is a trusted capture worker's."""
-    return _check_signature(package, 0, "worker_keys")
-
-
-def check_sealing_signature(package: Package) -> str:
-    """The second signature is a trusted sealing service's."""
-    return _check_signature(package, 1, "sealing_keys")
-
-
-def check_manifest(package: Package) -> str:
-    """The manifest is a canonical in-toto statement with every required field."""
-    package.manifest = parse_manifest(package.payload)
-    require(package.predicate["policy_id"] == package.trust["policy"]["id"], "made under another policy")
-    worker = package.envelope["signatures"][0]["keyid"]
-    require(worker in package.predicate["key_ids"], "the signing worker key is not named in the manifest")
-    return str(package.predicate["evidence_id"])
-
-
-def parse_manifest(payload: bytes) -> dict[str, Any]:
-    """The statement in a manifest payload, its shape checked. Raises Failed."""
-    statement: dict[str, Any] = strict_json(payload)
-    require(isinstance(statement, dict), "not an object")
-    require(set(statement) == {"_type", "predicate", "predicateType", "subject"}, "not an in-toto statement")
-    require(statement["_type"] == "https://in-toto.io/Statement/v1", "unknown statement type")
-    require(statement["predicateType"] == "urn:wangjian:capture:v1", "unknown predicate type")
-    predicate = statement["predicate"]
-    require(isinstance(predicate, dict), "predicate is not an object")
-    missing = set(PREDICATE.split()) - set(predicate)
-    require(not missing, f"predicate lacks {', '.join(sorted(missing))}")
-    require(predicate["schema"] == "urn:wangjian:capture:v1", "unknown schema")
-    require(isinstance(predicate["evidence_id"], str), "evidence_id is not text")
-    require(predicate["completeness"].get("state") in OUTCOMES, "unknown completeness state")
-    require(isinstance(predicate["key_ids"], list), "key_ids is not a list")
-    for name in ("times", "target", "operator"):
-        require(isinstance(predicate[name], dict), f"{name} is not an object")
-    require({"beacon_checkpoint", "start", "end", "clock"} <= set(predicate["times"]), "times are incomplete")
-    for item in predicate["artifacts"]:
-        require(set(ARTEFACT.split()) <= set(item), "artefact entry is incomplete")
-    return statement
-
-
 def check_artefact_set(package: Package) -> str:
-    """Statement, manifest list and files name exactly the same artefacts."""
+    """Statement, manifest list and files name exactly the same artefacts, but for those a redaction names."""
     listed = package.predicate["artifacts"]
     subject = [{"digest": {"sha256": a["sha256"], "sm3": a["sm3"]}, "name": a["path"]} for a in listed]
     require(package.manifest["subject"] == subject, "the subjects differ from the artefact list")
-    own = {ENVELOPE, ENTRY, PROOF, DATAPACKAGE, DIGEST, *package.stamp_names()}
-    present = [name for name in package.by_name if name not in own]
-    require([a["path"] for a in listed] == present, "files and manifest do not name the same artefacts")
-    return f"{len(listed)} artefacts"
+    paths = [item["path"] for item in listed]
+    package.removed = _removed(package, paths)
+    own = (DATAPACKAGE, DIGEST)
+    present = [name for name in package.by_name if name not in own and not RESERVED.fullmatch(name)]
+    expected = [path for path in paths if path not in package.removed]
+    require(present == expected, "files and manifest do not name the same artefacts")
+    return f"{len(present)} artefacts, {len(package.removed)} left out"
+
+
+def _removed(package: Package, paths: list[str]) -> list[str]:
+    """The artefacts a redacted copy says it leaves out: at least one, in order, each of the manifest."""
+    if not package.redacted:
+        return []
+    document = strict_json(package.content(REDACTION))
+    removed = document["removed"]
+    require(document == {"removed": removed, "v": 1} and isinstance(removed, list), "malformed redaction")
+    in_order = [path for path in paths if path in removed]
+    require(removed and removed == in_order, "the redaction is not of this manifest")
+    return in_order
 
 
 def _check_artefacts(package: Package, field: str) -> str:
-    for item in package.predicate["artifacts"]:
+    here = [item for item in package.predicate["artifacts"] if item["path"] not in package.removed]
+    for item in here:
         member = package.by_name[item["path"]]
         found = member.size if field == "bytes" else getattr(member, field)
         require(found == item[field], f"{item['path']}: {field} differs from the manifest")
-    return f"{len(package.predicate['artifacts'])} artefacts"
+    return f"{len(here)} artefacts"
 
 
 def check_sizes(package: Package) -> str:
@@ -196,7 +136,7 @@ def datapackage(target: dict[str, Any], times: dict[str, Any], files: list[tuple
         "mainPageUrl": page,
         "profile": "data-package",
         "resources": resources,
-        "software": "wangjian evidence package v1",
+        "software": "wangjian evidence package v2",
         "title": str(target.get("title") or page),
         "wacz_version": "1.1.1",
     }

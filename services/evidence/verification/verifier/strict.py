@@ -5,8 +5,12 @@ import binascii
 import datetime as dt
 import json
 import math
+import re
 from decimal import Decimal
 from typing import Any
+
+UTC_TIME = re.compile(r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(\.\d{1,6})?Z", re.ASCII)
+"""The only permitted form of a time: RFC 3339 in UTC, at most microseconds."""
 
 
 class Failed(Exception):
@@ -92,7 +96,7 @@ def unbase64(text: Any, what: str) -> bytes:
 
 def moment(text: Any) -> dt.datetime:
     """An RFC 3339 time in UTC."""
-    require(isinstance(text, str) and text.endswith("Z"), f"not a UTC time: {text!r}")
+    require(isinstance(text, str) and UTC_TIME.fullmatch(text), f"not a UTC time: {text!r}")
     try:
         return dt.datetime.fromisoformat(text)
     except ValueError as error:

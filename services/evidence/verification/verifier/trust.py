@@ -6,40 +6,77 @@ import json
 from typing import Any
 
 from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, EllipticCurvePublicKey
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from cryptography.hazmat.primitives.serialization import load_der_public_key
 
 from .log import parse_vkey
-from .strict import Failed, Unreadable
+from .signatures import SUITES
+from .strict import Failed, Unreadable, moment, require
+
+TRUST_SCHEMA = "urn:wangjian:trust:v2"
+# DER SubjectPublicKeyInfo of an SM2 key (GM/T 0010), up to its 64 bytes: read without the SM2 library.
+_SM2_PREFIX = bytes.fromhex("3059301306072a8648ce3d020106082a811ccf5501822d03420004")
 
 
 def read_trust(data: bytes) -> dict[str, Any]:
     """The trust file, checked. Raises Unreadable."""
     try:
         trust = json.loads(data)
-        if trust["schema"] != "urn:wangjian:trust:v1":
-            raise ValueError("unknown schema")
-        for key in [*trust["worker_keys"], *trust["sealing_keys"]]:
-            der = base64.b64decode(key["public_key"], validate=True)
-            if not isinstance(load_der_public_key(der), Ed25519PublicKey):
-                raise ValueError("a signing key is not Ed25519")
-            if hashlib.sha256(der).hexdigest() != key["keyid"]:
-                raise ValueError("a key does not match its key id")
+        require(trust["schema"] == TRUST_SCHEMA, "unknown schema")
+        for role in ("worker_keys", "sealing_keys"):
+            _unique([_check_key(key) for key in trust[role]], role)
         for authority in trust["tsas"]:
             x509.load_der_x509_certificate(base64.b64decode(authority["certificate"], validate=True))
-            _ = authority["operator"], authority["chain"], authority["policy_oids"]
-        if parse_vkey(trust["log"]["vkey"], 1)[0] != trust["log"]["origin"]:
-            raise ValueError("the log key is not of the log's origin")
-        for vkey in trust["witnesses"]["keys"]:
-            parse_vkey(vkey, 4)
-        quorums = [
-            trust["witnesses"]["quorum"],
-            trust["policy"]["tsa_quorum"],
-            trust["policy"]["max_skew_seconds"],
-        ]
-        if not all(type(value) is int and value > 0 for value in quorums):
-            raise ValueError("quorums and skew must be positive whole numbers")
-        _ = trust["policy"]["id"], trust["development"], trust["label"]
+            _texts(authority["operator"], *authority["chain"], *authority["policy_oids"])
+        for log in trust["logs"]:
+            require(parse_vkey(log["vkey"], 1)[0] == log["origin"], "the log key is not of the log's origin")
+        _unique([log["origin"] for log in trust["logs"]], "logs")
+        for witness in trust["witnesses"]:
+            parse_vkey(witness["vkey"], 4)
+            _texts(witness["operator"])
+        for policy in trust["policies"]:
+            _check_policy(policy)
+        _unique([policy["id"] for policy in trust["policies"]], "policies")
+        require(type(trust["development"]) is bool, "development is not true or false")
+        _texts(trust["label"]["zh"], trust["label"]["en"])
     except (ValueError, KeyError, TypeError, AttributeError, Failed) as error:
         raise Unreadable("信任文件无法使用", f"the trust file cannot be used: {error}") from error
     return dict(trust)
+
+
+def _check_key(key: dict[str, Any]) -> str:
+    der, algorithm = base64.b64decode(key["public_key"], validate=True), key["algorithm"]
+    require(any(algorithm in known for known in SUITES.values()), f"unknown algorithm {algorithm!r}")
+    require(_is_of(der, algorithm), f"a signing key is not of the algorithm {algorithm}")
+    require(hashlib.sha256(der).hexdigest() == key["keyid"], "a key does not match its key id")
+    for name in ("not_before", "not_after", "revoked_at"):
+        if key[name] is not None:
+            moment(key[name])
+    return str(key["keyid"])
+
+
+def _is_of(der: bytes, algorithm: str) -> bool:
+    if algorithm == "sm2-sm3":
+        return der.startswith(_SM2_PREFIX) and len(der) == len(_SM2_PREFIX) + 64
+    public = load_der_public_key(der)
+    if algorithm == "ed25519":
+        return isinstance(public, Ed25519PublicKey)
+    return isinstance(public, EllipticCurvePublicKey) and isinstance(public.curve, SECP256R1)
+
+
+def _check_policy(policy: dict[str, Any]) -> None:
+    _texts(policy["id"])
+    suites = [suite for suite in SUITES if suite in policy["suites"]]
+    require(suites and policy["suites"] == suites, "unknown suites, or not in their order")
+    for name in ("tsa_quorum", "witness_quorum", "max_skew_seconds"):
+        value = policy[name]
+        require(type(value) is int and value > 0, f"{name} must be a positive whole number")
+
+
+def _unique(values: list[str], what: str) -> None:
+    require(values and len(set(values)) == len(values), f"{what}: none, or one twice")
+
+
+def _texts(*values: object) -> None:
+    require(all(isinstance(value, str) for value in values), "a text is missing")
