@@ -21,6 +21,7 @@ atexit.register(shutil.rmtree, _HOME, ignore_errors=True)
 for _name in [name for name in os.environ if name.startswith("WANGJIAN_") and name != "WANGJIAN_CHROMIUM"]:
     del os.environ[_name]
 os.environ["WANGJIAN_HOME"] = str(_HOME)
+os.environ["WANGJIAN_SECRETS_DIR"] = str(_HOME / "secrets")  # the default lies in the account's own folder
 
 from infra.embedded.postgres import EmbeddedPostgres  # noqa: E402
 from infra.embedded.redis import EmbeddedRedis  # noqa: E402

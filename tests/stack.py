@@ -18,6 +18,7 @@ from pathlib import Path
 import pytest
 
 START_SECONDS = 180
+_KEPT = ("WANGJIAN_CHROMIUM", "WANGJIAN_SECRETS_DIR")
 
 
 def free_port_pair() -> int:
@@ -86,7 +87,7 @@ class Stack:
 
 def environment(home: Path, port: int) -> dict[str, str]:
     """The caller's environment without settings of another installation, with ours."""
-    clean = {k: v for k, v in os.environ.items() if not k.startswith("WANGJIAN_") or k == "WANGJIAN_CHROMIUM"}
+    clean = {k: v for k, v in os.environ.items() if not k.startswith("WANGJIAN_") or k in _KEPT}
     return {**clean, "WANGJIAN_HOME": str(home), "WANGJIAN_PORT": str(port), "PYTHONUNBUFFERED": "1"}
 
 

@@ -57,7 +57,19 @@ def main() -> None:
         code = dispatch(sys.argv[1:])
     except KeyboardInterrupt:
         code = 130
+    except Exception as error:
+        code = _unreadable_key(error)
     sys.exit(code)
+
+
+def _unreadable_key(error: Exception) -> int:
+    """One line and code 2 for a key file that does not open; any other error goes on."""
+    from services.common.suites import KeyUnreadableError
+
+    if not isinstance(error, KeyUnreadableError):
+        raise error
+    print(f"wangjian: {error}", file=sys.stderr)
+    return 2
 
 
 def _version() -> str:

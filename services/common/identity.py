@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from fastapi import Request
 from joserfc import jwt
 from joserfc.errors import JoseError
@@ -68,9 +69,9 @@ class TokenIssuer:
 
     def __init__(self, keys_dir: Path, name: str) -> None:
         path = keys_dir / f"internal-{name}.key"
-        load_or_create_ed25519(path)
+        pem = load_or_create_ed25519(path).private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
         self._name = name
-        self._key = OKPKey.import_key(path.read_bytes())
+        self._key = OKPKey.import_key(pem)
 
     def issue(self, claims: Claims, seconds: int = TOKEN_SECONDS) -> str:
         """A signed token for `claims`, valid for `seconds`."""

@@ -4,11 +4,13 @@ import time
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from joserfc import jwt
 from joserfc.jwk import OKPKey
 
 from services.common import identity
 from services.common.identity import Claims, TokenIssuer, TokenVerifier, system_claims
+from services.common.keys import load_or_create_ed25519
 from services.common.problems import Problem
 
 OFFICER = Claims("u1", "李雷", "360121-SJ", "南昌县市场监督管理局", "360121", permissions=frozenset({"a:b"}))
@@ -47,10 +49,15 @@ def test_a_remembered_token_still_expires(tmp_path: Path, monkeypatch: pytest.Mo
         verifier.verify(token)
 
 
+def stored_key(path: Path) -> OKPKey:
+    plain = load_or_create_ed25519(path).private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    return OKPKey.import_key(plain)
+
+
 @pytest.mark.parametrize("change", [{"aud": "other"}, {"iss": "crawler"}, {"exp": 1}])
 def test_a_token_with_another_body_is_refused(tmp_path: Path, change: dict[str, object]) -> None:
     TokenIssuer(tmp_path, "gateway")
-    key = OKPKey.import_key((tmp_path / "internal-gateway.key").read_bytes())
+    key = stored_key(tmp_path / "internal-gateway.key")
     now = int(time.time())
     body = {"iss": "gateway", "aud": identity.AUDIENCE, "iat": now, "exp": now + 60, "sub": "u1"}
     token = jwt.encode({"alg": "Ed25519", "kid": "gateway"}, {**body, **change}, key, algorithms=["Ed25519"])
@@ -62,7 +69,7 @@ def test_a_token_with_another_body_is_refused(tmp_path: Path, change: dict[str, 
 def test_a_key_name_cannot_leave_the_folder(tmp_path: Path, kid: str) -> None:
     TokenIssuer(tmp_path / "keys", "gateway")
     (tmp_path / "internal-x.pub").write_bytes((tmp_path / "keys" / "internal-gateway.pub").read_bytes())
-    key = OKPKey.import_key((tmp_path / "keys" / "internal-gateway.key").read_bytes())
+    key = stored_key(tmp_path / "keys" / "internal-gateway.key")
     token = jwt.encode({"alg": "Ed25519", "kid": kid}, {"sub": "u1"}, key, algorithms=["Ed25519"])
     with pytest.raises(Problem):
         TokenVerifier(tmp_path / "keys").verify(token)

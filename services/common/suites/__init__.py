@@ -21,7 +21,8 @@ from services.common.suites.algorithms import (
     policy_id,
     verify,
 )
-from services.common.suites.files import load_or_create_signer, read_public_key
+from services.common.suites.files import install, load_or_create_signer, read_public_key
+from services.common.suites.passphrase import KeyUnreadableError
 from services.common.suites.software import SoftwareSigner, generate
 
 __all__ = [
@@ -30,10 +31,12 @@ __all__ = [
     "SUITES",
     "InvalidSignature",
     "KeyHolder",
+    "KeyUnreadableError",
     "PublicKey",
     "Signer",
     "SoftwareSigner",
     "generate",
+    "install",
     "key_id",
     "load_or_create_signer",
     "parse_suites",

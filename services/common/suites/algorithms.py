@@ -99,7 +99,7 @@ def _loaded(algorithm: str, public_der: bytes) -> Any:
         return sm2.load_public(public_der)
     try:
         key = load_der_public_key(public_der)
-    except UnsupportedAlgorithm as error:
+    except (ValueError, UnsupportedAlgorithm) as error:
         raise ValueError(f"not a key of {algorithm}") from error
     if algorithm == "ed25519" and isinstance(key, ed25519.Ed25519PublicKey):
         return key

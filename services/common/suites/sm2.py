@@ -51,12 +51,15 @@ def load_public(public_der: bytes) -> Any:
     return key
 
 
-def load_private(pkcs8: bytes) -> Any:
-    """The private key of an unencrypted DER PKCS#8. Raises ValueError unless it lies on the SM2 curve."""
+def load_private(pkcs8: bytes, passphrase: bytes | None) -> Any:
+    """The private key of a DER PKCS#8; raises ValueError for another passphrase or curve.
+
+    passphrase: None for an unencrypted one.
+    """
     from tongsuopy.crypto import exceptions, serialization
 
     try:
-        return serialization.load_der_private_key(pkcs8, None)
+        return serialization.load_der_private_key(pkcs8, passphrase)
     except (ValueError, TypeError, exceptions.UnsupportedAlgorithm, exceptions.InternalError) as error:
         raise ValueError("not a private key of sm2-sm3") from error
 

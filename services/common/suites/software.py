@@ -2,7 +2,6 @@
 
 from typing import Any
 
-from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import (
@@ -10,7 +9,6 @@ from cryptography.hazmat.primitives.serialization import (
     NoEncryption,
     PrivateFormat,
     PublicFormat,
-    load_der_private_key,
 )
 
 from services.common.suites import sm2
@@ -63,11 +61,3 @@ def generate(algorithm: str) -> SoftwareSigner:
     if algorithm == "sm2-sm3":
         return SoftwareSigner(sm2.generate())
     raise ValueError(f"unknown algorithm {algorithm[:40]}")
-
-
-def from_pkcs8(pkcs8: bytes) -> SoftwareSigner:
-    """The signer of an unencrypted DER PKCS#8. Raises ValueError for a key of no known suite."""
-    try:
-        return SoftwareSigner(load_der_private_key(pkcs8, None))
-    except (ValueError, TypeError, UnsupportedAlgorithm):
-        return SoftwareSigner(sm2.load_private(pkcs8))
