@@ -1,47 +1,53 @@
-"""The custodian as seen from here: witness of the log, keeper of a copy. Protocol: docs/custodian.md."""
+"""A custodian as seen from here: witness of the log, keeper of a copy. Protocol: docs/custodian.md."""
 
 import asyncio
 import base64
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import httpx
+import aiohttp
 from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
-from cryptography.hazmat.primitives.serialization import load_der_public_key
 
 from services.common.dsse import verify_signature
 from services.common.problems import Problem
+from services.common.suites import PublicKey
 from services.evidence.log.notes import NoteError, NoteKey, parse_vkey, verify_line
 from services.evidence.package.upload import Upload, UploadFailedError
 
 RECEIPT_TYPE = "application/vnd.wangjian.receipt+json"
 _UPLOADS = 8
-_TIMEOUT = httpx.Timeout(30.0, connect=3.0)
+# The witness answers from memory after one write to its disk: one that takes longer counts as away.
+_TIMEOUT = aiohttp.ClientTimeout(total=10.0, connect=3.0)
+_MOST_BYTES = 16 << 20
 
 
 @dataclass(frozen=True)
 class PinnedCustodian:
-    """A custodian as pinned: its name, witness key and receipt key."""
+    """A custodian as pinned: its name, who operates it, witness key and receipt key."""
 
     name: str
+    operator: str
     witness: NoteKey
-    receipt_key: Ed25519PublicKey
+    receipt_key: PublicKey
     development: bool
 
 
 def read_custodian(path: Path) -> PinnedCustodian:
-    """The custodian in an identity file. Raises OSError, ValueError, KeyError."""
+    """The custodian in an identity file. Raises OSError, ValueError, KeyError.
+
+    A file without `operator` (protocol version 1 before operators were counted) has its name as operator.
+    """
     document = json.loads(path.read_text("utf-8"))
-    key = load_der_public_key(base64.b64decode(document["receipt_key"], validate=True))
-    if not isinstance(key, Ed25519PublicKey):
-        raise ValueError("the custodian's receipt key is not Ed25519")
     return PinnedCustodian(
-        document["name"], parse_vkey(document["witness_vkey"]), key, bool(document.get("development"))
+        str(document["name"]),
+        str(document.get("operator") or document["name"]),
+        parse_vkey(document["witness_vkey"]),
+        PublicKey.of_der(base64.b64decode(document["receipt_key"], validate=True)),
+        bool(document.get("development")),
     )
 
 
@@ -53,39 +59,64 @@ class WitnessIsAheadError(Exception):
         self.size = size
 
 
+@dataclass(frozen=True)
+class _Answer:
+    status: int
+    body: bytes
+
+    @property
+    def text(self) -> str:
+        return self.body.decode("utf-8", "replace")
+
+
 class CustodianClient:
-    """Calls to one custodian over a kept-open connection; every answer is checked with its pinned keys."""
+    """Calls to one custodian over kept-open connections; every answer is checked with its pinned keys."""
 
     def __init__(self, url: str, pinned: PinnedCustodian) -> None:
         self._url, self._uploads = url, ThreadPoolExecutor(_UPLOADS, "custodian")
-        unix = url.startswith("unix:")
-        transport = httpx.AsyncHTTPTransport(uds=url.removeprefix("unix:")) if unix else None
+        self._base = "http://custodian" if url.startswith("unix:") else url.rstrip("/")
+        self._session: aiohttp.ClientSession | None = None
         self.pinned = pinned
-        self._client = httpx.AsyncClient(
-            transport=transport, base_url="http://custodian" if unix else url, timeout=_TIMEOUT
-        )
+
+    def _open(self) -> aiohttp.ClientSession:
+        if self._session is None:
+            connector: aiohttp.BaseConnector = aiohttp.TCPConnector()
+            if self._url.startswith("unix:"):
+                connector = aiohttp.UnixConnector(self._url.removeprefix("unix:"))
+            self._session = aiohttp.ClientSession(
+                connector=connector,
+                timeout=_TIMEOUT,
+                cookie_jar=aiohttp.DummyCookieJar(),
+                auto_decompress=False,
+            )
+        return self._session
 
     async def close(self) -> None:
         """Close the connections; an upload that runs ends by itself."""
         self._uploads.shutdown(wait=False, cancel_futures=True)
-        await self._client.aclose()
+        if self._session is not None:
+            await self._session.close()
 
-    async def cosign(self, old: int, proof: list[bytes], note: str) -> str:
+    async def cosign(self, old: int, proof: Sequence[bytes], note: str) -> str:
         """The custodian's cosignature line over a checkpoint (C2SP tlog-witness add-checkpoint).
 
         Raises WitnessIsAheadError (409), Problem 503 `evidence.custodian_unavailable`,
-        502 `evidence.log_fork` (422: our log does not extend what it saw) and `evidence.custodian_refused`.
+        502 `evidence.log_fork` (422: our log does not extend what it saw), 502 `evidence.log_unknown`
+        (404: it does not know this log yet) and `evidence.custodian_refused`.
         """
         lines = [f"old {old}", *(base64.b64encode(item).decode() for item in proof), ""]
-        body = ("\n".join(lines) + "\n" + note).encode()
-        response = await self._post("/v1/add-checkpoint", body)
-        if response.status_code == 409:
-            raise WitnessIsAheadError(int(response.text.strip() or "0"))
-        if response.status_code == 422:
+        answer = await self._ask("POST", "/v1/add-checkpoint", ("\n".join(lines) + "\n" + note).encode())
+        if answer.status == 409:
+            raise WitnessIsAheadError(_size_in(answer.text))
+        if answer.status == 422:
             raise log_fork()
-        if response.status_code != 200:
-            raise _refused(f"add-checkpoint: {response.status_code}")
-        return self._checked_line(note, response.text)
+        if answer.status == 404:
+            raise _unknown_log(self.pinned.name)
+        if answer.status == 503:
+            raise _unavailable()
+        if answer.status != 200:
+            raise _refused(f"add-checkpoint: {answer.status}")
+        return self._checked_line(note, answer.text)
 
     def _checked_line(self, note: str, line: str) -> str:
         key, checkpoint = self.pinned.witness, note.rpartition("\n\n")[0] + "\n"
@@ -101,24 +132,43 @@ class CustodianClient:
             raise _refused(f"cosignature: {error}") from error
         return line
 
-    async def _post(self, path: str, body: bytes) -> httpx.Response:
+    async def _ask(
+        self, method: str, path: str, body: bytes | None = None, query: dict[str, str] | None = None
+    ) -> _Answer:
         try:
-            return await self._client.post(path, content=body)
-        except httpx.TransportError as error:
+            async with self._open().request(method, self._base + path, data=body, params=query) as response:
+                content = await response.content.read(_MOST_BYTES)
+                return _Answer(response.status, content)
+        except (aiohttp.ClientError, OSError, TimeoutError) as error:
             raise _unavailable() from error
 
-    async def store(self, evidence_id: str, size: int, blocks: Iterator[bytes]) -> dict[str, Any]:
+    async def _json(
+        self, method: str, path: str, body: bytes | None = None, query: dict[str, str] | None = None
+    ) -> Any:
+        answer = await self._ask(method, path, body, query)
+        if answer.status == 503:
+            raise _unavailable()
+        if answer.status != 200:
+            raise _refused(f"{path}: {answer.status} {answer.text[:300]}")
+        try:
+            return json.loads(answer.body)
+        except ValueError as error:
+            raise _refused(f"{path}: not JSON") from error
+
+    async def store(self, evidence_id: str, blocks: Iterator[bytes]) -> dict[str, Any]:
         """Hand over a package; gives the signed receipt (a DSSE envelope) after checking its signature.
 
         blocks are taken in a thread; what taking them raises is passed on.
         Raises Problem 503 `evidence.custodian_unavailable`, 502 `evidence.custodian_refused`.
         """
-        upload = Upload(self._url, f"/v1/packages/{evidence_id}", size)
+        upload = Upload(self._url, f"/v1/packages/{evidence_id}")
         loop = asyncio.get_running_loop()
         try:
             status, body = await loop.run_in_executor(self._uploads, upload.run, blocks)
         except UploadFailedError as error:
             raise _unavailable() from error
+        if status == 503:
+            raise _unavailable()
         if status != 200:
             raise _refused(body[:500].decode("utf-8", "replace"))
         receipt: dict[str, Any] = json.loads(body)
@@ -130,10 +180,63 @@ class CustodianClient:
         try:
             if receipt["payloadType"] != RECEIPT_TYPE:
                 raise ValueError("not a receipt")
-            payload = verify_signature(receipt, self.pinned.receipt_key)  # type: ignore[arg-type]
+            payload = verify_signature(receipt, self.pinned.receipt_key)
         except (InvalidSignature, ValueError, KeyError, TypeError) as error:
             raise _refused(f"receipt: {error}") from error
         return dict(json.loads(payload))
+
+    async def last_seen(self, origin: str) -> str | None:
+        """The newest checkpoint of a log it cosigned, as the note it was given; None when it knows none.
+
+        Raises Problem 503, 502.
+        """
+        answer = await self._ask("GET", "/v1/checkpoint", query={"origin": origin})
+        if answer.status == 404:
+            return None
+        if answer.status == 503:
+            raise _unavailable()
+        if answer.status != 200:
+            raise _refused(f"checkpoint: {answer.status}")
+        return answer.text
+
+    async def copies(self, after: str, limit: int = 1000) -> list[dict[str, Any]]:
+        """What it keeps, by evidence id above `after`: the receipts' payloads. Raises Problem 503, 502."""
+        found = await self._json("GET", "/v1/packages", query={"after": after, "limit": str(limit)})
+        return [self.receipt_payload(receipt) for receipt in found["receipts"]]
+
+    async def challenge(
+        self, evidence_id: str, nonce: bytes, ranges: Sequence[tuple[int, int]]
+    ) -> list[str] | None:
+        """SHA-256(nonce || bytes) for each range (first byte, length) of its copy; None when it has none.
+
+        Only one who holds the bytes can answer. Raises Problem 503, 502.
+        """
+        body = json.dumps({"nonce": nonce.hex(), "ranges": [list(item) for item in ranges]}).encode()
+        answer = await self._ask("POST", f"/v1/packages/{evidence_id}/challenge", body)
+        if answer.status in (404, 410):
+            return None
+        if answer.status == 503:
+            raise _unavailable()
+        if answer.status != 200:
+            raise _refused(f"challenge: {answer.status} {answer.text[:300]}")
+        return [str(item) for item in json.loads(answer.body)["sha256"]]
+
+    async def package(self, evidence_id: str) -> bytes | None:
+        """Its copy of a small package (at most 16 MiB); None without one. Raises Problem 503."""
+        answer = await self._ask("GET", f"/v1/packages/{evidence_id}")
+        return answer.body if answer.status == 200 and len(answer.body) < _MOST_BYTES else None
+
+    async def succeed(self, entry: bytes, proof: str) -> None:
+        """Show it the freeze entry that names the next log, with its tlog-proof. Raises Problem 503, 502."""
+        document = {"entry": base64.b64encode(entry).decode(), "proof": proof}
+        await self._json("POST", "/v1/logs", json.dumps(document).encode())
+
+
+def _size_in(text: str) -> int:
+    size = text.strip()
+    if not size.isascii() or not size.isdigit() or len(size) > 16:
+        raise _refused("add-checkpoint: 409 without a size")
+    return int(size)
 
 
 def _unavailable() -> Problem:
@@ -158,6 +261,17 @@ def _refused(reason: str) -> Problem:
     )
 
 
+def _unknown_log(name: str) -> Problem:
+    return Problem(
+        "evidence.log_unknown",
+        502,
+        zh=f"第三方存证机构 {name} 尚未登记本存证日志",
+        en=f"the custodian {name} does not know this log yet",
+        todo_zh="请将信任文件中的日志公钥交给该机构登记(docs/custodian.md)",
+        todo_en="have it accept the log's public key from the trust file (docs/custodian.md)",
+    )
+
+
 def log_fork() -> Problem:
     """502: the log must not sign on until someone has looked."""
     return Problem(
@@ -165,6 +279,7 @@ def log_fork() -> Problem:
         502,
         zh="存证日志与第三方见证的历史不一致,已停止固证",
         en="the log does not extend the history the custodian witnessed; sealing has stopped",
-        todo_zh="可能由恢复旧备份引起,请立即通知系统管理员核查,切勿删除任何数据",
-        todo_en="perhaps an old backup was restored: have it looked into at once and delete nothing",
+        todo_zh="可能由恢复旧备份引起,请立即通知系统管理员核查(wangjian log reconcile),切勿删除任何数据",
+        todo_en="perhaps an old backup was restored: have it looked into at once (wangjian log reconcile)"
+        " and delete nothing",
     )

@@ -7,18 +7,20 @@ from typing import Annotated, Any
 from fastapi import Depends, Request
 
 from services.common.database import Database
-from services.common.keys import load_or_create_ed25519, load_signers, read_public_keys
+from services.common.keys import load_signers, read_public_keys
 from services.common.problems import Problem
 from services.common.settings import Settings
 from services.common.suites import PublicKey, Signer, policy_id
 from services.evidence.custodian import CustodianClient, read_custodian
 from services.evidence.log.service import TransparencyLog
+from services.evidence.log.shards import ShardKeys
+from services.evidence.log.witnesses import required_operators
 from services.evidence.objects.opening import open_store
 from services.evidence.objects.store import ObjectStore
 from services.evidence.settings import EvidenceSettings, evidence_home
 from services.evidence.timestamps.client import StampClient
 from services.evidence.timestamps.rules import authority_urls, read_authorities
-from services.evidence.verification.trust import TrustMissingError, build_trust, default_origin
+from services.evidence.verification.trust import TrustMissingError, build_trust
 
 
 def trust_missing(what: str) -> Problem:
@@ -44,7 +46,7 @@ class Runtime:
     log: TransparencyLog
     sealing_signers: Sequence[Signer]
     _stamps: StampClient | None = field(default=None, init=False)
-    _custodian: CustodianClient | None = field(default=None, init=False)
+    _custodians: list[CustodianClient] = field(default_factory=list, init=False)
 
     def stamps(self) -> StampClient:
         """The time-stamping client. Raises Problem 503 `evidence.trust_missing`."""
@@ -58,16 +60,16 @@ class Runtime:
                 raise trust_missing(file.name) from error
         return self._stamps
 
-    def custodian(self) -> CustodianClient:
-        """The custodian client. Raises Problem 503 `evidence.trust_missing`."""
-        if self._custodian is None:
-            file = self.own.custodian_trust_file(self.settings)
-            try:
-                pinned = read_custodian(file)
-            except (OSError, ValueError, KeyError) as error:
-                raise trust_missing(file.name) from error
-            self._custodian = CustodianClient(self.settings.service_url("custodian"), pinned)
-        return self._custodian
+    def custodians(self) -> list[CustodianClient]:
+        """A client for each pinned custodian. Raises Problem 503 `evidence.trust_missing`."""
+        if not self._custodians:
+            self._custodians = open_custodians(self.settings, self.own)
+        return self._custodians
+
+    @property
+    def custodian_quorum(self) -> int:
+        """How many different operators must cosign and keep a copy. Raises Problem 503 as `custodians`."""
+        return required_operators(self.custodians(), self.own.custodian_quorum)
 
     @property
     def policy(self) -> str:
@@ -94,24 +96,44 @@ class Runtime:
         self.store.close()
         if self._stamps:
             await self._stamps.close()
-        if self._custodian:
-            await self._custodian.close()
+        for custodian in self._custodians:
+            await custodian.close()
 
 
 def open_runtime(settings: Settings, database: Database) -> Runtime:
     """The runtime of this process; makes the service's keys and folders at first start."""
     own = EvidenceSettings()
-    log_key = load_or_create_ed25519(settings.keys_dir / "log.key")
     home = evidence_home(settings)
-    origin = own.log_origin or default_origin(log_key.public_key())
-    return Runtime(
+    keys = ShardKeys(settings.keys_dir, own.log_origin)
+    # Made here, because the trust file needs the public key before anything is logged.
+    keys.private(0)
+    runtime = Runtime(
         settings=settings,
         own=own,
         database=database,
         store=open_store(own, home),
-        log=TransparencyLog(database, log_key, origin, home / "log"),
+        log=TransparencyLog(database, keys, home / "log", own.custodian_quorum),
         sealing_signers=load_signers(settings, "sealing"),
     )
+    runtime.log.witnesses_from = runtime.custodians
+    return runtime
+
+
+def open_custodians(settings: Settings, own: EvidenceSettings) -> list[CustodianClient]:
+    """Clients for the custodians these settings name. Raises Problem 503 `evidence.trust_missing`."""
+    files, urls = own.custodian_trust_files(settings), settings.service_url("custodian").split(",")
+    if len(files) != len(urls):
+        raise trust_missing("WANGJIAN_CUSTODIAN_TRUST (one file for each WANGJIAN_CUSTODIAN_URL)")
+    found = []
+    for file, url in zip(files, urls, strict=True):
+        try:
+            found.append((url.strip(), read_custodian(file)))
+        except (OSError, ValueError, KeyError) as error:
+            raise trust_missing(file.name) from error
+    clients = [CustodianClient(url, pinned) for url, pinned in found]
+    if required_operators(clients, own.custodian_quorum) > required_operators(clients, None):
+        raise trust_missing("WANGJIAN_CUSTODIAN_QUORUM (more than there are operators)")
+    return clients
 
 
 def _of_request(request: Request) -> Runtime:

@@ -20,8 +20,11 @@ class EvidenceSettings(BaseSettings):
     """JSON file of the pinned time-stamping authorities; default `<home>/tsa/authority.json`."""
     tsa_quorum: int = 1
     """How many different operators' time stamps an item needs before it goes on."""
-    custodian_trust: Path | None = None
-    """JSON identity file of the pinned custodian; default `<home>/custodian/identity.json`."""
+    custodian_trust: str | None = None
+    """JSON identity files of the pinned custodians, separated by commas, in the order of
+    WANGJIAN_CUSTODIAN_URL; default `<home>/custodian/identity.json`."""
+    custodian_quorum: int | None = Field(default=None, ge=1)
+    """How many custodians of different operators must cosign and keep a copy; default all of them."""
     artefact_limit_bytes: int = 2 << 30
     """Largest artefact taken."""
     store: Literal["disk", "s3"] = "disk"
@@ -56,9 +59,10 @@ class EvidenceSettings(BaseSettings):
         """The file with the pinned time-stamping authorities."""
         return self.tsa_trust or settings.home / "tsa" / "authority.json"
 
-    def custodian_trust_file(self, settings: Settings) -> Path:
-        """The file with the pinned custodian."""
-        return self.custodian_trust or settings.home / "custodian" / "identity.json"
+    def custodian_trust_files(self, settings: Settings) -> list[Path]:
+        """The files with the pinned custodians."""
+        given = [Path(part.strip()) for part in (self.custodian_trust or "").split(",") if part.strip()]
+        return given or [settings.home / "custodian" / "identity.json"]
 
 
 def evidence_home(settings: Settings) -> Path:

@@ -1,6 +1,9 @@
 """Self-contained proofs that an entry is in the log: c2sp.org/tlog-proof@v1."""
 
 import base64
+from collections.abc import Sequence
+
+import rfc8785
 
 HEADER = "c2sp.org/tlog-proof@v1"
 
@@ -9,3 +12,12 @@ def format_proof(index: int, hashes: list[bytes], checkpoint: str) -> str:
     """The proof file for the entry at `index`; checkpoint: the signed, cosigned note."""
     lines = [HEADER, f"index {index}", *(base64.b64encode(item).decode() for item in hashes), ""]
     return "\n".join(lines) + "\n" + checkpoint
+
+
+def format_consistency(old: int, new: int, hashes: Sequence[bytes]) -> bytes:
+    """`log.consistency.json` (docs/evidence/package.md): the RFC 9162 §2.1.4 proof from tree `old` to `new`.
+
+    old and new are 0 and the list is empty when the two trees are of different shards.
+    """
+    encoded = [base64.b64encode(item).decode() for item in hashes]
+    return rfc8785.dumps({"hashes": encoded, "new": new, "old": old, "v": 1})

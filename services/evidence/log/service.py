@@ -1,25 +1,35 @@
-"""The transparency log: group commit of entries, signed checkpoints, cosignatures, proofs, published tiles.
+"""The transparency log: group commit of entries, signed checkpoints, cosignatures, proofs.
 
 PostgreSQL holds the truth (entries with their indexes, checkpoints); the tree in memory and the tiles on disk
 are derived from it. One transaction under an advisory lock gives a batch its indexes and keeps the checkpoint
-signed over it, so a checkpoint never leaves the process before its leaves are durable.
+signed over it, so a checkpoint never leaves the process before its leaves are durable. Nothing is signed
+before the witnesses (where they answer) and the published checkpoint agree with the database, and nothing
+any more once one of them contradicts it: the refusal is kept until the log is reconciled.
 """
 
 import asyncio
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import structlog
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from sqlalchemy.ext.asyncio import AsyncSession
 
+from services.common.clock import rfc3339, utc_now
 from services.common.database import Database
-from services.evidence.custodian import CustodianClient, WitnessIsAheadError, log_fork
-from services.evidence.log import repository, tiles
-from services.evidence.log.merkle import MerkleTree, leaf_hash
-from services.evidence.log.models import LogCheckpoint
-from services.evidence.log.notes import Checkpoint, log_key, open_checkpoint, sign_checkpoint
-from services.evidence.log.proofs import format_proof
+from services.common.problems import Problem
+from services.evidence.custodian import CustodianClient
+from services.evidence.log import repository
+from services.evidence.log.cosigning import Cosigner
+from services.evidence.log.merkle import leaf_hash
+from services.evidence.log.notes import Checkpoint, open_checkpoint, sign_checkpoint
+from services.evidence.log.problems import log_refuses
+from services.evidence.log.publishing import Publisher, read_published, write_list
+from services.evidence.log.reading import LogReader
+from services.evidence.log.repository import LeafIndex
+from services.evidence.log.shards import LogCorruptError, Shard, ShardKeys, load_leaves, load_shards
+from services.evidence.log.witnesses import Cosigned, Head
+
+__all__ = ["Cosigned", "LogCorruptError", "TransparencyLog"]
 
 log = structlog.get_logger()
 
@@ -28,104 +38,144 @@ BATCH = 1024
 PATIENCE = 0.25
 # Entries queued without a word (by a fact from another service) are found after this many seconds.
 LONGEST_WAIT = 5.0
+# How long the first signature after a start waits for the witnesses' word on what they saw last.
+VETTING = 3.0
 _POLL = 0.5
 _LOAD = 50_000
 
 
 async def _happens(event: asyncio.Event, within: float) -> None:
     """Wait until the event is set, at most `within` seconds."""
-    waiter = asyncio.create_task(event.wait())
     try:
-        await asyncio.wait({waiter}, timeout=within)
-    finally:
-        waiter.cancel()
+        async with asyncio.timeout(within):
+            await event.wait()
+    except TimeoutError:
+        return
 
 
-class LogCorruptError(RuntimeError):
-    """The stored entries do not give the root of the newest signed checkpoint: nothing may be signed."""
+class _ClosedError(Exception):
+    """The shard in hand is not the one that is written to any more."""
 
 
-@dataclass(frozen=True)
-class Cosigned:
-    """A checkpoint with the witness's line: tree size and note."""
+class TransparencyLog(LogReader):
+    """The log, written by any process that holds the database's writer lock.
 
-    size: int
-    note: str
+    quorum: how many different operators must cosign (None: all). `witnesses_from`: gives the custodians that
+    are asked before the first signature; set by the runtime.
+    """
 
-
-class TransparencyLog:
-    """The log `origin`, written by any process that holds the database's writer lock."""
-
-    def __init__(self, database: Database, key: Ed25519PrivateKey, origin: str, folder: Path) -> None:
-        self.origin, self.key, self.folder = origin, key, folder
-        self.public = log_key(origin, key)
-        self._database, self._tree = database, MerkleTree()
-        self._published, self._shown = 0, b""
-        # Entries from the start of the newest bundle on, so that publishing needs no query.
-        self._tail_start, self._tail = 0, list[bytes]()
-        self._wake, self._urgent = asyncio.Event(), asyncio.Event()
-        self._waiters: dict[str, list[asyncio.Future[int]]] = {}
-        self._writing, self._cosigning, self._publishing = asyncio.Lock(), asyncio.Lock(), asyncio.Lock()
-        self._witness_size = 0
-        self._newest: LogCheckpoint | None = None
-        self._cosigned: Cosigned | None = None
-        self._keeping: asyncio.Task[None] | None = None
-        self._tasks: list[asyncio.Task[None]] = []
+    def __init__(self, database: Database, keys: ShardKeys, folder: Path, quorum: int | None = None) -> None:
+        super().__init__(database, keys, folder)
+        self.quorum = quorum
+        self.witnesses_from: Callable[[], list[CustodianClient]] = list
+        self.refusal: dict[str, Any] | None = None
         self.failure: str | None = None
+        self.cosigner = Cosigner(self)
+        self._publisher: Publisher | None = None
+        self._wake, self._urgent = asyncio.Event(), asyncio.Event()
+        self._waiters: dict[str, list[asyncio.Future[LeafIndex]]] = {}
+        self._newest: Head | None = None
+        self._task: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
-        """Load the tree, compare it with the newest checkpoint, write missing tiles, begin to write.
+        """Load the log, compare it with what was signed and published, begin to write.
 
-        Raises LogCorruptError when entries and checkpoint disagree.
+        When they contradict each other the log starts as one that refuses to sign.
         """
+        await self.open()
+        self._task = asyncio.create_task(self._run(), name="log-writer")
+
+    async def open(self) -> None:
+        """Load the shards and the last one's tree; refuse if they contradict what was signed."""
+        async with self.database.transaction() as session:
+            await repository.lock_writer(session)
+            self.shards = await load_shards(session, self.keys)
+            self.refusal = (await repository.shards(session))[-1].refusal
+            newest = await repository.newest_checkpoint(session, self.shard.number)
+            cosigned = await repository.newest_cosigned(session, self.shard.number)
+        await asyncio.to_thread(write_list, self.root, self.shards)
+        number = self.shard.number
+        self._newest = None if newest is None else Head(number, newest.size, newest.note)
+        kept = cosigned and cosigned.cosigned
+        self.cosigner.reset(Cosigned(cosigned.size, kept, number) if cosigned and kept else None)
+        self._signer = self.keys.private(number)
+        published: Checkpoint | None = None
         try:
-            async with self._database.transaction() as session:
-                await self._catch_up(session)
-                newest = await repository.newest_checkpoint(session)
-        except repository.MissingLeafError as error:
-            raise LogCorruptError(str(error)) from error
-        if newest is not None:
-            head = open_checkpoint(newest.note, self.public)
-            if head.size > self._tree.size or self._tree.root(head.size) != head.root:
-                raise LogCorruptError(f"the entries do not give the root signed at size {head.size}")
-        self._newest = newest
-        self._read_published()
-        await self._publish()
-        await self._load_tail()
-        self._tasks = [asyncio.create_task(self._run(), name="log-writer")]
+            async with self.database.transaction() as session:
+                await load_leaves(session, self.shard)
+            self._check_newest()
+            published = self._check_published()
+        except (repository.MissingLeafError, LogCorruptError) as error:
+            await self.refuse("log.corrupt", "数据库与已签发的检查点不一致", str(error))
+        self._publisher = Publisher(self.folder, self.shard.tree, self._read_entries)
+        self._publisher.start(published)
+        if self.refusal is None and self._newest is not None:
+            self._publisher.show(self._newest)
 
-    async def _load_tail(self) -> None:
-        start = self._tree.size - self._tree.size % tiles.WIDTH
-        async with self._database.transaction() as session:
-            self._tail = await repository.entries(session, start, self._tree.size)
-        self._tail_start = start
+    def _check_newest(self) -> None:
+        if self._newest is not None:
+            self._check_head(open_checkpoint(self._newest.note, self.public), "signed")
 
-    def _append(self, entry: bytes) -> int:
-        self._tail.append(entry)
-        return self._tree.append(leaf_hash(entry))
+    def _check_published(self) -> Checkpoint | None:
+        """Files follow the database: a published checkpoint it does not reach means that it was put back."""
+        try:
+            head = read_published(self.folder, self.public)
+        except ValueError:
+            log.warning("log.published_checkpoint_unusable")
+            return None
+        if head is not None:
+            self._check_head(head, "published")
+        return head
 
-    def _forget(self, size: int) -> None:
-        """Take back leaves whose transaction failed."""
-        self._tree.truncate(size)
-        del self._tail[max(0, size - self._tail_start) :]
+    def _check_head(self, head: Checkpoint, what: str) -> None:
+        tree = self.shard.tree
+        if head.size > tree.size:
+            raise LogCorruptError(f"a checkpoint of {head.size} leaves was {what}, there are {tree.size}")
+        if tree.root(head.size) != head.root:
+            raise LogCorruptError(f"the entries do not give the root {what} at size {head.size}")
+
+    async def _read_entries(self, start: int, end: int) -> list[bytes]:
+        async with self.database.transaction() as session:
+            return await repository.entries(session, self.shard.number, start, end)
+
+    async def refuse(self, code: str, zh: str, en: str, **facts: Any) -> None:
+        """Sign nothing from now on, in this and every later process, until the log is reconciled."""
+        self.refusal = {"code": code, "zh": zh, "en": en, "at": rfc3339(utc_now()), **facts}
+        log.error("log.refuses", **self.refusal)
+        for waiting in list(self._waiters.values()):
+            for future in waiting:
+                if not future.done():
+                    future.set_exception(log_refuses(self.refusal))
+        async with self.database.transaction() as session:
+            await repository.note_refusal(session, self.shard.number, self.refusal)
+
+    def check_refusal(self) -> None:
+        """Raise Problem 503 `evidence.log_refuses` when the log signs nothing."""
+        if self.refusal is not None:
+            raise log_refuses(self.refusal)
+
+    async def reopen(self) -> None:
+        """Take up the shard that is written to now."""
+        await self.close()
+        await self.open()
+
+    async def close(self) -> None:
+        """Stop publishing and asking witnesses."""
+        if self._publisher is not None:
+            await self._publisher.stop()
+        await self.cosigner.close()
 
     async def stop(self) -> None:
         """Stop writing; entries that wait are written at the next start."""
-        for task in self._tasks:
-            task.cancel()
-        if self._keeping:
-            self._tasks.append(self._keeping)
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+        await self.close()
 
-    @property
-    def size(self) -> int:
-        """Leaves known to this process."""
-        return self._tree.size
-
-    async def leaf(self, index: int) -> bytes | None:
-        """The leaf hash at `index` as the tree holds it; None beyond the tree."""
-        await self._ensure_loaded(index + 1)
-        return self._tree.node(0, index) if index < self._tree.size else None
+    async def flush(self) -> None:
+        """Publish what is signed now. Raises OSError."""
+        if self._publisher is not None and self.refusal is None:
+            await self._publisher.flush()
 
     def wake(self, *, urgent: bool = True) -> None:
         """Say that entries wait; urgent ones at once, others within PATIENCE."""
@@ -133,9 +183,10 @@ class TransparencyLog:
         if urgent:
             self._urgent.set()
 
-    async def wait_for(self, ref: str) -> int:
-        """Wait until the queued entry `ref` is a leaf; gives its index."""
-        future: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+    async def wait_for(self, ref: str) -> LeafIndex:
+        """Wait until the queued entry `ref` is a leaf; gives its index. Raises Problem 503 when refused."""
+        self.check_refusal()
+        future: asyncio.Future[LeafIndex] = asyncio.get_running_loop().create_future()
         self._waiters.setdefault(ref, []).append(future)
         self.wake()
         try:
@@ -144,7 +195,7 @@ class TransparencyLog:
                 if done:
                     return future.result()
                 # Another process may have written it.
-                async with self._database.transaction() as session:
+                async with self.database.transaction() as session:
                     index = await repository.index_of(session, ref)
                 if index is not None:
                     return index
@@ -157,16 +208,22 @@ class TransparencyLog:
                 self._waiters.pop(ref, None)
 
     async def _run(self) -> None:
+        await self._vet()
         while True:
             await _happens(self._wake, LONGEST_WAIT)
             await _happens(self._urgent, PATIENCE)
             self._wake.clear()
             self._urgent.clear()
+            if self.refusal is not None:
+                continue
             try:
                 while await self.write_batch() == BATCH:
-                    await self._publish()
+                    pass
                 self.failure = None
-                await self._publish()
+            except _ClosedError:
+                # Another process closed this shard, or stopped it from signing.
+                await self.reopen()
+                self.wake()
             except Exception as error:
                 # The entries stay queued in the database; the next wake-up tries again.
                 self.failure = type(error).__name__
@@ -174,157 +231,80 @@ class TransparencyLog:
                 await asyncio.sleep(_POLL)
                 self.wake()
 
-    async def write_batch(self) -> int:
-        """Turn waiting entries into leaves under one signed checkpoint; gives how many."""
-        async with self._writing:
-            written: list[tuple[str, int]] = []
-            newest: LogCheckpoint | None = None
-            before = self._tree.size
-            try:
-                async with self._database.transaction() as session:
-                    await repository.lock_writer(session)
-                    await self._catch_up(session)
-                    before = self._tree.size
-                    batch = await repository.waiting(session, BATCH)
-                    if batch:
-                        indexes = [(row.id, self._append(row.entry)) for row in batch]
-                        written = [(row.ref, at) for row, (_, at) in zip(batch, indexes, strict=True)]
-                        await repository.assign(session, indexes)
-                        head = Checkpoint(self.origin, self._tree.size, self._tree.root())
-                        newest = LogCheckpoint(size=head.size, note=sign_checkpoint(head, self.key))
-                        await repository.add_checkpoint(session, newest.size, newest.note)
-            except BaseException:
-                self._forget(before)
-                raise
-            self._newest = newest or self._newest
-            for ref, index in written:
-                for future in self._waiters.get(ref, []):
-                    if not future.done():
-                        future.set_result(index)
-            return len(written)
-
-    async def _catch_up(self, session: AsyncSession) -> None:
-        """Add leaves that other processes (or a commit whose answer was lost) have written."""
-        while True:
-            known = self._tree.size
-            found = await repository.entries(session, known, known + _LOAD)
-            for entry in found:
-                self._append(entry)
-            if len(found) < _LOAD:
-                return
-
-    async def _publish(self) -> None:
-        """Write the tiles and the checkpoint file; they follow the database and can be rebuilt from it."""
-        async with self._publishing:
-            newest = self._newest
-            if newest is None or newest.size > self._tree.size:
-                return
-            while self._published < newest.size:
-                await self._publish_to(min(newest.size, self._published + _LOAD))
-            note = newest.note.encode()
-            if note != self._shown:
-                await asyncio.to_thread(tiles.write_synced, self.folder / "checkpoint", note)
-                self._shown = note
-
-    async def _publish_to(self, new: int) -> None:
-        old = self._published
-        first = old - old % tiles.WIDTH
-        if first >= self._tail_start:
-            entries = self._tail[first - self._tail_start : new - self._tail_start]
-        else:
-            async with self._database.transaction() as session:
-                entries = await repository.entries(session, first, new)
-        # Made here, where the tree does not change meanwhile; only the disk waits in a thread.
-        made = list(
-            tiles.all_tiles(self._tree, lambda start, end: entries[start - first : end - first], old, new)
-        )
-        await asyncio.to_thread(tiles.publish, self.folder, made)
-        self._published = new
-        keep = new - new % tiles.WIDTH
-        if keep > self._tail_start:
-            del self._tail[: keep - self._tail_start]
-            self._tail_start = keep
-
-    def _read_published(self) -> None:
-        """Take over what an earlier run published, if it is a checkpoint of this tree."""
-        file = self.folder / "checkpoint"
-        if not file.exists():
+    async def _vet(self) -> None:
+        """Before the first signature: what did the witnesses see last? Those away are asked later."""
+        if self.refusal is not None:
             return
-        self._shown = file.read_bytes()
+        head = self._newest
+        if head is None:
+            empty = Checkpoint(self.origin, 0, self.shard.tree.root())
+            head = Head(self.shard.number, 0, sign_checkpoint(empty, self._signer))
         try:
-            head = open_checkpoint(self._shown.decode("utf-8"), self.public)
-        except ValueError:
-            log.warning("log.published_checkpoint_unusable")
-            return
-        if head.size <= self._tree.size and self._tree.root(head.size) == head.root:
-            self._published = head.size
+            async with asyncio.timeout(VETTING):
+                await self.cosigner.ask(head, self.witnesses_from(), None)
+        except (Problem, TimeoutError, LookupError) as error:
+            log.info("log.witnesses_not_all_heard", error=str(error))
+        except Exception as error:
+            log.error("log.vetting_failed", exc_info=error)
 
-    async def checkpoint_over(self, index: int) -> str:
-        """The earliest signed checkpoint whose tree holds leaf `index`."""
-        async with self._database.transaction() as session:
-            found = await repository.first_checkpoint_over(session, index)
-        if found is None:
-            raise LookupError(f"leaf {index} has no checkpoint")
-        return found.note
+    async def write_batch(self) -> int:
+        """Turn waiting entries into leaves under one signed checkpoint; gives how many.
 
-    async def cosigned_over(self, index: int, custodian: CustodianClient) -> Cosigned:
-        """A checkpoint over leaf `index` that the custodian cosigned; asks it when there is none yet.
-
-        Raises Problem 503 when the custodian is away, 502 `evidence.log_fork` when it saw another history.
+        Raises Problem 503 `evidence.log_refuses`.
         """
-        async with self._cosigning:
-            if self._cosigned is not None and self._cosigned.size > index:
-                return self._cosigned
-            newest = self._newest
-            if newest is None or newest.size <= index:
-                async with self._database.transaction() as session:
-                    found = await repository.cosigned_over(session, index)
-                    newest = await repository.newest_checkpoint(session)
-                if found is not None and found.cosigned is not None:
-                    return Cosigned(found.size, found.cosigned)
-                if newest is None or newest.size <= index:
-                    raise LookupError(f"leaf {index} has no checkpoint")
-            self._cosigned = await self._cosign(newest, custodian)
-            return self._cosigned
-
-    async def _cosign(self, newest: LogCheckpoint, custodian: CustodianClient) -> Cosigned:
-        for _ in range(4):
-            await self._ensure_loaded(newest.size)
-            if self._witness_size > newest.size:
-                # It saw a later tree than we know: another process wrote it, or a backup was restored.
-                newest = await self._newest_at_least(self._witness_size)
-                continue
-            proof = self._tree.consistency_proof(self._witness_size, newest.size)
+        async with self._writing:
+            self.check_refusal()
+            shard, written, newest = self.shard, list[tuple[str, LeafIndex]](), self._newest
+            before = shard.tree.size
             try:
-                line = await custodian.cosign(self._witness_size, proof, newest.note)
-            except WitnessIsAheadError as answer:
-                self._witness_size = answer.size
-                continue
-            self._witness_size = newest.size
-            cosigned = Cosigned(newest.size, newest.note + line)
-            # Not waited for: an item keeps the cosignature in its own proof, this copy is for monitors.
-            self._keeping = asyncio.create_task(self._keep_cosigned(cosigned))
-            return cosigned
-        raise log_fork()
+                async with self.database.transaction() as session:
+                    await repository.lock_writer(session)
+                    found = await repository.unread(session, shard.number, before, _LOAD, BATCH)
+                    for entry in found.leaves:
+                        shard.tree.append(leaf_hash(entry))
+                    before = shard.tree.size
+                    batch = found.waiting if len(found.leaves) < _LOAD else []
+                    if batch and found.writable != shard.number:
+                        raise _ClosedError
+                    if batch:
+                        rows = [(row.id, shard.tree.append(leaf_hash(row.entry))) for row in batch]
+                        written = [
+                            (row.ref, LeafIndex(at, shard.number))
+                            for row, (_, at) in zip(batch, rows, strict=True)
+                        ]
+                        newest = self._sign(shard)
+                        await repository.assign(session, shard.number, rows, newest.size, newest.note)
+            except BaseException:
+                shard.tree.truncate(before)
+                raise
+            self._accept(newest, written)
+            return len(written) or len(found.leaves)
 
-    async def _keep_cosigned(self, cosigned: Cosigned) -> None:
-        async with self._database.transaction() as session:
-            await repository.keep_cosigned(session, cosigned.size, cosigned.note)
+    def _sign(self, shard: Shard) -> Head:
+        head = Checkpoint(shard.origin, shard.tree.size, shard.tree.root())
+        return Head(shard.number, head.size, sign_checkpoint(head, self._signer))
 
-    async def _newest_at_least(self, size: int) -> LogCheckpoint:
-        async with self._database.transaction() as session:
-            newest = await repository.newest_checkpoint(session)
-        if newest is None or newest.size < size:
-            raise log_fork()
-        return newest
+    def _accept(self, newest: Head | None, written: list[tuple[str, LeafIndex]]) -> None:
+        """A batch is durable: tell those who wait, and have it published beside them."""
+        self._newest = newest
+        for ref, index in written:
+            for future in self._waiters.get(ref, []):
+                if not future.done():
+                    future.set_result(index)
+        if newest is not None and self._publisher is not None:
+            self._publisher.show(newest)
 
-    async def _ensure_loaded(self, size: int) -> None:
-        if self._tree.size < size:
-            async with self._writing, self._database.transaction() as session:
-                await self._catch_up(session)
+    async def head_over(self, index: int) -> Head:
+        """The newest checkpoint, which must hold leaf `index`. Raises LookupError."""
+        if self._newest is None or self._newest.size <= index:
+            self._newest = await self.newest_kept()
+        if self._newest is None or self._newest.size <= index:
+            raise LookupError(f"leaf {index} has no checkpoint")
+        return self._newest
 
-    async def proof(self, index: int, checkpoint: Cosigned) -> str:
-        """The tlog-proof file of leaf `index` under a cosigned checkpoint."""
-        await self._ensure_loaded(checkpoint.size)
-        hashes = self._tree.inclusion_proof(index, checkpoint.size)
-        return format_proof(index, hashes, checkpoint.note)
+    async def cosigned_over(self, index: int, custodians: Sequence[CustodianClient]) -> Cosigned:
+        """A checkpoint over leaf `index` with every witness line there was when the quorum was reached.
+
+        Raises Problem 503 `evidence.custodian_unavailable`, 502 `evidence.log_fork` (see Cosigner.over).
+        """
+        return await self.cosigner.over(index, custodians)

@@ -36,6 +36,35 @@ def bundle(entries: Iterable[bytes]) -> bytes:
     return b"".join(struct.pack(">H", len(entry)) + entry for entry in entries)
 
 
+def parse_bundle(data: bytes) -> list[bytes]:
+    """The entries of a bundle. Raises ValueError when it does not end where its last entry does."""
+    entries, at = list[bytes](), 0
+    while at < len(data):
+        if at + 2 > len(data):
+            raise ValueError("bundle ends inside a length")
+        size = int.from_bytes(data[at : at + 2], "big")
+        if at + 2 + size > len(data):
+            raise ValueError("bundle ends inside an entry")
+        entries.append(data[at + 2 : at + 2 + size])
+        at += 2 + size
+    return entries
+
+
+def read_entries(folder: Path, start: int, end: int, tree_size: int) -> list[bytes | None]:
+    """Entries of leaves start … end-1 from a tree's bundles; None where one cannot be read."""
+    found: list[bytes | None] = []
+    for index in range(start // WIDTH, (end + WIDTH - 1) // WIDTH):
+        width = min(WIDTH, tree_size - index * WIDTH)
+        file = folder / "tile" / tile_path("entries", index, width)
+        try:
+            entries: list[bytes | None] = list(parse_bundle(file.read_bytes()))
+        except (OSError, ValueError):
+            entries = []
+        found += (entries + [None] * width)[:width]
+    first = start - start % WIDTH
+    return found[start - first : end - first]
+
+
 def write_synced(path: Path, data: bytes) -> None:
     """Write a file so that it is complete or absent after a crash (fsync, then rename)."""
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -1,0 +1,156 @@
+"""Having a leaf's checkpoint cosigned: rounds that callers share; a contradiction stops the log."""
+
+import asyncio
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from services.common.problems import Problem
+from services.evidence.custodian import CustodianClient, log_fork
+from services.evidence.log import repository
+from services.evidence.log.notes import open_checkpoint, split_note
+from services.evidence.log.repository import LeafIndex
+from services.evidence.log.witnesses import (
+    AheadError,
+    Cosigned,
+    ForkSeenError,
+    Head,
+    Witnesses,
+    required_operators,
+)
+
+if TYPE_CHECKING:
+    from services.evidence.log.service import TransparencyLog
+
+_TRIES = 4
+
+
+def enough(note: str, custodians: Sequence[CustodianClient], quorum: int | None) -> bool:
+    """Whether a stored note carries the lines of as many different operators as are required now."""
+    lines = {(name, blob[:4]) for name, blob in split_note(note)[1]}
+    found = {
+        custodian.pinned.operator
+        for custodian in custodians
+        if (custodian.pinned.witness.name, custodian.pinned.witness.key_id) in lines
+    }
+    return len(found) >= max(1, required_operators(custodians, quorum))
+
+
+class Cosigner:
+    """Cosigned checkpoints of one log."""
+
+    def __init__(self, owner: "TransparencyLog") -> None:
+        self._log = owner
+        self.witnesses = Witnesses(owner.prove)
+        self._latest: Cosigned | None = None
+        self._round: tuple[Head, asyncio.Task[Cosigned]] | None = None
+        self._keeping: set[asyncio.Task[None]] = set()
+
+    def reset(self, latest: Cosigned | None) -> None:
+        """Begin with the newest cosigned checkpoint that is kept, if any."""
+        self._latest, self._round = latest, None
+
+    async def close(self) -> None:
+        """Give up on rounds that run; finish keeping what they gave."""
+        if self._round is not None:
+            self._round[1].cancel()
+            await asyncio.gather(self._round[1], return_exceptions=True)
+        await self.witnesses.close()
+        await asyncio.gather(*self._keeping, return_exceptions=True)
+
+    async def over(self, index: int, custodians: Sequence[CustodianClient]) -> Cosigned:
+        """A checkpoint over leaf `index` with the quorum's lines; asks all witnesses when there is none.
+
+        index: a LeafIndex knows its shard, a plain number counts in the one that is written to.
+        Raises Problem 503 when too few custodians answer, 502 `evidence.log_fork` when one saw another
+        history (then the log refuses, 503 `evidence.log_refuses`), LookupError without such a leaf.
+        """
+        shard = index.shard if isinstance(index, LeafIndex) else self._log.shard.number
+        if shard != self._log.shard.number:
+            return await self._kept_over(shard, index)
+        while True:
+            latest = self._latest
+            covers = latest is not None and latest.size > index
+            if latest is not None and covers and enough(latest.note, custodians, self._log.quorum):
+                return latest
+            self._log.check_refusal()
+            head, task = await self._joined(index, custodians)
+            try:
+                return await asyncio.shield(task)
+            except Problem:
+                if head.size > index:
+                    raise
+            except asyncio.CancelledError:
+                if not task.cancelled() or self._log.refusal is None:
+                    raise
+
+    async def _joined(
+        self, index: int, custodians: Sequence[CustodianClient]
+    ) -> tuple[Head, asyncio.Task[Cosigned]]:
+        """The round that runs, or a new one over the newest checkpoint."""
+        newest = await self._log.head_over(index)
+        running = self._round
+        if running is None or running[1].done():
+            running = (newest, asyncio.create_task(self.ask(newest, custodians, self._log.quorum)))
+            self._round = running
+        return running
+
+    async def _kept_over(self, shard: int, index: int) -> Cosigned:
+        async with self._log.database.transaction() as session:
+            found = await repository.first_checkpoint_over(session, shard, index, cosigned=True)
+        if found is None or found.cosigned is None:
+            raise LookupError(f"leaf {index} of closed shard {shard} has no cosigned checkpoint")
+        return Cosigned(found.size, found.cosigned, shard)
+
+    async def ask(self, head: Head, custodians: Sequence[CustodianClient], quorum: int | None) -> Cosigned:
+        """One round. Raises as `over`; a witness that contradicts the log makes it refuse from now on."""
+        for _ in range(_TRIES):
+            await self._log.ensure_loaded(head.size)
+            try:
+                cosigned = await self.witnesses.cosign(head, custodians, quorum)
+            except AheadError as ahead:
+                # Another process wrote a later one, or our database was put back.
+                newest = await self._log.newest_kept()
+                if newest is None or newest.size < ahead.size:
+                    await self._forked(head, ahead.custodian, ahead.size)
+                    raise log_fork() from ahead
+                head = newest
+                continue
+            except ForkSeenError as fork:
+                await self._forked(head, fork.custodian, None)
+                raise log_fork() from fork
+            self._take(cosigned)
+            return cosigned
+        raise log_fork()
+
+    def _take(self, cosigned: Cosigned) -> None:
+        if cosigned.size == 0:
+            return
+        if self._latest is None or cosigned.size >= self._latest.size:
+            self._latest = cosigned
+        # Not waited for: an item keeps the cosignatures in its own proof, this copy is for monitors.
+        task = asyncio.create_task(self._keep(cosigned))
+        self._keeping.add(task)
+        task.add_done_callback(self._keeping.discard)
+
+    async def _keep(self, cosigned: Cosigned) -> None:
+        async with self._log.database.transaction() as session:
+            await repository.keep_cosigned(session, cosigned.shard, cosigned.size, cosigned.note)
+
+    async def _forked(self, head: Head, custodian: CustodianClient, size: int | None) -> None:
+        """Stop the log; keep what the witness shows, which our own key signed."""
+        seen: str | None = None
+        try:
+            seen = await custodian.last_seen(self._log.origin)
+            size = open_checkpoint(seen, self._log.public).size if seen else size
+        except (Problem, ValueError):
+            seen = None
+        name = custodian.pinned.name
+        await self._log.refuse(
+            "log.fork",
+            f"与第三方 {name} 见证的历史不一致(见证规模 {size},本库 {head.size})",
+            f"{name} witnessed another history (it saw {size} leaves, the database has {head.size})",
+            custodian=name,
+            witnessed_size=size,
+            witnessed_note=seen,
+            own_size=head.size,
+        )

@@ -1,0 +1,124 @@
+"""Reading the log: its shards in memory, checkpoints and proofs."""
+
+import asyncio
+from pathlib import Path
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from services.common.database import Database
+from services.evidence.log import repository
+from services.evidence.log.notes import NoteKey, open_checkpoint
+from services.evidence.log.proofs import format_consistency, format_proof
+from services.evidence.log.publishing import shard_folder
+from services.evidence.log.repository import LeafIndex
+from services.evidence.log.shards import Shard, ShardKeys, load_leaves
+from services.evidence.log.witnesses import Cosigned, Head
+
+
+class LogReader:
+    """Every shard of the log; the last one may grow meanwhile."""
+
+    def __init__(self, database: Database, keys: ShardKeys, folder: Path) -> None:
+        self.database, self.keys, self.root = database, keys, folder
+        self.shards: list[Shard] = []
+        # Held while leaves are added to the tree.
+        self._writing = asyncio.Lock()
+
+    @property
+    def shard(self) -> Shard:
+        """The shard that is written to."""
+        return self.shards[-1]
+
+    @property
+    def origin(self) -> str:
+        """Origin of the shard that is written to."""
+        return self.shard.origin
+
+    @property
+    def public(self) -> NoteKey:
+        """Its public key."""
+        return self.shard.public
+
+    @property
+    def key(self) -> Ed25519PrivateKey:
+        """Its private key."""
+        return self.keys.private(self.shard.number)
+
+    @property
+    def folder(self) -> Path:
+        """Its published files."""
+        return shard_folder(self.root, self.shard.number)
+
+    @property
+    def size(self) -> int:
+        """Its leaves known to this process."""
+        return self.shard.tree.size
+
+    async def newest_kept(self) -> Head | None:
+        """The newest checkpoint in the database."""
+        async with self.database.transaction() as session:
+            found = await repository.newest_checkpoint(session, self.shard.number)
+        return None if found is None else Head(found.shard, found.size, found.note)
+
+    async def checkpoint_over(self, index: int) -> str:
+        """The earliest signed checkpoint whose tree holds leaf `index`. Raises LookupError."""
+        shard = index.shard if isinstance(index, LeafIndex) else self.shard.number
+        async with self.database.transaction() as session:
+            found = await repository.first_checkpoint_over(session, shard, index)
+        if found is None:
+            raise LookupError(f"leaf {index} has no checkpoint")
+        return found.note
+
+    async def ensure_loaded(self, size: int) -> None:
+        """Have at least `size` leaves of the shard that is written to in memory, when they are there."""
+        if self.shard.tree.size < size:
+            async with self._writing, self.database.transaction() as session:
+                await load_leaves(session, self.shard)
+
+    async def _loaded(self, number: int) -> Shard:
+        shard = self.shards[number]
+        if shard is not self.shard and shard.tree.size == 0:
+            async with self.database.transaction() as session:
+                await load_leaves(session, shard)
+        return shard
+
+    async def prove(self, number: int, old: int, new: int) -> list[bytes]:
+        """Consistency proof between two sizes of a shard. Raises ValueError outside its tree."""
+        await self.ensure_loaded(new if number == self.shard.number else 0)
+        return (await self._loaded(number)).tree.consistency_proof(old, new)
+
+    async def leaf(self, index: LeafIndex) -> bytes | None:
+        """The leaf hash at `index` as its shard's tree holds it; None beyond the tree."""
+        if index.shard == self.shard.number:
+            await self.ensure_loaded(index + 1)
+        tree = (await self._loaded(index.shard)).tree
+        return tree.node(0, index) if index < tree.size else None
+
+    async def proof(self, index: int, checkpoint: Cosigned) -> str:
+        """The tlog-proof file of leaf `index` under a cosigned checkpoint of its shard."""
+        if checkpoint.shard == self.shard.number:
+            await self.ensure_loaded(checkpoint.size)
+        tree = (await self._loaded(checkpoint.shard)).tree
+        return format_proof(index, tree.inclusion_proof(index, checkpoint.size), checkpoint.note)
+
+    async def consistency(self, old: int, cosigned: Cosigned, *, origin: str | None = None) -> bytes:
+        """`log.consistency.json` from a beacon's tree (size `old`) to a cosigned checkpoint.
+
+        origin: the beacon's log; when that is another shard, the proof is the empty one of sizes 0.
+        """
+        if origin is not None and origin != self.shards[cosigned.shard].origin:
+            return format_consistency(0, 0, [])
+        return format_consistency(old, cosigned.size, await self.prove(cosigned.shard, old, cosigned.size))
+
+    async def find_checkpoint(self, session: AsyncSession, note: str) -> LeafIndex:
+        """The size and shard of a checkpoint this log signed and keeps. Raises NoteError or LookupError."""
+        origin = note.partition("\n")[0]
+        shard = next((shard for shard in self.shards if shard.origin == origin), None)
+        if shard is None:
+            raise LookupError("a checkpoint of another log")
+        head = open_checkpoint(note, shard.public)
+        kept = await repository.checkpoint(session, shard.number, head.size)
+        if kept is None or open_checkpoint(kept.note, shard.public) != head:
+            raise LookupError("not among this log's checkpoints")
+        return LeafIndex(head.size, shard.number)
