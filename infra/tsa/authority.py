@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 import secrets
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -19,7 +20,9 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 # A private-use arc under 1.3.6.1.4.1.99999 (not registered): it must never look like an accredited policy.
 POLICY = "1.3.6.1.4.1.99999.1.1"
-_DIGEST_BYTES = {"sha256": 32, "sha384": 48, "sha512": 64}
+SM3 = "1.2.156.10197.1.401"
+"""GM/T 0006; asn1crypto has no name for it."""
+_DIGEST_BYTES = {"sha256": 32, "sha384": 48, "sha512": 64, SM3: 32}
 
 
 def _der(tag: int, *parts: bytes) -> bytes:
@@ -43,6 +46,19 @@ _ACCURACY = tsp.Accuracy({"seconds": 1}).dump()
 
 
 @dataclass(frozen=True)
+class Identity:
+    """Who an authority says it is. Operators are invented: nobody of that name exists."""
+
+    name: str
+    operator: str
+
+
+FIRST = Identity("wangjian-development-tsa", "wangjian-development")
+SECOND = Identity("wangjian-development-tsa-b", "wangjian-development-b (fictitious second operator)")
+"""The two that the embedded stack runs, each with its own keys and certification authority."""
+
+
+@dataclass(frozen=True)
 class _Constant:
     """Parts of every answer, in DER."""
 
@@ -58,6 +74,9 @@ class Authority:
     key: ec.EllipticCurvePrivateKey
     certificate: x509.Certificate
     ca: x509.Certificate
+    identity: Identity = FIRST
+    now: Callable[[], dt.datetime] = lambda: dt.datetime.now(dt.UTC)
+    """Its clock; tests move it."""
 
     def reply(self, request: bytes) -> bytes:
         """The DER TimeStampResp for a DER TimeStampReq; a bad request gets a rejection, not an error."""
@@ -78,7 +97,7 @@ class Authority:
         return self._grant(asked)
 
     def _grant(self, asked: tsp.TimeStampReq) -> bytes:
-        now = dt.datetime.now(dt.UTC)
+        now = self.now()
         nonce = asked["nonce"].dump() if asked["nonce"].native is not None else b""
         serial = core.Integer(secrets.randbits(63) | 1 << 62).dump()
         when = _der(0x18, now.strftime("%Y%m%d%H%M%SZ").encode())
@@ -124,11 +143,12 @@ class Authority:
             signing_certificate=tsp.SigningCertificateV2({"certs": [identifier]}).dump(),
         )
 
-    def description(self) -> dict[str, object]:
-        """What clients pin: certificate, chain, policies (base64 DER)."""
+    def description(self, url: str | None = None) -> dict[str, object]:
+        """What clients pin: certificate, chain, policies (base64 DER); url: where it is asked."""
         return {
-            "name": "wangjian-development-tsa",
-            "operator": "wangjian-development",
+            **({"url": url} if url else {}),
+            "name": self.identity.name,
+            "operator": self.identity.operator,
             "development": True,
             "certificate": base64.b64encode(_certificate_der(self.certificate)).decode(),
             "chain": [base64.b64encode(_certificate_der(self.ca)).decode()],
@@ -145,18 +165,24 @@ def _certificate_der(certificate: x509.Certificate) -> bytes:
     return certificate.public_bytes(serialization.Encoding.DER)
 
 
-def create() -> tuple[Authority, ec.EllipticCurvePrivateKey]:
-    """A new authority and its CA's key."""
+def create(
+    identity: Identity = FIRST, *, start: dt.datetime | None = None, days: int = 3650
+) -> tuple[Authority, ec.EllipticCurvePrivateKey]:
+    """A new authority and its CA's key. start, days: validity of its certificates, default from now on."""
     ca_key, key = ec.generate_private_key(ec.SECP256R1()), ec.generate_private_key(ec.SECP256R1())
-    ca = _certificate("DEVELOPMENT time stamping CA - not accredited", ca_key, None)
-    certificate = _certificate("DEVELOPMENT time stamping authority - not accredited", key, (ca, ca_key))
-    return Authority(key, certificate, ca), ca_key
+    begin = (start or dt.datetime.now(dt.UTC) - dt.timedelta(minutes=5)).replace(microsecond=0)
+    validity = begin, begin + dt.timedelta(days=days)
+    mark = "" if identity == FIRST else f" {identity.name}"
+    ca = _certificate(f"DEVELOPMENT time stamping CA - not accredited{mark}", ca_key, None, validity)
+    title = f"DEVELOPMENT time stamping authority - not accredited{mark}"
+    return Authority(key, _certificate(title, key, (ca, ca_key), validity), ca, identity), ca_key
 
 
 def _certificate(
     name: str,
     key: ec.EllipticCurvePrivateKey,
     issuer: tuple[x509.Certificate, ec.EllipticCurvePrivateKey] | None,
+    validity: tuple[dt.datetime, dt.datetime],
 ) -> x509.Certificate:
     subject = x509.Name(
         [
@@ -164,15 +190,14 @@ def _certificate(
             x509.NameAttribute(NameOID.COMMON_NAME, name),
         ]
     )
-    start = dt.datetime.now(dt.UTC).replace(microsecond=0) - dt.timedelta(minutes=5)
     builder = (
         x509.CertificateBuilder()
         .subject_name(subject)
         .issuer_name(issuer[0].subject if issuer else subject)
         .public_key(key.public_key())
         .serial_number(x509.random_serial_number())
-        .not_valid_before(start)
-        .not_valid_after(start + dt.timedelta(days=3650))
+        .not_valid_before(validity[0])
+        .not_valid_after(validity[1])
         .add_extension(
             x509.BasicConstraints(ca=issuer is None, path_length=0 if issuer is None else None), True
         )
@@ -202,19 +227,20 @@ def _usage(*, signing_certificates: bool) -> x509.KeyUsage:
     )
 
 
-def load_or_create(folder: Path) -> Authority:
+def load_or_create(folder: Path, identity: Identity = FIRST) -> Authority:
     """The authority kept in `folder` (tsa.key, tsa.pem, ca.pem, authority.json); made there at first start.
 
     The CA's own key is not kept: this CA signs one certificate in its life.
     """
     if not (folder / "authority.json").exists():
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        _store(folder, create()[0])
+        _store(folder, create(identity)[0])
     key = serialization.load_pem_private_key((folder / "tsa.key").read_bytes(), password=None)
     if not isinstance(key, ec.EllipticCurvePrivateKey):
         raise ValueError("tsa.key does not hold an EC key")
     certificate = x509.load_pem_x509_certificate((folder / "tsa.pem").read_bytes())
-    return Authority(key, certificate, x509.load_pem_x509_certificate((folder / "ca.pem").read_bytes()))
+    ca = x509.load_pem_x509_certificate((folder / "ca.pem").read_bytes())
+    return Authority(key, certificate, ca, identity)
 
 
 def _store(folder: Path, authority: Authority) -> None:
@@ -230,9 +256,19 @@ def _store(folder: Path, authority: Authority) -> None:
         "authority.json": (json.dumps(authority.description(), indent=1).encode(), 0o644),
     }
     for name, (data, mode) in files.items():
-        temporary = folder / f".{name}.tmp"
-        with os.fdopen(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode), "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(folder / name)
+        _replace(folder / name, data, mode)
+
+
+def _replace(path: Path, data: bytes, mode: int) -> None:
+    temporary = path.with_name(f".{path.name}.tmp")
+    with os.fdopen(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode), "wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+    temporary.replace(path)
+
+
+def publish(path: Path, authorities: list[tuple[Authority, str]]) -> None:
+    """Write the file clients pin, one entry for each (authority, url). Raises OSError."""
+    entries = [authority.description(url) for authority, url in authorities]
+    _replace(path, json.dumps(entries, indent=1).encode(), 0o644)

@@ -9,11 +9,10 @@ from asn1crypto import tsp
 from asn1crypto.core import Any, SequenceOf
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
-from rfc3161_client import TimestampRequestBuilder
+from rfc3161_client import HashAlgorithm, TimestampRequestBuilder
 
 from infra.tsa.authority import POLICY, create, load_or_create
-from services.common.problems import Problem
-from services.evidence.timestamps.client import check_response
+from services.evidence.timestamps.answers import AnswerChecker, Question, RefusedAnswerError
 from services.evidence.timestamps.rules import PinnedAuthority, read_authorities, stamped_message
 from services.evidence.verification.verifier import strict
 from services.evidence.verification.verifier.timestamps import verify_stamp
@@ -48,6 +47,7 @@ def ask(authority, message=MESSAGE, *, certificates=True):
     request = (
         TimestampRequestBuilder()
         .data(message)
+        .hash_algorithm(HashAlgorithm.SHA256)
         .nonce(nonce=True)
         .cert_request(cert_request=certificates)
         .build()
@@ -107,7 +107,8 @@ def test_bad_requests_are_rejected_not_answered(authority, changes):
 
 def test_client_checks_signer_nonce_policy_and_imprint(authority):
     request, response = ask(authority)
-    assert check_response(response, pinned(authority), MESSAGE, request.nonce).operator == "o"
+    checked = AnswerChecker(pinned(authority)).check(response, Question.of(MESSAGE, request.nonce))
+    assert checked.policy == POLICY
     rogue = create()[0]
     rogue_request, rogue_response = ask(rogue)
     wrong = [
@@ -118,9 +119,9 @@ def test_client_checks_signer_nonce_policy_and_imprint(authority):
         (authority.reply(b"junk"), pinned(authority), MESSAGE, None),
         (b"junk", pinned(authority), MESSAGE, None),
     ]
-    for arguments in wrong:
-        with pytest.raises(Problem, match="tsa_refused"):
-            check_response(*arguments)
+    for answer, trusted, message, nonce in wrong:
+        with pytest.raises(RefusedAnswerError):
+            AnswerChecker(trusted).check(answer, Question.of(message, nonce))
 
 
 def test_verifier_accepts_with_and_without_embedded_certificate(authority):

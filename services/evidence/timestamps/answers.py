@@ -22,8 +22,9 @@ DIGEST_OIDS = {
     "sha256": "2.16.840.1.101.3.4.2.1",
     "sha384": "2.16.840.1.101.3.4.2.2",
     "sha512": "2.16.840.1.101.3.4.2.3",
+    "sm3": "1.2.156.10197.1.401",
 }
-"""Imprint algorithms a stamp is asked for; hashlib knows them by the same names."""
+"""Imprint algorithms a stamp is asked for; rfc3161-client compares digests, so `_expect` compares these."""
 
 
 class RefusedAnswerError(Exception):

@@ -9,7 +9,13 @@ import aiohttp
 from asn1crypto import tsp
 
 from services.common.clock import utc_now
-from services.evidence.timestamps.answers import AnswerChecker, Checked, Question, RefusedAnswerError
+from services.evidence.timestamps.answers import (
+    DIGEST_OIDS,
+    AnswerChecker,
+    Checked,
+    Question,
+    RefusedAnswerError,
+)
 from services.evidence.timestamps.breaker import Breaker
 from services.evidence.timestamps.rules import PinnedAuthority
 
@@ -55,9 +61,10 @@ class Record:
 
 def request_bytes(asked: Question) -> bytes:
     """The DER TimeStampReq of a question, asking for the certificate."""
+    algorithm = {"algorithm": DIGEST_OIDS[asked.algorithm]}
     fields = {
         "version": "v1",
-        "message_imprint": {"hash_algorithm": {"algorithm": asked.algorithm}, "hashed_message": asked.digest},
+        "message_imprint": {"hash_algorithm": algorithm, "hashed_message": asked.digest},
         "cert_req": True,
     }
     if asked.nonce is not None:
