@@ -93,6 +93,9 @@ class SystemHealth:
             return _part(name, "down", "无应答", f"does not answer ({type(error).__name__})", began)
         checks = body.get("checks", {}) if isinstance(body, dict) else {}
         failing = sorted(key for key, value in checks.items() if not value.get("ok"))
+        refusal = next((value["refusal"] for value in checks.values() if value.get("refusal")), None)
+        if refusal is not None:
+            return _part(name, "degraded", str(refusal.get("zh")), str(refusal.get("en")), began, checks)
         if any(value.get("low") for value in checks.values()):
             return _part(name, "degraded", "存储空间不足", "storage is running low", began, checks)
         if status == 200 and not failing:
