@@ -37,6 +37,7 @@ def folder(tmp_path_factory) -> Path:
     hostile = {
         "requested_url": "http://x.test/\u001b[31m",
         "final_url": None,
+        "redirects": [],
         "http_status": 200,
         "title": "t",
     }
