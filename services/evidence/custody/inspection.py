@@ -161,7 +161,7 @@ async def proof(runtime: Runtime, evidence_id: str, seq: int, claims: Claims) ->
         raise _not_logged()
     if judged.leaf != "logged":
         raise _altered(seq)
-    cosigned = await runtime.log.cosigned_over(judged.index, runtime.custodian())
+    cosigned = await runtime.log.cosigned_over(judged.index, runtime.custodians())
     text = await runtime.log.proof(judged.index, cosigned)
     async with runtime.database.transaction() as session:
         await _note(runtime, session, evidence_id, claims, "proved", record=str(seq))
