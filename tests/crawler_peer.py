@@ -85,7 +85,6 @@ class EvidencePeer:
                 sealed = {
                     "evidence_no": f"T-{capture_id}",
                     "package_sha256": "a" * 64,
-                    "package_sm3": "b" * 64,
                     "package_bytes": 1,
                 }
                 for op in SEAL_OPS:
@@ -93,6 +92,7 @@ class EvidencePeer:
                     yield json.dumps({"op": op, "zh": op, "en": op, "detail": facts, **facts}) + "\n"
                     if op == self.break_after:
                         return
+                yield json.dumps({"op": "digested", **sealed, "package_sm3": "b" * 64}) + "\n"
 
             return StreamingResponse(lines(), media_type="application/x-ndjson")
 

@@ -71,7 +71,7 @@ async def test_killed_between_any_two_stages(stack, monkeypatch, where, when):
         assert lines[-1]["problem"]["code"] == "evidence.seal_interrupted"
     if (where, when) == ("sign", "before"):
         lines = await stack.seal(evidence_id, envelope)
-        assert lines[-1]["op"] == "sealed", "nothing was kept: the worker asks again"
+        assert lines[-1]["op"] == "digested", "nothing was kept: the worker asks again"
     else:
         await resume(stack)
     number = await check_sealed(stack, evidence_id)

@@ -25,7 +25,7 @@ from services.evidence.verification.verifier import read_trust, verify
 from tests.evidence_samples import artefact_entries, sample_artefacts
 from tests.evidence_stack import EvidenceStack, own_home, remove, running
 
-OPS = ["signed", "stamped", "logged", "custodian", "sealed"]
+OPS = ["signed", "stamped", "logged", "custodian", "sealed", "digested"]
 
 
 @pytest.fixture(scope="module")
@@ -293,7 +293,7 @@ async def test_sealing_without_order_or_by_others_is_refused(stack):
 async def test_large_artefact_streams(stack):
     artefacts = sample_artefacts({"evidence/page.png": os.urandom(5_000_000)})
     sealed = await stack.submit(artefacts)
-    assert sealed["op"] == "sealed"
+    assert sealed["op"] == "digested"
     report = verify(io.BytesIO(await package_of(stack, sealed["id"])), await trust_of(stack))
     assert report["verdict"] == "VALID"
 

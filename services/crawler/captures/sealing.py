@@ -68,10 +68,11 @@ async def seal(
             stage: dict[str, Any] = json.loads(line)
             if stage["op"] == "error":
                 raise Problem.from_document(stage["problem"], int(stage["problem"].get("status") or 500))
+            if stage["op"] == "digested":
+                return stage
             steps.tell(stage["op"], "done", dict(stage.get("detail") or {}))
-            if stage["op"] == SEAL_OPS[-1]:
-                return {**stage.get("detail", {}), **stage}
-            steps.tell(SEAL_OPS[SEAL_OPS.index(stage["op"]) + 1], "running", {})
+            if stage["op"] != SEAL_OPS[-1]:
+                steps.tell(SEAL_OPS[SEAL_OPS.index(stage["op"]) + 1], "running", {})
     raise Problem(
         "evidence.seal_broken",
         502,

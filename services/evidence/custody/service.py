@@ -59,9 +59,19 @@ async def record(session: AsyncSession, evidence_id: str, *events: Happened) -> 
     await add(session, evidence_id, first, events)
 
 
-async def add(session: AsyncSession, evidence_id: str, first: int, events: Sequence[Happened]) -> None:
-    """The same with the first event's number already taken, the item being held by this transaction."""
-    previous = await repository.last_document(session, evidence_id) if first > 1 else None
+async def add(
+    session: AsyncSession,
+    evidence_id: str,
+    first: int,
+    events: Sequence[Happened],
+    previous: bytes | None = None,
+) -> bytes | None:
+    """The same with the first event's number already taken, the item being held by this transaction.
+
+    previous: the document before the first, when the caller has it. Gives the last event's document.
+    """
+    if previous is None and first > 1:
+        previous = await repository.last_document(session, evidence_id)
     at = utc_now()
     rows: list[NewEvent] = []
     for seq, happened in enumerate(events, first):
@@ -70,6 +80,7 @@ async def add(session: AsyncSession, evidence_id: str, first: int, events: Seque
         rows.append(NewEvent(new_id(), seq, happened, previous))
     await repository.add(session, evidence_id, at, rows)
     await log_repository.enqueue(session, {log_ref(row.id): log_entry(row.document) for row in rows})
+    return previous
 
 
 async def record_once(session: AsyncSession, evidence_id: str, happened: Happened) -> bool:

@@ -17,7 +17,9 @@ log = structlog.get_logger()
 EVERY_SECONDS = 10.0
 _GRACE = timedelta(seconds=10)
 _AT_ONCE = 4
-_LONGEST_PAUSE = 300.0
+_MOST = 1000
+# A minute: what waits for an authority or a custodian goes on soon after it is back.
+_LONGEST_PAUSE = 60.0
 
 
 class _Run:
@@ -97,33 +99,41 @@ class SealingJobs:
             await run.tell(None)
 
     async def _failed(self, evidence_id: str, problem: Problem, run: _Run) -> None:
-        loop = asyncio.get_running_loop()
-        pause = min(self._pause.get(evidence_id, (0.0, EVERY_SECONDS / 2))[1] * 2, _LONGEST_PAUSE)
-        self._pause[evidence_id] = (loop.time() + pause, pause)
         await run.tell(progress.failed(problem))
+        await self._note([evidence_id], problem)
+
+    async def _note(self, evidence_ids: list[str], problem: Problem) -> None:
+        """Keep why these items stopped, and let each rest before it is tried again."""
+        now = asyncio.get_running_loop().time()
+        for evidence_id in evidence_ids:
+            pause = min(self._pause.get(evidence_id, (0.0, EVERY_SECONDS / 2))[1] * 2, _LONGEST_PAUSE)
+            self._pause[evidence_id] = (now + pause, pause)
         try:
             async with self._sealer.runtime.database.transaction() as session:
-                await repository.note_failure(session, evidence_id, problem.document())
+                await repository.note_failure(session, evidence_ids, problem.document())
         except Exception as error:
-            # The database itself may be what failed; the item's stage is safe there either way.
-            log.error("seal.failure_not_noted", evidence_id=evidence_id, exc_info=error)
+            # The database itself may be what failed; the items' stages are safe there either way.
+            log.error("seal.failure_not_noted", evidence_ids=evidence_ids, exc_info=error)
 
     async def _reconcile(self) -> None:
         while True:
             await asyncio.sleep(EVERY_SECONDS)
             try:
                 await self.resume()
+                await self.copy_further()
             except Exception as error:
                 log.error("seal.reconcile_failed", exc_info=error)
 
     async def resume(self, *, grace: timedelta = _GRACE) -> int:
-        """Go on with items that stopped half-way and whose pause is over; gives how many were tried."""
-        now = asyncio.get_running_loop().time()
+        """Go on with what stopped half-way and whose pause is over; gives how many items were tried.
+
+        Items that wait for their time stamps are stamped together first, with one request to each authority.
+        """
         async with self._sealer.runtime.database.transaction() as session:
-            found = await repository.unsealed(session, utc_now() - grace, 1000)
-        due = [
-            item for item in found if item not in self._runs and self._pause.get(item, (0.0, 0.0))[0] <= now
-        ]
+            found = await repository.unsealed(session, utc_now() - grace, _MOST)
+        due = [(item, stage) for item, stage in found if self._due(item)]
+        unstamped = [item for item, stage in due if stage == "signed"]
+        failed = await self._stamp(unstamped) if len(unstamped) > 1 else set()
         limit = asyncio.Semaphore(_AT_ONCE)
 
         async def go_on(evidence_id: str) -> None:
@@ -131,8 +141,39 @@ class SealingJobs:
                 async for line in self.follow(evidence_id, None):
                     log.info("seal.resumed", evidence_id=evidence_id, op=line["op"])
 
-        await asyncio.gather(*(go_on(item) for item in due))
+        await asyncio.gather(*(go_on(item) for item, _ in due if item not in failed))
         return len(due)
+
+    def _due(self, evidence_id: str) -> bool:
+        now = asyncio.get_running_loop().time()
+        return evidence_id not in self._runs and self._pause.get(evidence_id, (0.0, 0.0))[0] <= now
+
+    async def _stamp(self, evidence_ids: list[str]) -> set[str]:
+        """Stamp waiting items as one batch; gives those that must wait on because no authority answered."""
+        try:
+            await self._sealer.stamp_batch(evidence_ids)
+        except Problem as problem:
+            log.warning("seal.batch_not_stamped", items=len(evidence_ids), code=problem.code)
+            await self._note(evidence_ids, problem)
+            return set(evidence_ids)
+        return set()
+
+    async def copy_further(self) -> int:
+        """Have every custodian keep what was sealed without it; gives how many copies were made."""
+        runtime = self._sealer.runtime
+        names = [custodian.pinned.name for custodian in runtime.custodians()]
+        if len(names) == 1:
+            return 0  # nothing is sealed without it
+        async with runtime.database.transaction() as session:
+            lacking = await repository.lacking_copies(session, names, _MOST)
+        made = 0
+        for evidence_id in lacking:
+            try:
+                made += await self._sealer.replicate_further(evidence_id)
+            except Problem as problem:
+                log.warning("seal.copy_owed", evidence_id=evidence_id, code=problem.code)
+                break
+        return made
 
 
 def _crash() -> Problem:

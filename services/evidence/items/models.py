@@ -17,7 +17,12 @@ class EvidenceItem(Base):
     __tablename__ = "evidence_items"
     __table_args__ = (
         Index("ix_evidence_items_region", "region_code", "id"),
-        Index("ix_evidence_items_unsealed", "id", postgresql_where=text("stage <> 'sealed'")),
+        Index(
+            "ix_evidence_items_unsealed",
+            "id",
+            postgresql_where=text("stage <> 'sealed' OR package_sm3 IS NULL"),
+        ),
+        Index("ix_evidence_items_unstamped", "created_at", postgresql_where=text("stage = 'signed'")),
     )
 
     id: Mapped[str] = mapped_column(String(26), ForeignKey(Order.id), primary_key=True)
@@ -34,6 +39,7 @@ class EvidenceItem(Base):
     captured_at: Mapped[datetime] = mapped_column(DateTime(timezone=True))
     evidence_no: Mapped[str | None] = mapped_column(String(30), unique=True)
     entry: Mapped[bytes | None] = mapped_column(LargeBinary, deferred=True)
+    log_shard: Mapped[int | None] = mapped_column(Integer)
     log_index: Mapped[int | None] = mapped_column(BigInteger)
     log_size: Mapped[int | None] = mapped_column(BigInteger)
     proof: Mapped[str | None] = mapped_column(Text, deferred=True)
@@ -41,7 +47,6 @@ class EvidenceItem(Base):
     package_sha256: Mapped[str | None] = mapped_column(String(64))
     package_sm3: Mapped[str | None] = mapped_column(String(64))
     package_bytes: Mapped[int | None] = mapped_column(BigInteger)
-    receipt: Mapped[str | None] = mapped_column(Text, deferred=True)
     sealed_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
     custody_seq: Mapped[int] = mapped_column(Integer, server_default=text("0"))
     created_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=func.now())
@@ -49,10 +54,16 @@ class EvidenceItem(Base):
     last_error: Mapped[dict[str, Any] | None] = mapped_column(JSONB)
 
     stamps: Mapped[list["Stamp"]] = relationship(order_by="Stamp.position", lazy="raise", viewonly=True)
+    receipts: Mapped[list["Receipt"]] = relationship(
+        order_by="Receipt.custodian", lazy="raise", viewonly=True
+    )
 
 
 class Stamp(Base):
-    """A time stamp over an item's signatures: the DER response as received."""
+    """A time stamp over an item's signatures: the DER response as received.
+
+    `path`: for a stamp over a batch, the way from the item to the batch's root (docs/evidence/package.md).
+    """
 
     __tablename__ = "stamps"
 
@@ -61,7 +72,20 @@ class Stamp(Base):
     authority: Mapped[str] = mapped_column(String(120))
     operator: Mapped[str] = mapped_column(String(120))
     response: Mapped[bytes] = mapped_column(LargeBinary)
+    path: Mapped[bytes | None] = mapped_column(LargeBinary)
     stamped_at: Mapped[datetime] = mapped_column(DateTime(timezone=True))
+
+
+class Receipt(Base):
+    """A custodian's signed receipt (a DSSE envelope in JSON) for his copy of an item's package."""
+
+    __tablename__ = "receipts"
+
+    evidence_id: Mapped[str] = mapped_column(String(26), ForeignKey("evidence_items.id"), primary_key=True)
+    custodian: Mapped[str] = mapped_column(String(120), primary_key=True)
+    operator: Mapped[str] = mapped_column(String(120))
+    receipt: Mapped[str] = mapped_column(Text)
+    stored_at: Mapped[datetime] = mapped_column(DateTime(timezone=True))
 
 
 class NumberCounter(Base):

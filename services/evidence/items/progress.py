@@ -33,24 +33,31 @@ def logged(item: EvidenceItem, origin: str) -> dict[str, Any]:
     return _line("logged", "已登记入存证日志并取得见证签名", "entered in the log and cosigned", detail)
 
 
-def replicated(receipt: Mapping[str, Any]) -> dict[str, Any]:
-    """The custodian has verified and kept the package."""
-    detail = {"custodian": receipt.get("custodian"), "stored_at": receipt.get("stored_at")}
+def replicated(item: EvidenceItem) -> dict[str, Any]:
+    """Enough custodians have verified and kept the package."""
+    copies = [{"custodian": r.custodian, "stored_at": rfc3339(r.stored_at)} for r in item.receipts]
+    detail = {**(copies[0] if copies else {}), "copies": copies}
     return _line("custodian", "第三方已核验并留存副本", "verified and kept by the custodian", detail)
 
 
 def sealed(item: EvidenceItem) -> dict[str, Any]:
-    """Done; the last line, with the number and both digests of the package beside the detail."""
+    """Sealed, with its number and the package's SHA-256 beside the detail."""
     facts = {
         "evidence_no": item.evidence_no,
         "package_sha256": item.package_sha256,
-        "package_sm3": item.package_sm3,
         "package_bytes": item.package_bytes,
     }
     return {
         **_line("sealed", f"固证完成,编号 {item.evidence_no}", f"sealed as {item.evidence_no}", facts),
         **facts,
     }
+
+
+def digested(item: EvidenceItem) -> dict[str, Any]:
+    """The last line: the same with the package's second digest."""
+    again, sm3 = sealed(item), {"package_sm3": item.package_sm3}
+    line = _line("digested", "证据包 SM3 摘要已计算", "SM3 of the package computed", again["detail"] | sm3)
+    return {**again, **line, **sm3}
 
 
 def failed(problem: Problem) -> dict[str, Any]:

@@ -1,9 +1,10 @@
 """SQL of evidence items; the one place where they are scoped by region and grants."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, or_, select, update
+from sqlalchemy import ColumnElement, func, or_, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import selectinload, undefer
@@ -11,20 +12,37 @@ from sqlalchemy.orm import selectinload, undefer
 from services.common.identity import Claims
 from services.common.scope import region_filter
 from services.evidence.grants.repository import opened_to
-from services.evidence.items.models import EvidenceItem, NumberCounter, Stamp
+from services.evidence.items.models import EvidenceItem, NumberCounter, Receipt, Stamp
+from services.evidence.log.models import LogEntry
+from services.evidence.orders.models import Order
+from services.evidence.orders.rules import LoggedOrder, log_ref
 
 _ALL = (
     undefer(EvidenceItem.envelope),
     undefer(EvidenceItem.entry),
     undefer(EvidenceItem.proof),
-    undefer(EvidenceItem.receipt),
     selectinload(EvidenceItem.stamps),
+    selectinload(EvidenceItem.receipts),
 )
 
 
 def _visible(claims: Claims) -> ColumnElement[bool]:
     """Rows of the caller's region subtree, and those opened to his organisation."""
     return or_(region_filter(EvidenceItem.region_code, claims), EvidenceItem.id.in_(opened_to(claims.org)))
+
+
+async def ordered(session: AsyncSession, evidence_id: str) -> LoggedOrder | None:
+    """The order of an item that is to be sealed."""
+    columns = (Order.id, Order.url, Order.purpose, Order.ordered_by, Order.org_code, Order.region_code)
+    query = (
+        select(*columns, LogEntry.shard, LogEntry.index, EvidenceItem.id.is_not(None))
+        .select_from(Order)
+        .outerjoin(LogEntry, LogEntry.ref == log_ref(evidence_id))
+        .outerjoin(EvidenceItem, EvidenceItem.id == Order.id)
+        .where(Order.id == evidence_id)
+    )
+    found = (await session.execute(query)).first()
+    return None if found is None else LoggedOrder(*found)
 
 
 async def load(session: AsyncSession, evidence_id: str) -> EvidenceItem | None:
@@ -110,20 +128,63 @@ async def add_stamps(session: AsyncSession, stamps: list[dict[str, Any]]) -> Non
     await session.execute(insert(Stamp), stamps)
 
 
-async def note_failure(session: AsyncSession, evidence_id: str, problem: dict[str, Any]) -> None:
-    """Keep why the last attempt at sealing stopped."""
+async def note_failure(session: AsyncSession, evidence_ids: Sequence[str], problem: dict[str, Any]) -> None:
+    """Keep why the last attempt at sealing these items stopped."""
     await session.execute(
         update(EvidenceItem)
-        .where(EvidenceItem.id == evidence_id, EvidenceItem.stage != "sealed")
+        .where(EvidenceItem.id.in_(evidence_ids), EvidenceItem.stage != "sealed")
         .values(attempts=EvidenceItem.attempts + 1, last_error=problem)
     )
 
 
-async def unsealed(session: AsyncSession, created_before: datetime, limit: int) -> list[str]:
-    """Ids of items whose sealing has begun and not ended, oldest first."""
+async def add_receipts(session: AsyncSession, receipts: list[dict[str, Any]]) -> int:
+    """Keep custodians' receipts; one that is kept already stays. Gives how many were new."""
+    query = (
+        insert(Receipt)
+        .values(receipts)
+        .on_conflict_do_nothing(index_elements=["evidence_id", "custodian"])
+        .returning(Receipt.custodian)
+    )
+    return len((await session.execute(query)).all())
+
+
+async def keep_sm3(session: AsyncSession, evidence_id: str, sm3: str) -> None:
+    """Keep the SM3 of a sealed package."""
+    await session.execute(
+        update(EvidenceItem).where(EvidenceItem.id == evidence_id).values(package_sm3=sm3)
+    )
+
+
+async def unsealed(session: AsyncSession, created_before: datetime, limit: int) -> list[tuple[str, str]]:
+    """Id and stage of items whose sealing has begun and not ended, or whose SM3 is owed; oldest first."""
+    query = (
+        select(EvidenceItem.id, EvidenceItem.stage)
+        .where(
+            or_(EvidenceItem.stage != "sealed", EvidenceItem.package_sm3.is_(None)),
+            EvidenceItem.created_at < created_before,
+        )
+        .order_by(EvidenceItem.id)
+        .limit(limit)
+    )
+    return [(evidence_id, stage) for evidence_id, stage in await session.execute(query)]
+
+
+async def oldest_unstamped(session: AsyncSession) -> datetime | None:
+    """When the oldest item that waits for its time stamp was signed."""
+    query = select(func.min(EvidenceItem.created_at)).where(EvidenceItem.stage == "signed")
+    return (await session.execute(query)).scalar_one_or_none()
+
+
+async def lacking_copies(session: AsyncSession, custodians: Sequence[str], limit: int) -> list[str]:
+    """Sealed items that not all of these custodians (by name) keep yet, oldest first."""
+    kept = (
+        select(func.count())
+        .where(Receipt.evidence_id == EvidenceItem.id, Receipt.custodian.in_(custodians))
+        .scalar_subquery()
+    )
     query = (
         select(EvidenceItem.id)
-        .where(EvidenceItem.stage != "sealed", EvidenceItem.created_at < created_before)
+        .where(EvidenceItem.stage == "sealed", kept < len(custodians))
         .order_by(EvidenceItem.id)
         .limit(limit)
     )

@@ -55,7 +55,8 @@ class SealsOut(BaseModel):
     timestamps: list[dict[str, Any]]
     timestamp: dict[str, Any] | None = Field(description="the first time stamp, for short displays")
     log: dict[str, Any] | None
-    custodian: dict[str, Any] | None
+    custodian: dict[str, Any] | None = Field(description="the first custodian's receipt")
+    custodians: list[dict[str, Any]]
 
 
 class ItemOut(ItemRow):

@@ -3,14 +3,16 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator
-from contextlib import closing
+from contextlib import closing, nullcontext
 from dataclasses import dataclass
+from io import SEEK_END
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from services.common.audit import record
+from services.common.clock import rfc3339
 from services.common.identity import Claims
 from services.common.paging import Page, decode_cursor, encode_cursor
 from services.common.problems import Problem, not_found
@@ -19,9 +21,9 @@ from services.evidence.intakes import repository as intakes
 from services.evidence.items import repository, views
 from services.evidence.items.models import EvidenceItem
 from services.evidence.items.schemas import ItemOut, ItemRow
-from services.evidence.objects.store import object_path, store_damaged
+from services.evidence.objects.store import store_damaged
 from services.evidence.package.layout import Part, load_layout
-from services.evidence.package.reader import PackageReader, blocks
+from services.evidence.package.reader import BLOCK, PackageReader, blocks
 from services.evidence.runtime import Runtime
 from services.evidence.verification import verifier
 
@@ -67,17 +69,38 @@ async def show(runtime: Runtime, evidence_id: str, claims: Claims, reason: str =
     async with runtime.database.transaction() as session:
         item = await _visible(session, evidence_id, claims)
         await _note(runtime, session, evidence_id, claims, "viewed", reason=reason)
-    receipt = runtime.custodian().receipt_payload(json.loads(item.receipt)) if item.receipt else None
-    return views.detail(item, runtime.log.origin, receipt)
+    return views.detail(item, runtime.log.origin, _receipts(runtime, item))
+
+
+def _receipts(runtime: Runtime, item: EvidenceItem) -> list[dict[str, Any]]:
+    """What the custodians' receipts say; `genuine` is null for one whose custodian is not pinned any more."""
+    pinned = {client.pinned.name: client for client in runtime.custodians()}
+    found = []
+    for kept in item.receipts:
+        client = pinned.get(kept.custodian)
+        facts: dict[str, Any] = {"custodian": kept.custodian, "stored_at": rfc3339(kept.stored_at)}
+        facts |= {"genuine": None, "operator": kept.operator}
+        if client is not None:
+            facts |= {**client.receipt_payload(json.loads(kept.receipt)), "genuine": True}
+        found.append(facts)
+    return found
 
 
 @dataclass(frozen=True)
 class ArtefactFile:
-    """An artefact to be sent: its file, name and digest."""
+    """An artefact to be sent: its local file where the store has one, its bytes otherwise; name, digest."""
 
-    path: Path
+    path: Path | None
+    content: BinaryIO
+    size: int
     name: str
     sha256: str
+
+    async def stream(self) -> AsyncIterator[bytes]:
+        """The bytes in blocks, for a store without local files."""
+        with self.content as file:
+            while block := await asyncio.to_thread(file.read, BLOCK):
+                yield block
 
 
 async def artefact(runtime: Runtime, evidence_id: str, path: str, claims: Claims) -> ArtefactFile:
@@ -88,13 +111,19 @@ async def artefact(runtime: Runtime, evidence_id: str, path: str, claims: Claims
         if found is None:
             raise not_found("证据文件", "artefact")
         await _note(runtime, session, evidence_id, claims, "artefact_read", path=path)
-    file = object_path(runtime.store.root, found.sha256)
-    if not file.is_file() or file.stat().st_size != found.bytes:
-        raise store_damaged()
-    return ArtefactFile(file, path.rpartition("/")[2], found.sha256)
+    try:
+        content = await asyncio.to_thread(runtime.store.open, found.sha256)
+    except FileNotFoundError as error:
+        raise store_damaged() from error
+    local = runtime.store.file(found.sha256)
+    with content if local else nullcontext():
+        if content.seek(0, SEEK_END) != found.bytes:
+            raise store_damaged()
+        content.seek(0)
+    return ArtefactFile(local, content, found.bytes, path.rpartition("/")[2], found.sha256)
 
 
-def _sealed_parts(runtime: Runtime, item: EvidenceItem) -> list[Part]:
+async def _sealed_parts(runtime: Runtime, item: EvidenceItem) -> list[Part]:
     if item.stage != "sealed" or item.layout_sha256 is None:
         raise Problem(
             "evidence.not_sealed",
@@ -104,7 +133,10 @@ def _sealed_parts(runtime: Runtime, item: EvidenceItem) -> list[Part]:
             todo_zh="请稍候,系统会自动继续",
             todo_en="wait: sealing goes on by itself",
         )
-    return load_layout(runtime.store.read(item.layout_sha256))
+    try:
+        return load_layout(await asyncio.to_thread(runtime.store.read, item.layout_sha256))
+    except FileNotFoundError as error:
+        raise store_damaged() from error
 
 
 @dataclass(frozen=True)
@@ -125,7 +157,7 @@ async def export(runtime: Runtime, evidence_id: str, claims: Claims, reason: str
     reason = custody.required_reason(reason)
     async with runtime.database.transaction() as session:
         item = await _visible(session, evidence_id, claims)
-        parts = _sealed_parts(runtime, item)
+        parts = await _sealed_parts(runtime, item)
         event = custody.Happened("exported", custody.actor_of(claims), reason)
         await custody.record(session, evidence_id, event)
     runtime.log.wake(urgent=False)
@@ -151,7 +183,7 @@ async def verify_item(runtime: Runtime, evidence_id: str, claims: Claims) -> dic
     trust = runtime.trust()
     async with runtime.database.transaction() as session:
         item = await _visible(session, evidence_id, claims)
-        parts = _sealed_parts(runtime, item)
+        parts = await _sealed_parts(runtime, item)
         await custody.record(session, evidence_id, custody.Happened("verified", custody.actor_of(claims)))
     runtime.log.wake(urgent=False)
     return await asyncio.to_thread(_verify, parts, runtime, trust)

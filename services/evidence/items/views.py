@@ -1,7 +1,7 @@
 """Items and their seals turned into what the screens show (pure)."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from services.common.clock import rfc3339
@@ -33,8 +33,8 @@ def _common(item: EvidenceItem) -> dict[str, Any]:
     }
 
 
-def detail(item: EvidenceItem, origin: str, receipt: Mapping[str, Any] | None) -> ItemOut:
-    """The whole item; receipt: the custodian's, already checked."""
+def detail(item: EvidenceItem, origin: str, receipts: Sequence[Mapping[str, Any]]) -> ItemOut:
+    """The whole item; receipts: what the custodians' say, already checked."""
     predicate = predicate_of(item.envelope)
     completeness = predicate["completeness"]
     return ItemOut(
@@ -47,7 +47,7 @@ def detail(item: EvidenceItem, origin: str, receipt: Mapping[str, Any] | None) -
             ArtefactOut(**{name: entry[name] for name in ArtefactOut.model_fields})
             for entry in predicate["artifacts"]
         ],
-        seals=_seals(item, origin, receipt),
+        seals=_seals(item, origin, receipts),
         last_error=item.last_error,
     )
 
@@ -68,7 +68,7 @@ def _facts(predicate: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _seals(item: EvidenceItem, origin: str, receipt: Mapping[str, Any] | None) -> SealsOut:
+def _seals(item: EvidenceItem, origin: str, receipts: Sequence[Mapping[str, Any]]) -> SealsOut:
     envelope = json.loads(item.envelope)
     makers = (("capture-worker", "采集节点"), ("sealing-service", "固证服务"))
     signatures = [
@@ -87,5 +87,6 @@ def _seals(item: EvidenceItem, origin: str, receipt: Mapping[str, Any] | None) -
         timestamps=times,
         timestamp=times[0] if times else None,
         log=logged,
-        custodian=dict(receipt) if receipt else None,
+        custodian=dict(receipts[0]) if receipts else None,
+        custodians=[dict(receipt) for receipt in receipts],
     )

@@ -2,11 +2,27 @@
 
 import hashlib
 import secrets
+from dataclasses import dataclass
 
 import rfc8785
 
 from services.common.clock import rfc3339
 from services.evidence.orders.schemas import OrderIn
+
+
+@dataclass(frozen=True)
+class LoggedOrder:
+    """An order as sealing needs it: its place in the log (None while it waits), and whether sealing began."""
+
+    id: str
+    url: str
+    purpose: str
+    ordered_by: dict[str, str]
+    org_code: str
+    region_code: str
+    log_shard: int | None
+    log_index: int | None
+    begun: bool
 
 
 def order_document(order_id: str, order: OrderIn, salt: str | None = None) -> bytes:

@@ -71,6 +71,33 @@ def arrange(members: list[Member]) -> list[Part]:
     return _merge(parts)
 
 
+def begin(members: list[Member]) -> list[Part]:
+    """The first parts of every package whose first files are these, before its other files are known."""
+    parts: list[Part] = []
+    offset = 0
+    for member in members:
+        local, _ = _headers(member, offset)
+        parts += [Part(len(local), data=local), Part(member.size, sha256=member.sha256)]
+        offset += len(local) + member.size
+    return _merge(parts)
+
+
+def rest(parts: list[Part], begun: int) -> list[Part]:
+    """What follows the first `begun` bytes, which end inside or after literal bytes. Raises ValueError."""
+    left: list[Part] = []
+    for part in parts:
+        skipped = min(begun, part.size)
+        begun -= skipped
+        if skipped and part.data is not None:
+            part = Part(part.size - skipped, data=part.data[skipped:])  # noqa: PLW2901 - its unread end
+        elif 0 < skipped < part.size:
+            raise ValueError("an object cannot be cut")
+        elif skipped:
+            continue
+        left.append(part)
+    return [part for part in left if part.size]
+
+
 def _merge(parts: Iterable[Part]) -> list[Part]:
     """Neighbouring literal parts as one; empty objects vanish."""
     merged: list[Part] = []
