@@ -75,7 +75,10 @@ class Cosigner:
             self._log.check_refusal()
             head, task = await self._joined(index, custodians)
             try:
-                return await asyncio.shield(task)
+                cosigned = await asyncio.shield(task)
+                if cosigned.size > index:
+                    return cosigned
+                # A round that began before the leaf was written: the next one is over it.
             except Problem:
                 if head.size > index:
                     raise
