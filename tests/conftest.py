@@ -30,7 +30,7 @@ from services.common.ids import new_id  # noqa: E402
 from services.common.migrate import upgrade  # noqa: E402
 from services.common.settings import Settings, get_settings  # noqa: E402
 
-pytest_plugins = ["tests.stack"]
+pytest_plugins = ["tests.stack", "tests.s3_server"]
 
 
 @pytest.fixture(scope="session")

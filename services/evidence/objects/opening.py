@@ -17,7 +17,8 @@ def open_store(own: EvidenceSettings, home: Path) -> ObjectStore:
     if own.store == "disk":
         return DiskStore(home / "objects")
     # Imported here: a disk installation does not load the S3 client.
-    from services.evidence.objects.s3 import S3Config, S3Store
+    from services.evidence.objects.s3 import S3Store
+    from services.evidence.objects.s3_config import S3Config
 
     try:
         secret = own.s3_secret()

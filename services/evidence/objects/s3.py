@@ -11,26 +11,25 @@ import hashlib
 import io
 import zlib
 from collections import OrderedDict
-from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
+from collections.abc import AsyncIterator, Iterator
 from contextlib import closing
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from threading import Lock
 from typing import BinaryIO, Literal, cast
 
 import structlog
-import urllib3
 from cryptography.hazmat.primitives.hashes import SM3, Hash
-from minio import Minio
 from minio.commonconfig import COMPLIANCE
-from minio.datatypes import Object
 from minio.error import S3Error
 from minio.retention import Retention
 
 from services.common.problems import Problem
+from services.evidence.objects.s3_config import S3Config, connect
 from services.evidence.objects.s3_errors import asking
 from services.evidence.objects.s3_reader import S3Reader
+from services.evidence.objects.s3_versions import Version, by_name, described, when, whole_seconds
 from services.evidence.objects.spool import BLOCK, Arrival, Writer, clear_abandoned, spool, spool_file
 from services.evidence.objects.store import Listed, Stored, Worm, store_damaged
 
@@ -40,50 +39,6 @@ PREFIX = "sha256/"
 _PART = 8 << 20
 _REMEMBERED = 65_536
 _CONNECTIONS = 32
-
-
-@dataclass(frozen=True)
-class S3Config:
-    """Where the store is and how it is spoken to. endpoint: host[:port]; lock_days: the first retention."""
-
-    endpoint: str
-    bucket: str
-    access_key: str
-    secret_key: str
-    region: str = "us-east-1"
-    tls: bool = True
-    ca_file: Path | None = None
-    timeout_seconds: float = 20.0
-    lock_days: int = 30
-
-
-@dataclass(frozen=True)
-class Version:
-    """One version of an object, as the store itself describes it."""
-
-    id: str
-    bytes: int
-    until: datetime | None
-    hold: bool
-
-
-def connect(config: S3Config) -> Minio:
-    """The client, with bounded times: connecting 3 s, a silent connection `timeout_seconds`, two repeats."""
-    http = urllib3.PoolManager(
-        maxsize=_CONNECTIONS,
-        timeout=urllib3.Timeout(connect=3.0, read=config.timeout_seconds),
-        retries=urllib3.Retry(total=2, backoff_factor=0.2, status_forcelist=(500, 502, 503, 504)),
-        ca_certs=str(config.ca_file) if config.ca_file else None,
-        cert_reqs="CERT_REQUIRED",
-    )
-    return Minio(
-        config.endpoint,
-        config.access_key,
-        config.secret_key,
-        secure=config.tls,
-        region=config.region,
-        http_client=http,
-    )
 
 
 def object_key(sha256: str) -> str:
@@ -148,7 +103,7 @@ class S3Store:
 
     def _store(self, source: BinaryIO, stored: Stored) -> Version:
         """The version that holds these bytes: one that is there already, else a new one, read back."""
-        key = object_key(stored.sha256)
+        key, locks = object_key(stored.sha256), self.locks
         found = self._good_version(stored.sha256)
         if found is None:
             with asking():
@@ -159,7 +114,7 @@ class S3Store:
                     stored.bytes,
                     part_size=_PART,
                     num_parallel_uploads=1,
-                    retention=Retention(COMPLIANCE, self._first_until()) if self.locks else None,
+                    retention=Retention(COMPLIANCE, self._first_until()) if locks else None,
                 )
             found = self._read_back(key, str(result.version_id or ""), stored)
         locked = self._locked(key, found, self._first_until())
@@ -185,7 +140,7 @@ class S3Store:
                 for block in response.stream(BLOCK):
                     digest.update(block)
                     size += len(block)
-                found = _described(response.headers, size)
+                found = described(response.headers, size)
         return found, digest.hexdigest()
 
     def _locked(self, key: str, version: Version, until: datetime) -> Version:
@@ -209,7 +164,7 @@ class S3Store:
         """One version by its id. Raises FileNotFoundError, Problem 503."""
         with asking():
             found = self.client.stat_object(self.config.bucket, key, version_id=version or None)
-        return _described(found.metadata or {}, int(found.size or 0))
+        return described(found.metadata or {}, int(found.size or 0))
 
     def versions(self, sha256: str) -> list[str]:
         """Ids of the object's versions, oldest first, without delete markers. Raises Problem 503."""
@@ -217,7 +172,7 @@ class S3Store:
         with asking():
             listed = list(self.client.list_objects(self.config.bucket, prefix=key, include_version=True))
         rows = [item for item in listed if item.object_name == key and not item.is_delete_marker]
-        return [str(item.version_id or "") for item in sorted(rows, key=_when)]
+        return [str(item.version_id or "") for item in sorted(rows, key=when)]
 
     def _good_version(self, sha256: str) -> Version | None:
         """The oldest version with this digest, read whole to know it; None when there is none."""
@@ -308,7 +263,7 @@ class S3Store:
         # What is remembered of the lock may be old: ask.
         version = self.look(key, self._resolve(sha256).id)
         if until is not None:
-            version = self._locked(key, version, _whole_seconds(until))
+            version = self._locked(key, version, whole_seconds(until))
         if version.hold != hold:
             change = self.client.enable_object_legal_hold if hold else self.client.disable_object_legal_hold
             with asking():
@@ -326,7 +281,7 @@ class S3Store:
             with asking():
                 prefix = f"{PREFIX}{shard}/"
                 rows = list(self.client.list_objects(bucket, prefix, recursive=True, include_version=True))
-            yield from (item for item in _by_name(rows) if item.name > after)
+            yield from (item for item in by_name(rows) if item.name > after)
 
     def probe(self) -> Worm:
         """As ObjectStore.probe."""
@@ -343,45 +298,6 @@ def _digests(data: bytes) -> Stored:
     sm3 = Hash(SM3())
     sm3.update(data)
     return Stored(hashlib.sha256(data).hexdigest(), sm3.finalize().hex(), len(data), zlib.crc32(data))
-
-
-def _described(headers: Mapping[str, str], size: int) -> Version:
-    """A version from the headers of its GET or HEAD."""
-    until = headers.get("x-amz-object-lock-retain-until-date")
-    mode = headers.get("x-amz-object-lock-mode")
-    return Version(
-        id=headers.get("x-amz-version-id") or "",
-        bytes=size,
-        # Ceph writes nine digits of a second, which Python 3.11 reads (and cuts to six).
-        until=datetime.fromisoformat(until) if until and mode == COMPLIANCE else None,
-        hold=headers.get("x-amz-object-lock-legal-hold") == "ON",
-    )
-
-
-def _whole_seconds(moment: datetime) -> datetime:
-    """Rounded up, in UTC: a lock that ends a fraction of a second early would have been shortened."""
-    whole = moment.astimezone(UTC).replace(microsecond=0)
-    return whole + timedelta(seconds=1) if moment.microsecond else whole
-
-
-def _by_name(rows: Iterable[Object]) -> list[Listed]:
-    """Versions and delete markers of a listing as one entry a name, in order of name."""
-    versions: dict[str, list[Object]] = {}
-    for row in rows:
-        versions.setdefault(str(row.object_name), []).append(row)
-    listed = []
-    for key in sorted(versions, key=lambda key: key.rpartition("/")[2]):
-        kept = [row for row in versions[key] if not row.is_delete_marker]
-        if not kept:
-            continue
-        oldest = min(kept, key=_when)
-        covered = len(versions[key]) > 1
-        listed.append(Listed(key.rpartition("/")[2], int(oldest.size or 0), _when(oldest), covered))
-    return listed
-
-
-def _when(row: Object) -> datetime:
-    return row.last_modified or datetime.now(UTC)
 
 
 def _not_what_was_sent() -> Problem:
