@@ -1,0 +1,62 @@
+/** SHA-256 (FIPS 180-4), SM3 (GB/T 32905) and CRC-32 (the one of ZIP), whole or block by block. */
+
+import { createCRC32, createSHA256, createSM3, type IHasher } from 'hash-wasm'
+import { type Bytes, unhex } from './bytes.ts'
+
+/** SHA-256 of octets in memory. */
+export async function sha256(bytes: Bytes): Promise<Bytes> {
+  return new Uint8Array(await crypto.subtle.digest('SHA-256', bytes))
+}
+
+/** What is known of a run of octets after reading it once; digests in lowercase hex. */
+export interface Digests {
+  sha256: string
+  sm3: string
+  crc32: number
+}
+
+/** Takes octets block by block and gives all digests of them; may be begun again for another run. */
+export class Digester {
+  private constructor(
+    private readonly sha: IHasher,
+    private readonly sm: IHasher,
+    private readonly crc: IHasher,
+  ) {}
+
+  /** A digester, ready to take octets. */
+  static async create(): Promise<Digester> {
+    const made = new Digester(await createSHA256(), await createSM3(), await createCRC32())
+    made.begin()
+    return made
+  }
+
+  /** Forget what was taken. */
+  begin(): void {
+    for (const hasher of [this.sha, this.sm, this.crc]) hasher.init()
+  }
+
+  /** Take octets. */
+  update(bytes: Uint8Array): void {
+    for (const hasher of [this.sha, this.sm, this.crc]) hasher.update(bytes)
+  }
+
+  /** The digests of all that was taken. */
+  end(): Digests {
+    const crc = unhex(this.crc.digest())
+    return {
+      sha256: this.sha.digest(),
+      sm3: this.sm.digest(),
+      crc32: new DataView(crc.buffer).getUint32(0),
+    }
+  }
+}
+
+/** SHA-256 of a long run of octets, block by block. */
+export async function sha256Stream(): Promise<{ update: (bytes: Uint8Array) => void; end: () => string }> {
+  const hasher = await createSHA256()
+  hasher.init()
+  return {
+    update: (bytes) => { hasher.update(bytes) },
+    end: () => hasher.digest(),
+  }
+}
