@@ -34,6 +34,7 @@ def _for(service: str, *any_of: str, max_body: int = _MIB) -> Segment:
 SEGMENTS: Final[dict[str, Segment]] = {
     "captures": _for("crawler", "capture:create", "capture:read"),
     "evidence": _for("evidence", "evidence:read", "evidence:export"),
+    "evidence-status": _for("evidence", "system:read"),
     "log": Segment("evidence", public="anyone may check the transparency log (C2SP tiles)"),
     "trust": Segment("evidence", public="the trust file holds public keys and certificates only"),
     "clues": _for("casework", "clue:read", "clue:create", "clue:assign", "clue:sign"),

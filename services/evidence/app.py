@@ -1,7 +1,6 @@
 """The evidence service as an application."""
 
 import asyncio
-import os
 from typing import Any
 
 from fastapi import FastAPI
@@ -17,12 +16,13 @@ from services.evidence.items.routes import internal as sealing
 from services.evidence.items.routes import router as items
 from services.evidence.items.sealing import Sealer
 from services.evidence.log.routes import router as log
+from services.evidence.objects.watch import StoreWatch
 from services.evidence.orders.routes import router as orders
 from services.evidence.runtime import Runtime, open_runtime
+from services.evidence.status.routes import router as status
+from services.evidence.status.service import free_space
 
 __all__ = ["create_app", "events"]
-
-_LOW_SPACE_BYTES = 256 << 20
 
 
 def create_app(settings: Settings | None = None) -> FastAPI:
@@ -30,7 +30,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     settings = settings or get_settings()
     app = create_service(
         "evidence",
-        routers=[orders, intakes, sealing, items, custody, log],
+        routers=[orders, intakes, sealing, items, custody, status, log],
         startup=_startup,
         shutdown=_shutdown,
         settings=settings,
@@ -45,21 +45,22 @@ async def _startup(app: FastAPI) -> None:
     runtime = open_runtime(settings, app.state.db)
     await runtime.log.start()
     app.state.evidence = runtime
+    app.state.store_watch = StoreWatch(runtime.store, require_worm=runtime.own.store_require_worm)
+    await app.state.store_watch.start()
     app.state.jobs = SealingJobs(Sealer(runtime))
     app.state.jobs.start()
 
 
 async def _shutdown(app: FastAPI) -> None:
     await app.state.jobs.stop()
+    await app.state.store_watch.stop()
     await app.state.evidence.close()
 
 
 def _store_check(app: FastAPI) -> Any:
     async def check() -> dict[str, Any]:
         runtime: Runtime = app.state.evidence
-        where = os.statvfs(runtime.store.root)
-        free = where.f_bavail * where.f_frsize
-        return {"free_bytes": free, "low": free < _LOW_SPACE_BYTES}
+        return {**free_space(runtime), **app.state.store_watch.report()}
 
     return check
 
@@ -69,6 +70,7 @@ def _log_check(app: FastAPI) -> Any:
         runtime: Runtime = app.state.evidence
         if runtime.log.failure:
             raise RuntimeError(runtime.log.failure)
-        return {"size": runtime.log.size, "origin": runtime.log.origin}
+        # A log that refuses is said, not hidden behind 503: the platform must run for it to be reconciled.
+        return {"size": runtime.log.size, "origin": runtime.log.origin, "refusal": runtime.log.refusal}
 
     return check

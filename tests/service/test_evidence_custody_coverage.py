@@ -55,6 +55,7 @@ ROUTES: dict[str, Leaves | Nothing] = {
     "GET /trust": Nothing("public keys and certificates"),
     "GET /log/checkpoint": OPEN_LOG,
     "GET /log/tile/{path:path}": OPEN_LOG,
+    "GET /evidence-status": STATE,
     "GET /health/live": STATE,
     "GET /health/ready": STATE,
     "GET /metrics": STATE,
