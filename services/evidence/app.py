@@ -9,6 +9,7 @@ from services.common.app import create_service
 from services.common.migrate import upgrade
 from services.common.settings import Settings, get_settings
 from services.evidence.custody.routes import router as custody
+from services.evidence.disclosures.routes import router as disclosures
 from services.evidence.grants import events
 from services.evidence.intakes.routes import router as intakes
 from services.evidence.items.jobs import SealingJobs
@@ -30,7 +31,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     settings = settings or get_settings()
     app = create_service(
         "evidence",
-        routers=[orders, intakes, sealing, items, custody, status, log],
+        routers=[orders, intakes, sealing, items, disclosures, custody, status, log],
         startup=_startup,
         shutdown=_shutdown,
         settings=settings,

@@ -2,7 +2,6 @@
 
 import asyncio
 import base64
-import io
 from typing import Any
 
 import rfc8785
@@ -179,7 +178,7 @@ async def verify_proof(runtime: Runtime, evidence_id: str, seq: int, claims: Cla
     """The offline verifier's report on an event's proof. Raises as `proof`; 503 `evidence.trust_missing`."""
     trust = runtime.trust()
     made = await proof(runtime, evidence_id, seq, claims)
-    return await asyncio.to_thread(verifier.verify, io.BytesIO(made), trust)
+    return await asyncio.to_thread(verifier.verify_custody, made, trust)
 
 
 def _not_logged() -> Problem:

@@ -22,7 +22,7 @@ router = APIRouter(tags=["证据 evidence"])
 internal = APIRouter(include_in_schema=False)
 
 # Captured bytes are hostile: never a document of the console's origin, whatever a browser makes of them.
-_SAFE = {
+SAFE_HEADERS = {
     "x-content-type-options": "nosniff",
     "content-security-policy": "sandbox; default-src 'none'",
     "cross-origin-resource-policy": "same-origin",
@@ -69,7 +69,7 @@ async def get_artefact(
     if found.path is None:
         kind = "inline" if shown else "attachment"
         headers = {
-            **_SAFE,
+            **SAFE_HEADERS,
             "x-sha256": found.sha256,
             "content-length": str(found.size),
             "content-disposition": f'{kind}; filename="{found.name}"',
@@ -81,7 +81,7 @@ async def get_artefact(
         media_type=shown or "application/octet-stream",
         filename=found.name,
         content_disposition_type="inline" if shown else "attachment",
-        headers={**_SAFE, "x-sha256": found.sha256},
+        headers={**SAFE_HEADERS, "x-sha256": found.sha256},
     )
 
 
@@ -95,7 +95,7 @@ async def get_package(
     """导出证据包 · the package (WACZ); the reason goes on record."""
     found = await service.export(runtime, evidence_id, claims, reason)
     headers = {
-        **_SAFE,
+        **SAFE_HEADERS,
         "content-length": str(found.size),
         "content-disposition": f'attachment; filename="{found.name}"',
         "x-sha256": found.sha256,

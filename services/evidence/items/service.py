@@ -47,7 +47,8 @@ async def list_items(
     return Page(items=items, next_cursor=encode_cursor([items[-1].id]) if more else None)
 
 
-async def _visible(session: AsyncSession, evidence_id: str, claims: Claims) -> EvidenceItem:
+async def visible_item(session: AsyncSession, evidence_id: str, claims: Claims) -> EvidenceItem:
+    """An item the caller may see. Raises Problem 404."""
     item = await repository.find_visible(session, evidence_id, claims)
     if item is None:
         raise not_found("证据", "evidence item")
@@ -67,7 +68,7 @@ async def _note(
 async def show(runtime: Runtime, evidence_id: str, claims: Claims, reason: str = "") -> ItemOut:
     """An item with everything. Raises Problem 404."""
     async with runtime.database.transaction() as session:
-        item = await _visible(session, evidence_id, claims)
+        item = await visible_item(session, evidence_id, claims)
         await _note(runtime, session, evidence_id, claims, "viewed", reason=reason)
     return views.detail(item, runtime.log.origin, _receipts(runtime, item))
 
@@ -106,7 +107,7 @@ class ArtefactFile:
 async def artefact(runtime: Runtime, evidence_id: str, path: str, claims: Claims) -> ArtefactFile:
     """One artefact's file. Raises Problem 404."""
     async with runtime.database.transaction() as session:
-        await _visible(session, evidence_id, claims)
+        await visible_item(session, evidence_id, claims)
         found = await intakes.find(session, evidence_id, path)
         if found is None:
             raise not_found("证据文件", "artefact")
@@ -123,7 +124,8 @@ async def artefact(runtime: Runtime, evidence_id: str, path: str, claims: Claims
     return ArtefactFile(local, content, found.bytes, path.rpartition("/")[2], found.sha256)
 
 
-async def _sealed_parts(runtime: Runtime, item: EvidenceItem) -> list[Part]:
+async def sealed_parts(runtime: Runtime, item: EvidenceItem) -> list[Part]:
+    """The parts of a sealed item's package. Raises Problem 409 `evidence.not_sealed`, 500 damaged store."""
     if item.stage != "sealed" or item.layout_sha256 is None:
         raise Problem(
             "evidence.not_sealed",
@@ -156,8 +158,8 @@ async def export(runtime: Runtime, evidence_id: str, claims: Claims, reason: str
     """
     reason = custody.required_reason(reason)
     async with runtime.database.transaction() as session:
-        item = await _visible(session, evidence_id, claims)
-        parts = await _sealed_parts(runtime, item)
+        item = await visible_item(session, evidence_id, claims)
+        parts = await sealed_parts(runtime, item)
         event = custody.Happened("exported", custody.actor_of(claims), reason)
         await custody.record(session, evidence_id, event)
     runtime.log.wake(urgent=False)
@@ -165,11 +167,12 @@ async def export(runtime: Runtime, evidence_id: str, claims: Claims, reason: str
         name=f"{item.evidence_no}.wacz",
         size=item.package_bytes or 0,
         sha256=item.package_sha256 or "",
-        stream=_stream(runtime, parts),
+        stream=stream_parts(runtime, parts),
     )
 
 
-async def _stream(runtime: Runtime, parts: list[Part]) -> AsyncIterator[bytes]:
+async def stream_parts(runtime: Runtime, parts: list[Part]) -> AsyncIterator[bytes]:
+    """The bytes of a package in blocks, read from the store as they are asked for."""
     source = blocks(parts, runtime.store.open)
     while True:
         block = await asyncio.to_thread(next, source, b"")
@@ -182,8 +185,8 @@ async def verify_item(runtime: Runtime, evidence_id: str, claims: Claims) -> dic
     """The offline verifier's report on the stored package. Raises Problem 404, 409."""
     trust = runtime.trust()
     async with runtime.database.transaction() as session:
-        item = await _visible(session, evidence_id, claims)
-        parts = await _sealed_parts(runtime, item)
+        item = await visible_item(session, evidence_id, claims)
+        parts = await sealed_parts(runtime, item)
         await custody.record(session, evidence_id, custody.Happened("verified", custody.actor_of(claims)))
     runtime.log.wake(urgent=False)
     return await asyncio.to_thread(_verify, parts, runtime, trust)

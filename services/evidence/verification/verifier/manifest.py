@@ -72,13 +72,15 @@ def parse_manifest(payload: bytes) -> dict[str, Any]:
     predicate = statement["predicate"]
     compare(predicate, SHAPE, "predicate")
     paths = [item["path"] for item in predicate["artifacts"]]
-    require(paths == sorted(set(paths)), "artefacts are not in order, or one stands twice")
+    listed = set(paths)
+    require(paths == sorted(listed), "artefacts are not in order, or one stands twice")
     for item in predicate["artifacts"]:
         where = item["path"]
         require(".." not in where and not RESERVED.fullmatch(where), f"{where}: name not permitted")
         require(item["bytes"] >= 0, f"{where}: negative size")
-        origin, others = item["derived_from"], [path for path in paths if path != where]
-        require(origin is None or origin in others, f"{where}: derived from no other artefact")
+        origin = item["derived_from"]
+        known = origin is None or (origin in listed and origin != where)
+        require(known, f"{where}: derived from no other artefact")
     salts = {item["salt"] for item in predicate["artifacts"]}
     require(len(salts) == len(paths), "two artefacts have one salt")
     return statement

@@ -1,0 +1,1 @@
+"""Copies that say less: redacted packages and single artefacts, each with its proof."""
