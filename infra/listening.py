@@ -2,18 +2,29 @@
 
 import asyncio
 import signal
+import ssl
+from pathlib import Path
 from urllib.parse import urlsplit
 
 from aiohttp import web
 
 
-def serve_app(app: web.Application, url: str) -> None:
-    """Serve until SIGTERM or SIGINT. url: `unix:/path.sock` or `http://host:port`."""
+def serve_app(
+    app: web.Application, url: str, *, certificate: Path | None = None, key: Path | None = None
+) -> None:
+    """Serve until SIGTERM or SIGINT. url: `unix:/path.sock`, `http://host:port`, or `https://host:port` with
+    a PEM certificate chain and key. Raises OSError and ValueError when these cannot be used."""
     if url.startswith("unix:"):
         web.run_app(app, path=url.removeprefix("unix:"), print=None, access_log=None)
         return
     where = urlsplit(url)
-    web.run_app(app, host=where.hostname, port=where.port, print=None, access_log=None)
+    context = None
+    if where.scheme == "https":
+        if certificate is None:
+            raise ValueError("https needs a certificate")
+        context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+        context.load_cert_chain(certificate, key)
+    web.run_app(app, host=where.hostname, port=where.port, print=None, access_log=None, ssl_context=context)
 
 
 def serve_apps(pairs: list[tuple[web.Application, str]]) -> None:

@@ -2,12 +2,13 @@
 
 import base64
 import errno
+import hashlib
 import json
 import os
 import re
 import secrets
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -85,12 +86,13 @@ class Vault:
                     raise RefusedError(409, "another package is already kept for this evidence item")
                 return known
             target = self.package_path(sha256)
-            target.parent.mkdir(exist_ok=True)
+            if not target.parent.is_dir():
+                target.parent.mkdir(exist_ok=True)
+                sync_folder(target.parent.parent)
             if not target.exists():
                 path.chmod(0o444)
                 os.link(path, target)
             sync_folder(target.parent)
-            sync_folder(target.parent.parent)
             receipt = self._receipt(report)
             write_synced(self._root / "receipts" / f"{evidence_id}.json", receipt)
             return receipt
@@ -119,6 +121,33 @@ class Vault:
         file = self._root / "receipts" / f"{evidence_id}.json"
         return file.read_bytes() if file.exists() else None
 
+    def receipts_after(self, after: str, limit: int) -> tuple[list[bytes], bool]:
+        """Receipts of items with an id above `after`, in order, at most `limit`; and whether more follow."""
+        names = sorted(
+            file.stem
+            for file in (self._root / "receipts").iterdir()
+            if file.suffix == ".json" and EVIDENCE_ID.fullmatch(file.stem) and file.stem > after
+        )
+        found = [(self._root / "receipts" / f"{name}.json").read_bytes() for name in names[:limit]]
+        return found, len(names) > limit
+
+    def answer(self, evidence_id: str, nonce: bytes, ranges: Sequence[tuple[int, int]]) -> list[str]:
+        """SHA-256(nonce || bytes) of each range (first byte, length) of a kept package, read now from disk.
+
+        Raises RefusedError 404 without a package, 410 when its file is gone, 416 outside it.
+        """
+        path = self.package_of(evidence_id)
+        if path is None:
+            raise RefusedError(404, "nothing is kept for this id")
+        try:
+            with path.open("rb") as file:
+                size = os.fstat(file.fileno()).st_size
+                if any(start < 0 or length < 1 or start + length > size for start, length in ranges):
+                    raise RefusedError(416, f"a range lies outside the {size} bytes")
+                return [_salted(file, nonce, start, length) for start, length in ranges]
+        except FileNotFoundError as error:
+            raise RefusedError(410, "the package is not where it was kept") from error
+
     def package_path(self, sha256: str) -> Path:
         """Where the package with this digest lies."""
         return self._root / "sha256" / sha256[:2] / f"{sha256}.wacz"
@@ -129,6 +158,15 @@ class Vault:
         if receipt is None:
             return None
         return self.package_path(json.loads(_payload(receipt))["package_sha256"])
+
+
+def _salted(file: BinaryIO, nonce: bytes, start: int, length: int) -> str:
+    digest = hashlib.sha256(nonce)
+    file.seek(start)
+    while length > 0 and (block := file.read(min(length, 1 << 20))):
+        digest.update(block)
+        length -= len(block)
+    return digest.hexdigest()
 
 
 @contextmanager

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from infra.custodian.identity import load_or_create
-from infra.custodian.witness import Witness
+from infra.custodian.witness import Request, Witness, parse_request
 from services.evidence.log import tiles
 from services.evidence.log.merkle import (
     EMPTY_ROOT,
@@ -196,12 +196,10 @@ class Opened:
     def ask(self, old: int, *, proof: list[bytes] | None = None, key=None):
         head = Checkpoint("w.test/log", self.tree.size, self.tree.root())
         hashes = self.tree.consistency_proof(old, self.tree.size) if proof is None else proof
-        lines = [f"old {old}", *(base64.b64encode(item).decode() for item in hashes), ""]
-        note = sign_checkpoint(head, key or self.key)
-        return self.witness.add_checkpoint(("\n".join(lines) + "\n" + note).encode())
+        return self.witness.add_checkpoint(Request(old, hashes, sign_checkpoint(head, key or self.key)))
 
 
-def test_witness_cosigns_growth_and_answers_409_422_403_404_400(tmp_path):
+def test_witness_cosigns_growth_and_answers_409_422_403_400(tmp_path):
     log = Opened(tmp_path)
     log.grow(3)
     assert log.ask(0).status == 200
@@ -212,10 +210,10 @@ def test_witness_cosigns_growth_and_answers_409_422_403_404_400(tmp_path):
     assert log.ask(3, key=Ed25519PrivateKey.generate()).status == 403
     assert log.ask(3).status == 200
     assert log.ask(7).status == 200, "the same head may be cosigned again"
-    assert log.witness.add_checkpoint(b"old 01\n\nx").status == 400
-    assert log.witness.add_checkpoint(b"\xff").status == 400
-    other = sign_checkpoint(Checkpoint("z.test/log", 1, b"r" * 32), log.key)
-    assert log.witness.add_checkpoint(b"old 0\n\n" + other.encode()).status == 404
+    assert log.ask(8, proof=[]).status == 400
+    for bad in (b"old 01\n\nx", b"\xff", b"old 1", "old \u0661\n\nx".encode(), b"old 1\n!\n\nx"):
+        with pytest.raises(ValueError):
+            parse_request(bad)
 
 
 def test_witness_remembers_over_a_restart_and_refuses_a_rewritten_log(tmp_path):

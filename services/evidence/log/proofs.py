@@ -21,3 +21,18 @@ def format_consistency(old: int, new: int, hashes: Sequence[bytes]) -> bytes:
     """
     encoded = [base64.b64encode(item).decode() for item in hashes]
     return rfc8785.dumps({"hashes": encoded, "new": new, "old": old, "v": 1})
+
+
+def parse_proof(text: str) -> tuple[int, list[bytes], str]:
+    """(index, hashes, note) of a proof file in its canonical form. Raises ValueError."""
+    head, separator, note = text.partition("\n\n")
+    lines = head.split("\n")
+    if not separator or len(lines) < 2 or lines[0] != HEADER or not lines[1].startswith("index "):
+        raise ValueError("not a tlog-proof")
+    number = lines[1].removeprefix("index ")
+    if not number.isascii() or not number.isdigit() or len(number) > 16:
+        raise ValueError("malformed leaf index")
+    hashes = [base64.b64decode(line, validate=True) for line in lines[2:]]
+    if any(len(item) != 32 for item in hashes) or format_proof(int(number), hashes, note) != text:
+        raise ValueError("not in canonical form")
+    return int(number), hashes, note
