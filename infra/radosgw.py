@@ -59,7 +59,7 @@ mon data = {folder}/mon
 osd data = {folder}/osd
 [client.rgw]
 rgw data = {folder}/rgw
-rgw frontends = beast endpoint=127.0.0.1:{port}
+rgw frontends = beast endpoint=127.0.0.1:{port} tcp_nodelay=1
 rgw enable usage log = false
 rgw dns name = localhost
 """
