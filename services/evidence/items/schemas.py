@@ -23,6 +23,7 @@ class ItemRow(BaseModel):
     http_status: int | None
     outcome: str
     captured_at: str
+    signed_at: str
     sealed_at: str | None
     ordered_by: dict[str, str]
     org_code: str
@@ -48,6 +49,14 @@ class ArtefactOut(BaseModel):
     sm3: str
 
 
+class RequiredOut(BaseModel):
+    """What this installation asks for before it calls an item sealed: how many operators of each kind."""
+
+    authorities: int
+    custodians: int
+    custodian_names: list[str]
+
+
 class SealsOut(BaseModel):
     """What seals the item."""
 
@@ -57,6 +66,7 @@ class SealsOut(BaseModel):
     log: dict[str, Any] | None
     custodian: dict[str, Any] | None = Field(description="the first custodian's receipt")
     custodians: list[dict[str, Any]]
+    required: RequiredOut
 
 
 class ItemOut(ItemRow):

@@ -20,7 +20,7 @@ from services.evidence.custody import service as custody
 from services.evidence.intakes import repository as intakes
 from services.evidence.items import repository, views
 from services.evidence.items.models import EvidenceItem
-from services.evidence.items.schemas import ItemOut, ItemRow
+from services.evidence.items.schemas import ItemOut, ItemRow, RequiredOut
 from services.evidence.objects.store import store_damaged
 from services.evidence.package.layout import Part, load_layout
 from services.evidence.package.reader import BLOCK, PackageReader, blocks
@@ -70,7 +70,12 @@ async def show(runtime: Runtime, evidence_id: str, claims: Claims, reason: str =
     async with runtime.database.transaction() as session:
         item = await visible_item(session, evidence_id, claims)
         await _note(runtime, session, evidence_id, claims, "viewed", reason=reason)
-    return views.detail(item, runtime.log.origin, _receipts(runtime, item))
+    required = RequiredOut(
+        authorities=runtime.own.tsa_quorum,
+        custodians=runtime.custodian_quorum,
+        custodian_names=[client.pinned.name for client in runtime.custodians()],
+    )
+    return views.detail(item, runtime.log.origin, _receipts(runtime, item), required)
 
 
 def _receipts(runtime: Runtime, item: EvidenceItem) -> list[dict[str, Any]]:

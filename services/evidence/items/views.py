@@ -7,7 +7,14 @@ from typing import Any
 from services.common.clock import rfc3339
 from services.evidence.items.models import EvidenceItem
 from services.evidence.items.rules import predicate_of
-from services.evidence.items.schemas import ArtefactOut, ItemOut, ItemRow, PackageOut, SealsOut
+from services.evidence.items.schemas import (
+    ArtefactOut,
+    ItemOut,
+    ItemRow,
+    PackageOut,
+    RequiredOut,
+    SealsOut,
+)
 
 
 def row(item: EvidenceItem) -> ItemRow:
@@ -26,6 +33,7 @@ def _common(item: EvidenceItem) -> dict[str, Any]:
         "http_status": item.http_status,
         "outcome": item.outcome,
         "captured_at": rfc3339(item.captured_at),
+        "signed_at": rfc3339(item.created_at),
         "sealed_at": rfc3339(item.sealed_at) if item.sealed_at else None,
         "ordered_by": item.ordered_by,
         "org_code": item.org_code,
@@ -33,7 +41,9 @@ def _common(item: EvidenceItem) -> dict[str, Any]:
     }
 
 
-def detail(item: EvidenceItem, origin: str, receipts: Sequence[Mapping[str, Any]]) -> ItemOut:
+def detail(
+    item: EvidenceItem, origin: str, receipts: Sequence[Mapping[str, Any]], required: RequiredOut
+) -> ItemOut:
     """The whole item; receipts: what the custodians' say, already checked."""
     predicate = predicate_of(item.envelope)
     completeness = predicate["completeness"]
@@ -47,7 +57,7 @@ def detail(item: EvidenceItem, origin: str, receipts: Sequence[Mapping[str, Any]
             ArtefactOut(**{name: entry[name] for name in ArtefactOut.model_fields})
             for entry in predicate["artifacts"]
         ],
-        seals=_seals(item, origin, receipts),
+        seals=_seals(item, origin, receipts, required),
         last_error=item.last_error,
     )
 
@@ -68,25 +78,43 @@ def _facts(predicate: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _seals(item: EvidenceItem, origin: str, receipts: Sequence[Mapping[str, Any]]) -> SealsOut:
-    envelope = json.loads(item.envelope)
-    makers = (("capture-worker", "采集节点"), ("sealing-service", "固证服务"))
-    signatures = [
-        {"keyid": signature["keyid"], "by": by, "zh": zh}
-        for signature, (by, zh) in zip(envelope["signatures"], makers, strict=True)
+def _signatures(item: EvidenceItem) -> list[dict[str, Any]]:
+    """First the worker's, then the sealing service's; each once in every suite of the policy, in its order."""
+    signatures = json.loads(item.envelope)["signatures"]
+    suites = predicate_of(item.envelope)["policy_id"].rpartition(":")[2].split("+")
+    half = len(signatures) // 2
+    return [
+        {
+            "keyid": signature["keyid"],
+            "by": "capture-worker" if position < half else "sealing-service",
+            "zh": "采集节点" if position < half else "固证服务",
+            "suite": suites[position % half] if half == len(suites) else "",
+        }
+        for position, signature in enumerate(signatures)
     ]
+
+
+def _seals(
+    item: EvidenceItem, origin: str, receipts: Sequence[Mapping[str, Any]], required: RequiredOut
+) -> SealsOut:
     times = [
-        {"authority": stamp.authority, "operator": stamp.operator, "time": rfc3339(stamp.stamped_at)}
+        {
+            "authority": stamp.authority,
+            "operator": stamp.operator,
+            "time": rfc3339(stamp.stamped_at),
+            "batch": stamp.path is not None,
+        }
         for stamp in item.stamps
     ]
     logged = None
     if item.log_index is not None:
         logged = {"index": item.log_index, "tree_size": item.log_size, "origin": origin}
     return SealsOut(
-        signatures=signatures,
+        signatures=_signatures(item),
         timestamps=times,
         timestamp=times[0] if times else None,
         log=logged,
         custodian=dict(receipts[0]) if receipts else None,
         custodians=[dict(receipt) for receipt in receipts],
+        required=required,
     )
