@@ -79,7 +79,7 @@ def _facts(predicate: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _signatures(item: EvidenceItem) -> list[dict[str, Any]]:
-    """First the worker's, then the sealing service's; each once in every suite of the policy, in its order."""
+    """First the worker's, then the sealing service's; each in every suite of the policy, in its order."""
     signatures = json.loads(item.envelope)["signatures"]
     suites = predicate_of(item.envelope)["policy_id"].rpartition(":")[2].split("+")
     half = len(signatures) // 2
@@ -92,6 +92,11 @@ def _signatures(item: EvidenceItem) -> list[dict[str, Any]]:
         }
         for position, signature in enumerate(signatures)
     ]
+
+
+def _in_halves(signatures: Sequence[Mapping[str, Any]]) -> list[tuple[Mapping[str, Any], bool]]:
+    """Each signature and whether the sealing service made it: the worker's come first, then as many of its."""
+    return [(signature, 2 * place >= len(signatures)) for place, signature in enumerate(signatures)]
 
 
 def _seals(
