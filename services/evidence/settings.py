@@ -20,6 +20,8 @@ class EvidenceSettings(BaseSettings):
     """JSON file of the pinned time-stamping authorities; default `<home>/tsa/authority.json`."""
     tsa_quorum: int = 1
     """How many different operators' time stamps an item needs before it goes on."""
+    renew_days: int = 90
+    """How many days before a time stamp's certificate ends its evidence is renewed (RFC 4998)."""
     custodian_trust: str | None = None
     """JSON identity files of the pinned custodians, separated by commas, in the order of
     WANGJIAN_CUSTODIAN_URL; default `<home>/custodian/identity.json`."""

@@ -5,8 +5,10 @@ from services.evidence.custody.models import CustodyEvent
 from services.evidence.grants.models import Grant
 from services.evidence.intakes.models import Artefact
 from services.evidence.items.models import EvidenceItem, NumberCounter, Stamp
+from services.evidence.keys.models import SigningKey
 from services.evidence.log.models import LogCheckpoint, LogEntry
 from services.evidence.orders.models import Order
+from services.evidence.renewals.models import Record
 
 __all__ = [
     "Artefact",
@@ -18,5 +20,7 @@ __all__ = [
     "LogEntry",
     "NumberCounter",
     "Order",
+    "Record",
+    "SigningKey",
     "Stamp",
 ]

@@ -48,6 +48,8 @@ def stamp_rows(evidence_id: str, stamps: Sequence[FreshStamp]) -> list[dict[str,
             "response": stamp.response,
             "path": stamp.path,
             "stamped_at": stamp.time,
+            "delta_ms": stamp.delta_ms,
+            "valid_until": stamp.valid_until,
         }
         for position, stamp in enumerate(stamps)
     ]

@@ -3,7 +3,19 @@
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import BigInteger, DateTime, ForeignKey, Index, Integer, LargeBinary, String, Text, func, text
+from sqlalchemy import (
+    BigInteger,
+    DateTime,
+    Float,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    String,
+    Text,
+    func,
+    text,
+)
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
@@ -63,6 +75,8 @@ class Stamp(Base):
     """A time stamp over an item's signatures: the DER response as received.
 
     `path`: for a stamp over a batch, the way from the item to the batch's root (docs/evidence/package.md).
+    `delta_ms`: its time minus the own clock when it was asked for, a second witness of that clock.
+    `valid_until`: the end of the authority's certificate.
     """
 
     __tablename__ = "stamps"
@@ -74,6 +88,8 @@ class Stamp(Base):
     response: Mapped[bytes] = mapped_column(LargeBinary)
     path: Mapped[bytes | None] = mapped_column(LargeBinary)
     stamped_at: Mapped[datetime] = mapped_column(DateTime(timezone=True))
+    delta_ms: Mapped[float | None] = mapped_column(Float)
+    valid_until: Mapped[datetime | None] = mapped_column(DateTime(timezone=True), index=True)
 
 
 class Receipt(Base):

@@ -61,6 +61,11 @@ class StampClient:
         for authority in self._authorities:
             await authority.close()
 
+    @property
+    def pinned(self) -> list[PinnedAuthority]:
+        """The authorities asked, in order."""
+        return [authority.pinned for authority in self._authorities]
+
     def states(self) -> list[dict[str, str | float | None]]:
         """What each authority last did; see `AuthorityClient.state`."""
         return [authority.state() for authority in self._authorities]

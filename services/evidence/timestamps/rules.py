@@ -5,8 +5,11 @@ import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any
+
+from cryptography import x509
 
 from services.common.dsse import Envelope
 from services.common.settings import Settings
@@ -42,6 +45,11 @@ class PinnedAuthority:
     policy_oids: tuple[str, ...]
     development: bool
     url: str | None = None
+
+    @property
+    def valid_until(self) -> datetime:
+        """Until when its certificate is valid."""
+        return x509.load_der_x509_certificate(self.certificate).not_valid_after_utc
 
     def as_trust(self) -> dict[str, Any]:
         """Its entry in the trust file."""

@@ -1,0 +1,69 @@
+"""Which items are due for renewal, and how. Pure.
+
+Digests that are no longer to be relied on are dated data (`digests.json`): a record that ends with one is
+renewed over new digests of the whole package (hash-tree renewal) `lead_days` before its date.
+"""
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from functools import cache
+from pathlib import Path
+from typing import Any, Literal
+
+Kind = Literal["begin", "prolong", "rehash"]
+
+
+@dataclass(frozen=True)
+class Due:
+    """A sealed item whose proof of time ends at `until`; algorithm: of its record's newest chain, if any."""
+
+    evidence_id: str
+    evidence_no: str | None
+    package_sha256: str
+    layout_sha256: str
+    until: datetime | None
+    algorithm: str | None
+
+
+@cache
+def _data() -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(Path(__file__).with_name("digests.json").read_text("utf-8"))
+    return found
+
+
+def weak_since() -> dict[str, datetime]:
+    """Since when (UTC) each weak digest is no longer safe, by name."""
+    return {row["digest"]: datetime.fromisoformat(row["from"]).replace(tzinfo=UTC) for row in _data()["weak"]}
+
+
+def weak_digests(now: datetime) -> list[str]:
+    """Digests to leave now: those whose date is near or past."""
+    lead = timedelta(days=_data()["lead_days"])
+    return [name for name, since in weak_since().items() if now >= since - lead]
+
+
+def successor(now: datetime) -> str:
+    """The digest that new chains use: the first listed one that is not weak. Raises LookupError for none."""
+    weak = weak_digests(now)
+    for name in _data()["order"]:
+        if name not in weak:
+            return str(name)
+    raise LookupError("every known digest is weak")
+
+
+def kind_of(due: Due, weak: Iterable[str]) -> Kind:
+    """How an item is renewed: a first record, another stamp in its chain, or a new chain."""
+    if due.algorithm is None:
+        return "begin"
+    return "rehash" if due.algorithm in weak else "prolong"
+
+
+def groups(found: Iterable[Due], weak: Iterable[str]) -> Mapping[tuple[Kind, str | None], list[Due]]:
+    """Items that one archive time stamp can cover together: of one kind and digest."""
+    sorted_out: dict[tuple[Kind, str | None], list[Due]] = {}
+    known = list(weak)
+    for item in found:
+        sorted_out.setdefault((kind_of(item, known), item.algorithm), []).append(item)
+    return sorted_out
