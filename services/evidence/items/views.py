@@ -94,11 +94,6 @@ def _signatures(item: EvidenceItem) -> list[dict[str, Any]]:
     ]
 
 
-def _in_halves(signatures: Sequence[Mapping[str, Any]]) -> list[tuple[Mapping[str, Any], bool]]:
-    """Each signature and whether the sealing service made it: the worker's come first, then as many of its."""
-    return [(signature, 2 * place >= len(signatures)) for place, signature in enumerate(signatures)]
-
-
 def _seals(
     item: EvidenceItem, origin: str, receipts: Sequence[Mapping[str, Any]], required: RequiredOut
 ) -> SealsOut:
