@@ -27,6 +27,7 @@ PERMISSIONS: Final[dict[str, tuple[str, str]]] = {
     "capture:read": ("查看采集任务", "see captures"),
     "evidence:read": ("查看证据", "see evidence"),
     "evidence:export": ("导出证据包", "export evidence packages"),
+    "evidence:hold": ("设置与解除保全冻结", "set and lift legal holds"),
     "clue:create": ("登记线索", "register clues"),
     "clue:read": ("查看线索", "see clues"),
     "clue:assign": ("分派线索", "assign clues"),
@@ -37,6 +38,7 @@ PERMISSIONS: Final[dict[str, tuple[str, str]]] = {
     "registry:write": ("维护主体档案", "edit the registry"),
     "user:manage": ("管理账号", "manage accounts"),
     "role:grant": ("授予角色", "grant roles"),
+    "key:manage": ("管理签名密钥", "manage signing keys"),
     "audit:read": ("查看审计记录", "read the audit record"),
     "system:read": ("查看系统状态", "see the system's state"),
 }
@@ -65,11 +67,17 @@ ROLES: Final[dict[str, Role]] = {
             "admin",
             frozenset({"user:manage", "system:read"}),
         ),
-        Role("secadmin", "安全管理员", "security administrator", "admin", frozenset({"role:grant"})),
+        Role(
+            "secadmin",
+            "安全管理员",
+            "security administrator",
+            "admin",
+            frozenset({"role:grant", "key:manage"}),
+        ),
         Role(
             "auditor", "审计管理员", "audit administrator", "admin", frozenset({"audit:read", "system:read"})
         ),
-        Role("operator", "本机操作员", "local operator", "local", _CAPTURE | {"system:read"}),
+        Role("operator", "本机操作员", "local operator", "local", _CAPTURE | {"system:read", "key:manage"}),
     )
 }
 

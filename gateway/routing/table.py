@@ -37,6 +37,7 @@ SEGMENTS: Final[dict[str, Segment]] = {
     "evidence-status": _for("evidence", "system:read"),
     "log": Segment("evidence", public="anyone may check the transparency log (C2SP tiles)"),
     "trust": Segment("evidence", public="the trust file holds public keys and certificates only"),
+    "keys": _for("evidence", "key:manage", "system:read", max_body=16 * _KIB),
     "clues": _for("casework", "clue:read", "clue:create", "clue:assign", "clue:sign"),
     "cases": _for("casework", "case:read", "case:write"),
     "regions": _for("registry", "registry:read", "user:manage", "role:grant"),

@@ -10,6 +10,7 @@ import rfc8785
 import structlog
 
 from infra.custodian.identity import Identity, write_synced
+from infra.custodian.pinning import follow_keys, pin
 from infra.custodian.vault import RefusedError, Vault
 from infra.custodian.witness import Answer, Request, Witness
 from services.common.settings import Settings
@@ -23,8 +24,7 @@ from services.evidence.log.notes import (
     verify_line,
 )
 from services.evidence.log.proofs import parse_proof
-from services.evidence.settings import EvidenceSettings
-from services.evidence.verification.trust import TrustMissingError, build_trust, dump_trust
+from services.evidence.verification.trust import TrustMissingError
 from services.evidence.verification.verifier import Unreadable, read_trust
 
 log = structlog.get_logger()
@@ -68,6 +68,8 @@ class Client:
         file, accepted = self._folder / "trust.json", self._folder / "logs.json"
         if not file.exists():
             self._pin(file)
+        elif self._pin_from is not None:
+            follow_keys(file, self._pin_from)
         marks = (file.stat().st_mtime_ns, accepted.stat().st_mtime_ns if accepted.exists() else 0)
         if marks == self._read:
             return
@@ -89,7 +91,7 @@ class Client:
         """The trust file is put there by the custodian's operator; only a development custodian has none."""
         if self._pin_from is None:
             raise TrustMissingError(str(file))
-        write_synced(file, dump_trust(build_trust(self._pin_from, EvidenceSettings())))
+        pin(file, self._pin_from)
         log.warning("custodian.trust_pinned_at_first_use", file=str(file), development=True)
 
     def add_checkpoint(self, request: Request) -> Answer:

@@ -25,11 +25,51 @@ def key_path(settings: Settings, role: str, suite: str) -> Path:
 
 
 def load_signers(settings: Settings, role: str) -> list[Signer]:
-    """The role's signers, one in each suite of the policy, made at first use. Raises ValueError."""
-    return [
-        load_or_create_signer(key_path(settings, role, suite), DEFAULT_ALGORITHM[suite])
-        for suite in settings.suites
-    ]
+    """The role's signers, one in each suite of the policy; key files are made at first use.
+
+    Cheap to call again: a file is opened anew only when it has changed. Raises KeyUnreadableError.
+    """
+    return [load_signer(settings, role, suite) for suite in settings.suites]
+
+
+def load_signer(settings: Settings, role: str, suite: str) -> Signer:
+    """The role's signer of one suite: in the token its URI names, else in its file."""
+    uri = token_uri(settings, role, suite)
+    if uri is not None:
+        from services.common.suites.token import open_token_signer
+
+        return open_token_signer(uri, suite)
+    return load_or_create_signer(key_path(settings, role, suite), DEFAULT_ALGORITHM[suite])
+
+
+def token_uri(settings: Settings, role: str, suite: str) -> str | None:
+    """The `pkcs11:` URI (RFC 7512) of a role's key when it lies in a token: `WANGJIAN_SEALING_KEY_…`."""
+    given: str | None = getattr(settings, f"{role}_key_{suite}")
+    return given
+
+
+def prepare_successor(settings: Settings, role: str, suite: str) -> Signer:
+    """The key that is to follow the role's one, in a file of its own; the same one until it is installed.
+
+    Raises KeyUnreadableError.
+    """
+    return load_or_create_signer(_next(key_path(settings, role, suite)), DEFAULT_ALGORITHM[suite])
+
+
+def successor_waits(settings: Settings, role: str, suite: str) -> bool:
+    """Whether a prepared key was not installed yet."""
+    return token_uri(settings, role, suite) is None and _next(key_path(settings, role, suite)).exists()
+
+
+def install_successor(settings: Settings, role: str, suite: str) -> None:
+    """Put the prepared key in the place of the old one, whose private part ends with that. Raises OSError."""
+    path = key_path(settings, role, suite)
+    _next(path).replace(path)
+    _next(path).with_suffix(".pub").replace(path.with_suffix(".pub"))
+
+
+def _next(path: Path) -> Path:
+    return path.with_name(f"{path.stem}.next.key")
 
 
 def read_public_keys(settings: Settings, role: str) -> list[PublicKey]:

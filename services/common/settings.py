@@ -48,6 +48,11 @@ class Settings(BaseSettings):
     capture_allow: Annotated[list[tuple[str, int]], NoDecode] = []
     suites: Annotated[tuple[str, ...], NoDecode] = ("international",)
     """Crypto suites every package is signed in: `international`, `national`, or both by comma."""
+    worker_key_international: str | None = None
+    """`pkcs11:` URI of the key when it lies in a token (HSM); none: a key file."""
+    worker_key_national: str | None = None
+    sealing_key_international: str | None = None
+    sealing_key_national: str | None = None
     market_port: int | None = None
     session_idle_minutes: int = 15
     session_absolute_hours: int = 8

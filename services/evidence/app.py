@@ -16,9 +16,15 @@ from services.evidence.items.jobs import SealingJobs
 from services.evidence.items.routes import internal as sealing
 from services.evidence.items.routes import router as items
 from services.evidence.items.sealing import Sealer
+from services.evidence.keys.routes import router as keys
 from services.evidence.log.routes import router as log
 from services.evidence.objects.watch import StoreWatch
 from services.evidence.orders.routes import router as orders
+from services.evidence.renewals.jobs import RenewalJobs
+from services.evidence.renewals.routes import router as renewals
+from services.evidence.retention.jobs import RetentionJobs
+from services.evidence.retention.routes import router as retention
+from services.evidence.retention.service import load_shipped
 from services.evidence.runtime import Runtime, open_runtime
 from services.evidence.status.routes import router as status
 from services.evidence.status.service import free_space
@@ -31,7 +37,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     settings = settings or get_settings()
     app = create_service(
         "evidence",
-        routers=[orders, intakes, sealing, items, disclosures, custody, status, log],
+        routers=[orders, intakes, sealing, items, disclosures, custody, keys, renewals, status, log],
         startup=_startup,
         shutdown=_shutdown,
         settings=settings,
@@ -44,16 +50,25 @@ async def _startup(app: FastAPI) -> None:
     settings: Settings = app.state.settings
     await asyncio.to_thread(upgrade, "evidence", settings.database_url("evidence"))
     runtime = open_runtime(settings, app.state.db)
+    await runtime.keys.start()
     await runtime.log.start()
     app.state.evidence = runtime
     app.state.store_watch = StoreWatch(runtime.store, require_worm=runtime.own.store_require_worm)
     await app.state.store_watch.start()
+    async with runtime.database.transaction() as session:
+        await load_shipped(session)
     app.state.jobs = SealingJobs(Sealer(runtime))
     app.state.jobs.start()
+    app.state.retention = RetentionJobs(runtime)
+    app.state.retention.start()
+    app.state.renewals = RenewalJobs(runtime, runtime.own.renew_days)
+    app.state.renewals.start()
 
 
 async def _shutdown(app: FastAPI) -> None:
+    await app.state.renewals.stop()
     await app.state.jobs.stop()
+    await app.state.retention.stop()
     await app.state.store_watch.stop()
     await app.state.evidence.close()
 

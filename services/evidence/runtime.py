@@ -7,19 +7,18 @@ from typing import Annotated, Any
 from fastapi import Depends, Request
 
 from services.common.database import Database
-from services.common.keys import load_signers, read_public_keys
 from services.common.problems import Problem
 from services.common.settings import Settings
 from services.common.suites import PublicKey, Signer, policy_id
 from services.evidence.custodian import CustodianClient, read_custodian
+from services.evidence.keys.ring import KeyRing
 from services.evidence.log.service import TransparencyLog
 from services.evidence.log.shards import ShardKeys
 from services.evidence.log.witnesses import required_operators
 from services.evidence.objects.opening import open_store
 from services.evidence.objects.store import ObjectStore
 from services.evidence.settings import EvidenceSettings, evidence_home
-from services.evidence.timestamps.client import StampClient
-from services.evidence.timestamps.rules import authority_urls, read_authorities
+from services.evidence.timestamps.client import StampClient, open_client
 from services.evidence.verification.trust import TrustMissingError, build_trust
 
 
@@ -44,7 +43,7 @@ class Runtime:
     database: Database
     store: ObjectStore
     log: TransparencyLog
-    sealing_signers: Sequence[Signer]
+    keys: KeyRing
     _stamps: StampClient | None = field(default=None, init=False)
     _custodians: list[CustodianClient] = field(default_factory=list, init=False)
 
@@ -53,9 +52,7 @@ class Runtime:
         if self._stamps is None:
             file = self.own.tsa_trust_file(self.settings)
             try:
-                authorities = read_authorities(file)
-                urls = authority_urls(self.settings, authorities)
-                self._stamps = StampClient(urls, authorities, quorum=self.own.tsa_quorum)
+                self._stamps = open_client(self.settings, file, self.own.tsa_quorum)
             except (OSError, ValueError, KeyError) as error:
                 raise trust_missing(file.name) from error
         return self._stamps
@@ -76,12 +73,14 @@ class Runtime:
         """The policy of the packages sealed here."""
         return policy_id(self.settings.suites)
 
+    @property
+    def sealing_signers(self) -> Sequence[Signer]:
+        """One in each suite of the policy. Raises Problem 503 `key.none_valid`."""
+        return self.keys.sealers()
+
     def worker_keys(self) -> list[PublicKey]:
-        """The capture workers' public keys. Raises Problem 503 `evidence.trust_missing`."""
-        try:
-            return read_public_keys(self.settings, "worker")
-        except (OSError, ValueError) as error:
-            raise trust_missing("capture-worker.pub") from error
+        """The capture workers' keys whose signatures are taken now."""
+        return self.keys.workers()
 
     def trust(self) -> dict[str, Any]:
         """This installation's trust file. Raises Problem 503 `evidence.trust_missing`."""
@@ -113,7 +112,7 @@ def open_runtime(settings: Settings, database: Database) -> Runtime:
         database=database,
         store=open_store(own, home),
         log=TransparencyLog(database, keys, home / "log", own.custodian_quorum),
-        sealing_signers=load_signers(settings, "sealing"),
+        keys=KeyRing(settings, database),
     )
     runtime.log.witnesses_from = runtime.custodians
     return runtime

@@ -8,6 +8,7 @@ from services.evidence.items.models import EvidenceItem, NumberCounter, Stamp
 from services.evidence.keys.models import SigningKey
 from services.evidence.log.models import LogCheckpoint, LogEntry
 from services.evidence.orders.models import Order
+from services.evidence.retention.models import Retention, RetentionRule
 from services.evidence.renewals.models import Record
 
 __all__ = [
@@ -20,6 +21,8 @@ __all__ = [
     "LogEntry",
     "NumberCounter",
     "Order",
+    "Retention",
+    "RetentionRule",
     "Record",
     "SigningKey",
     "Stamp",

@@ -175,6 +175,12 @@ async def oldest_unstamped(session: AsyncSession) -> datetime | None:
     return (await session.execute(query)).scalar_one_or_none()
 
 
+async def count_unstamped(session: AsyncSession) -> int:
+    """How many items wait for their time stamp."""
+    query = select(func.count()).where(EvidenceItem.stage == "signed")
+    return (await session.execute(query)).scalar_one()
+
+
 async def lacking_copies(session: AsyncSession, custodians: Sequence[str], limit: int) -> list[str]:
     """Sealed items that not all of these custodians (by name) keep yet, oldest first."""
     kept = (

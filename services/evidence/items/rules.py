@@ -34,6 +34,13 @@ def refused(reason_zh: str, reason_en: str) -> Problem:
     )
 
 
+def signers_of(envelope: Mapping[str, Any]) -> list[str]:
+    """The key ids a submission says it is signed with; none for a malformed one."""
+    signatures = envelope.get("signatures")
+    listed = signatures if isinstance(signatures, list) else []
+    return [str(item.get("keyid")) for item in listed[:8] if isinstance(item, dict)]
+
+
 def open_submission(
     envelope: Mapping[str, Any], workers: Sequence[PublicKey], suites: Sequence[str]
 ) -> tuple[Envelope, dict[str, Any]]:

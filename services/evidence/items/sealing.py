@@ -121,6 +121,7 @@ class Sealer:
         From then on its artefacts travel to the custodians. Raises Problem 404 without order,
         422 `evidence.manifest_refused`, 409 `evidence.already_signed`.
         """
+        await self.runtime.keys.meet(rules.signers_of(envelope))
         async with self.runtime.database.transaction() as session:
             run = await self._sign(session, evidence_id, envelope)
         if json.loads(run.item.envelope)["payload"] != envelope.get("payload"):

@@ -2,23 +2,24 @@
 
 import base64
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from services.common.keys import load_ed25519_public, read_public_keys
+from services.common.keys import ROLES, key_path, load_ed25519_public, read_public_keys
 from services.common.settings import Settings
-from services.common.suites import SUITES, PublicKey, key_id, policy_id
+from services.common.suites import ALGORITHMS, PublicKey, key_id, policy_id
 from services.evidence.custodian import PinnedCustodian, read_custodian
 from services.evidence.log.notes import ED25519, NoteKey, parse_vkey
 from services.evidence.settings import EvidenceSettings, evidence_home
 from services.evidence.timestamps.rules import PinnedAuthority, read_authorities
 
 MAX_SKEW_SECONDS = 300
-# What a package may have been made under: each suite alone, or all of them.
-_POLICIES = [(suite,) for suite in SUITES] + [SUITES]
+# Written by the service: every signing key there ever was, and every set of suites its policy ever named.
+SIGNING_KEYS = "signing-keys.json"
 
 
 class TrustMissingError(Exception):
@@ -34,8 +35,7 @@ def default_origin(key: Ed25519PublicKey) -> str:
 def build_trust(settings: Settings, own: EvidenceSettings) -> dict[str, Any]:
     """The trust file of this installation. Raises TrustMissingError when a key has not been made yet."""
     try:
-        workers = read_public_keys(settings, "worker")
-        sealers = read_public_keys(settings, "sealing")
+        signing = read_signing_keys(settings)
         log_public = load_ed25519_public(settings.keys_dir / "log.pub")
         authorities = read_authorities(own.tsa_trust_file(settings))
         custodians = [read_custodian(file) for file in own.custodian_trust_files(settings)]
@@ -45,7 +45,33 @@ def build_trust(settings: Settings, own: EvidenceSettings) -> dict[str, Any]:
     except (ValueError, KeyError) as error:
         raise TrustMissingError(str(error)) from error
     quorum = own.custodian_quorum or len({custodian.operator for custodian in custodians})
-    return assemble(workers, sealers, logs, authorities, custodians, witness_quorum=quorum)
+    return assemble(signing, logs, authorities, custodians, witness_quorum=quorum)
+
+
+def read_signing_keys(settings: Settings) -> dict[str, Any]:
+    """`{"keys": [{"role", "keyid", …}], "suites": [[suite, …], …]}`: the service's list, or before its first
+    start the public keys at hand.
+
+    Raises OSError, ValueError, KeyError; TrustMissingError while a role has no key in a suite of the policy.
+    """
+    file = settings.keys_dir / SIGNING_KEYS
+    if not file.exists():
+        at_hand = [(role, key) for role in ROLES for key in read_public_keys(settings, role)]
+        listed = [{"role": role, **_key(key)} for role, key in at_hand]
+        return {"keys": listed, "suites": [list(settings.suites)]}
+    found: dict[str, Any] = json.loads(file.read_text("utf-8"))
+    for role in ROLES:
+        known = {ALGORITHMS[key["algorithm"]] for key in found["keys"] if key["role"] == role}
+        for suite in settings.suites:
+            if suite not in known:
+                raise TrustMissingError(key_path(settings, role, suite).with_suffix(".pub").name)
+    return found
+
+
+def _of_role(signing: Mapping[str, Any], role: str) -> list[dict[str, Any]]:
+    """The entries of a role's keys, without the role's name."""
+    mine = [key for key in signing["keys"] if key["role"] == role]
+    return [{name: value for name, value in key.items() if name != "role"} for key in mine]
 
 
 def read_logs(settings: Settings, own: EvidenceSettings, first: Ed25519PublicKey) -> list[NoteKey]:
@@ -60,8 +86,7 @@ def read_logs(settings: Settings, own: EvidenceSettings, first: Ed25519PublicKey
 
 
 def assemble(
-    workers: list[PublicKey],
-    sealers: list[PublicKey],
+    signing: Mapping[str, Any],
     logs: list[NoteKey],
     authorities: list[PinnedAuthority],
     custodians: list[PinnedCustodian],
@@ -69,13 +94,15 @@ def assemble(
     witness_quorum: int,
 ) -> dict[str, Any]:
     """The trust file's JSON values."""
-    development = any(item.development for item in [*custodians, *authorities])
+    development = any(item.development for item in custodians) or any(
+        item.development for item in authorities
+    )
     return {
         "schema": "urn:wangjian:trust:v2",
         "development": development,
         "label": _label(development=development),
-        "worker_keys": [_key(key) for key in workers],
-        "sealing_keys": [_key(key) for key in sealers],
+        "worker_keys": _of_role(signing, "worker"),
+        "sealing_keys": _of_role(signing, "sealing"),
         "logs": [{"origin": key.name, "vkey": key.vkey} for key in logs],
         "witnesses": [
             {"name": item.name, "operator": item.operator, "vkey": item.witness.vkey} for item in custodians
@@ -90,7 +117,7 @@ def assemble(
                 "witness_quorum": witness_quorum,
                 "max_skew_seconds": MAX_SKEW_SECONDS,
             }
-            for suites in _POLICIES
+            for suites in signing["suites"]
         ],
     }
 
