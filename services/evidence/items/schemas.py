@@ -4,6 +4,8 @@ from typing import Any
 
 from pydantic import BaseModel, Field
 
+from services.evidence.retention.schemas import RetentionOut
+
 
 class SealIn(BaseModel):
     """The worker's signed manifest: a DSSE envelope."""
@@ -55,6 +57,8 @@ class RequiredOut(BaseModel):
     authorities: int
     custodians: int
     custodian_names: list[str]
+    stamp_warn_seconds: int = Field(description="an item signed for longer and not stamped is said loudly")
+    stamp_limit_seconds: int = Field(description="from then on no new captures are taken")
 
 
 class SealsOut(BaseModel):
@@ -78,4 +82,5 @@ class ItemOut(ItemRow):
     missing: list[Any]
     artefacts: list[ArtefactOut]
     seals: SealsOut
+    retention: RetentionOut | None
     last_error: dict[str, Any] | None

@@ -12,7 +12,7 @@ from typing import Any, BinaryIO, cast
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from services.common.audit import record
-from services.common.clock import rfc3339
+from services.common.clock import rfc3339, utc_now
 from services.common.identity import Claims
 from services.common.paging import Page, decode_cursor, encode_cursor
 from services.common.problems import Problem, not_found
@@ -24,7 +24,9 @@ from services.evidence.items.schemas import ItemOut, ItemRow, RequiredOut
 from services.evidence.objects.store import store_damaged
 from services.evidence.package.layout import Part, load_layout
 from services.evidence.package.reader import BLOCK, PackageReader, blocks
+from services.evidence.retention import service as retention
 from services.evidence.runtime import Runtime
+from services.evidence.timestamps.waiting import limit_on
 from services.evidence.verification import verifier
 
 
@@ -70,12 +72,16 @@ async def show(runtime: Runtime, evidence_id: str, claims: Claims, reason: str =
     async with runtime.database.transaction() as session:
         item = await visible_item(session, evidence_id, claims)
         await _note(runtime, session, evidence_id, claims, "viewed", reason=reason)
+        kept = await retention.view(session, evidence_id)
+    limit = limit_on(utc_now().date())
     required = RequiredOut(
         authorities=runtime.own.tsa_quorum,
         custodians=runtime.custodian_quorum,
         custodian_names=[client.pinned.name for client in runtime.custodians()],
+        stamp_warn_seconds=int(limit.warn.total_seconds()),
+        stamp_limit_seconds=int(limit.longest.total_seconds()),
     )
-    return views.detail(item, runtime.log.origin, _receipts(runtime, item), required)
+    return views.detail(item, runtime.log.origin, _receipts(runtime, item), required, kept)
 
 
 def _receipts(runtime: Runtime, item: EvidenceItem) -> list[dict[str, Any]]:
