@@ -58,6 +58,7 @@ def batch_path_name(stamp: str) -> str:
 
 def check_crc(package: Package) -> str:
     """The CRC-32 of every file agrees with its header."""
+    require(package.members, "no files could be read")
     for member in package.members:
         require(member.seen_crc == member.crc, f"CRC of {member.name} differs")
     return f"{len(package.members)} files"

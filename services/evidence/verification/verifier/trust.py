@@ -28,13 +28,13 @@ def read_trust(data: bytes) -> dict[str, Any]:
             _unique([_check_key(key) for key in trust[role]], role)
         for authority in trust["tsas"]:
             x509.load_der_x509_certificate(base64.b64decode(authority["certificate"], validate=True))
-            _texts(authority["operator"], *authority["chain"], *authority["policy_oids"])
+            _texts(authority["name"], authority["operator"], *authority["chain"], *authority["policy_oids"])
         for log in trust["logs"]:
             require(parse_vkey(log["vkey"], 1)[0] == log["origin"], "the log key is not of the log's origin")
         _unique([log["origin"] for log in trust["logs"]], "logs")
         for witness in trust["witnesses"]:
             parse_vkey(witness["vkey"], 4)
-            _texts(witness["operator"])
+            _texts(witness["name"], witness["operator"])
         for policy in trust["policies"]:
             _check_policy(policy)
         _unique([policy["id"] for policy in trust["policies"]], "policies")

@@ -15,6 +15,8 @@ export interface PinnedAuthority {
   development: boolean
   policies: string[]
   certificate: Bytes
+  /** Certificates that may stand in a token beside its own; nothing rests on them. */
+  chain: Bytes[]
   issuer: Bytes
   serial: Bytes
   spki: Bytes
@@ -37,6 +39,7 @@ export function readAuthority(value: Members): PinnedAuthority {
     development: member(value, 'development') === true,
     policies: list(member(value, 'policy_oids'), 'policy_oids').map((oid) => string(oid, 'policy')),
     certificate: der,
+    chain: list(member(value, 'chain'), 'chain').map(unbase64),
     issuer: new Uint8Array(AsnConvert.serialize(body.issuer)),
     serial: new Uint8Array(body.serialNumber),
     spki: new Uint8Array(AsnConvert.serialize(body.subjectPublicKeyInfo)),

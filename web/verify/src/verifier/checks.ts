@@ -10,7 +10,7 @@ import { checkIncluded, checkWitnesses, hashes, numberOf } from './logged.ts'
 import type { Artefact } from './manifest.ts'
 import { checkConsistency, leafHash, treeRoot } from './merkle.ts'
 import { moment, written } from './moment.ts'
-import { CONSISTENCY, DATAPACKAGE, DIGEST, ENVELOPE, checkNames, isReserved, stampNames } from './names.ts'
+import { CONSISTENCY, DATAPACKAGE, DIGEST, ENVELOPE, checkComplete, checkOrder, isReserved, stampNames } from './names.ts'
 import type { Package } from './package.ts'
 import type { Member } from './zip.ts'
 
@@ -18,12 +18,12 @@ export type Check = (of: Package) => Promise<string>
 
 export const checkStructure: Check = async (of) => {
   if (of.scanned === null) throw new Failed(of.scanFault)
-  must(of.scanned.fault === '', of.scanned.fault)
   return `${String(of.members.length)} files`
 }
 
 export const checkMembers: Check = async (of) => {
-  checkNames(of.names)
+  checkOrder(of.names)
+  checkComplete(of.names)
   return `${String(of.names.length)} names`
 }
 
@@ -92,8 +92,12 @@ export const checkDescriptors: Check = async (of) => {
   return `${String(of.members.length - 2)} resources`
 }
 
-export const checkStamps: Check = async (of) =>
-  (await of.stamps()).map(({ authority, time }) => `${authority.operator} ${written(time)}`).join(', ')
+export const checkStamps: Check = async (of) => {
+  const { valid, fault } = await of.responses()
+  must(fault === '', fault)
+  must(valid.length > 0, 'no time stamp')
+  return valid.map(({ authority, time }) => `${authority.operator} ${written(time)}`).join(', ')
+}
 
 export const checkStampQuorum: Check = async (of) => {
   const operators = new Set((await of.stamps()).map((stamp) => stamp.authority.operator)).size
@@ -127,6 +131,7 @@ export const checkCheckpoint: Check = async (of) => {
 }
 
 export const checkInclusion: Check = async (of) => {
+  await of.log()
   const proof = await of.proof()
   await checkIncluded(await of.entryBytes(), proof)
   return `entry ${String(proof.index)} of ${String(proof.checkpoint.size)}`

@@ -15,6 +15,8 @@ export interface Digests {
   crc32: number
 }
 
+const idle: Digester[] = []
+
 /** Takes octets block by block and gives all digests of them; may be begun again for another run. */
 export class Digester {
   private constructor(
@@ -23,11 +25,16 @@ export class Digester {
     private readonly crc: IHasher,
   ) {}
 
-  /** A digester, ready to take octets. */
-  static async create(): Promise<Digester> {
-    const made = new Digester(await createSHA256(), await createSM3(), await createCRC32())
+  /** A digester, ready to take octets: one given back before, as making one takes a millisecond. */
+  static async take(): Promise<Digester> {
+    const made = idle.pop() ?? new Digester(await createSHA256(), await createSM3(), await createCRC32())
     made.begin()
     return made
+  }
+
+  /** Give it back; it is not used any more. */
+  giveBack(): void {
+    idle.push(this)
   }
 
   /** Forget what was taken. */
@@ -51,12 +58,18 @@ export class Digester {
   }
 }
 
+const idleStreams: IHasher[] = []
+
 /** SHA-256 of a long run of octets, block by block. */
 export async function sha256Stream(): Promise<{ update: (bytes: Uint8Array) => void; end: () => string }> {
-  const hasher = await createSHA256()
+  const hasher = idleStreams.pop() ?? (await createSHA256())
   hasher.init()
   return {
     update: (bytes) => { hasher.update(bytes) },
-    end: () => hasher.digest(),
+    end: () => {
+      const digest = hasher.digest()
+      idleStreams.push(hasher)
+      return digest
+    },
   }
 }

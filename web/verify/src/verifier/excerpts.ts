@@ -70,13 +70,15 @@ export const checkCustodyForm: ExcerptCheck = async (of) => {
 
 /** The digests of a source, read once. */
 export async function digestsOf(source: Source, progress: Progress): Promise<Digests> {
-  const digester = await Digester.create()
+  const digester = await Digester.take()
   for (let at = 0; at < source.size; at += BLOCK) {
     progress.signal?.throwIfAborted()
     digester.update(await source.read(at, Math.min(BLOCK, source.size - at)))
     progress.advanced?.(Math.min(at + BLOCK, source.size), source.size)
   }
-  return digester.end()
+  const found = digester.end()
+  digester.giveBack()
+  return found
 }
 
 export const checkFile: ExcerptCheck = async (of) => {
@@ -111,6 +113,7 @@ export const checkExcerptCheckpoint: ExcerptCheck = async (of) => {
 
 export const checkExcerptInclusion: ExcerptCheck = async (of) => {
   const proof = proofOf(of)
+  await believe(proof.checkpoint, of.trust)
   await checkIncluded(entryOf(of), proof)
   return `entry ${String(proof.index)} of ${String(proof.checkpoint.size)}`
 }

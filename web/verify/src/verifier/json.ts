@@ -29,11 +29,11 @@ export function readCanonical(bytes: Uint8Array): Json {
   return value
 }
 
-/** The value of any JSON octets in which no object has a name twice. Throws Failed. */
+/** The value of any JSON octets in which no object has a name twice and numbers are spelled as RFC 8785 does. Throws Failed. */
 export function readStrict(bytes: Uint8Array): Json {
   const source = text(bytes)
   const value = parsed(source)
-  refuseRepeatedNames(source)
+  refuseAmbiguity(source)
   canonical(value)
   return value
 }
@@ -58,11 +58,15 @@ function refuseUnfit(value: Json, depth: number): void {
   for (const inner of Array.isArray(value) ? value : Object.values(value)) refuseUnfit(inner, depth + 1)
 }
 
-function refuseRepeatedNames(source: string): void {
+function refuseAmbiguity(source: string): void {
   const open: Set<string>[] = []
   visit(source, {
     onObjectBegin: () => { open.push(new Set()) },
     onObjectEnd: () => { open.pop() },
+    onLiteralValue: (value: unknown, offset, length) => {
+      const spelled = source.slice(offset, offset + length)
+      must(typeof value !== 'number' || JSON.stringify(value) === spelled, `number ${spelled} is not in its one form`)
+    },
     onObjectProperty: (name) => {
       const names = open.at(-1)
       must(names !== undefined && !names.has(name), `name "${name}" stands twice in one object`)

@@ -37,8 +37,8 @@ export function stampNames(names: readonly string[]): string[] {
   return names.filter((name) => STAMP.test(name)).sort((a, b) => number(a) - number(b))
 }
 
-/** Throws Failed unless all names are permitted, in order, complete, and none is more than that. */
-export function checkNames(names: readonly string[]): void {
+/** Throws Failed unless all names are permitted, different and in order: each then tells what its file is for. */
+export function checkOrder(names: readonly string[]): void {
   must(new Set(names.map((name) => name.toLowerCase())).size === names.length, 'two files with one name')
   for (const name of names) {
     const safe = name === DATAPACKAGE || name === DIGEST || (SAFE.test(name) && !name.includes('..'))
@@ -49,6 +49,10 @@ export function checkNames(names: readonly string[]): void {
   const order = (a: string, b: string): number =>
     Number(isReserved(a)) - Number(isReserved(b)) || byteOrder(a, b)
   must(files.toSorted(order).join('\n') === files.join('\n'), 'files are not in order: artefacts, then proofs')
+}
+
+/** Throws Failed unless every proof has its place and none is more than that. */
+export function checkComplete(names: readonly string[]): void {
   const stamps = stampNames(names)
   must(stamps.length > 0, 'no time stamp')
   must(stamps.every((name, at) => name === `evidence/tst-${String(at)}.tsr`), 'time stamps are not numbered 0…n')
@@ -57,5 +61,5 @@ export function checkNames(names: readonly string[]): void {
     must(names.includes(name), `${name} is missing`)
   }
   const known = new Set([ENVELOPE, ENTRY, CONSISTENCY, PROOF, REDACTION, ...stamps, ...stamps.map(pathName)])
-  must(files.every((name) => !isReserved(name) || known.has(name)), 'a proof nobody asks for')
+  must(names.every((name) => !isReserved(name) || known.has(name)), 'a proof nobody asks for')
 }

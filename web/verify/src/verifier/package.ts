@@ -8,7 +8,7 @@ import { type Members, exactly, list, member, members, readCanonical, string } f
 import { type Believed, SEAL_NAMES, believe, readEntry, readPlace } from './logged.ts'
 import { type Manifest, readManifest } from './manifest.ts'
 import { leafHash, rootByPath } from './merkle.ts'
-import { ENTRY, ENVELOPE, PROOF, REDACTION, pathName, stampNames } from './names.ts'
+import { ENTRY, ENVELOPE, PROOF, REDACTION, checkOrder, pathName, stampNames } from './names.ts'
 import { type Proof, readCheckpoint, readProof } from './notes.ts'
 import type { Source } from './source.ts'
 import { type Stamp, checkResponse } from './timestamps.ts'
@@ -52,8 +52,12 @@ export class Package {
     return this.byName.has(name)
   }
 
+  /** Throws Failed where names do not tell which file is which: nothing may be read by name then. */
+  private readonly requireNames = (): void => { checkOrder(this.names) }
+
   /** A file's octets, which must be those the pass digested. Throws Failed when it is not there. */
   async content(name: string): Promise<Bytes> {
+    this.requireNames()
     const found = this.byName.get(name)
     if (found === undefined) throw new Failed(`${name} is missing`)
     const bytes = await contents(this.source, found)
@@ -88,18 +92,32 @@ export class Package {
     return paths
   })
 
-  /** The stamps, all of them valid. */
-  readonly stamps = once(async (): Promise<Stamp[]> => {
+  /** The stamps in order, up to the first that is not valid, and what is wrong with that one. */
+  readonly responses = once(async (): Promise<{ valid: Stamp[]; fault: string }> => {
     const message = stampedMessage(await this.envelope())
-    const stamps: Stamp[] = []
+    const valid: Stamp[] = []
     for (const name of stampNames(this.names)) {
-      const path = pathName(name)
-      const stamped = this.has(path) ? await batchText(await this.content(path), message) : message
-      stamps.push(await checkResponse(await this.content(name), stamped, this.trust.tsas))
+      try {
+        valid.push(await this.response(name, message))
+      } catch (error) {
+        return { valid, fault: `${name}: ${error instanceof Error ? error.message : String(error)}` }
+      }
     }
-    must(stamps.length > 0, 'no time stamp')
-    return stamps
+    return { valid, fault: '' }
   })
+
+  /** The valid stamps. Throws Failed when there is none. */
+  async stamps(): Promise<Stamp[]> {
+    const { valid } = await this.responses()
+    must(valid.length > 0, 'no valid time stamp')
+    return valid
+  }
+
+  private async response(name: string, message: Bytes): Promise<Stamp> {
+    const path = pathName(name)
+    const stamped = this.has(path) ? await batchText(await this.content(path), message) : message
+    return checkResponse(await this.content(name), stamped, this.trust.tsas)
+  }
 
   readonly entryBytes = once(() => this.content(ENTRY))
 

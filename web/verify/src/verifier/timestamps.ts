@@ -3,7 +3,7 @@
 import { type SignerInfo, SignedData } from '@peculiar/asn1-cms'
 import { AsnConvert } from '@peculiar/asn1-schema'
 import { PKIStatus, TSTInfo, TimeStampResp, id_ct_tstInfo } from '@peculiar/asn1-tsp'
-import { ObjectIdentifier, OctetString } from 'asn1js'
+import { type BaseBlock, ObjectIdentifier, OctetString } from 'asn1js'
 import type { PinnedAuthority } from './authority.ts'
 import { type Bytes, hex, same } from './bytes.ts'
 import { inside, octets, readDer } from './der.ts'
@@ -43,9 +43,10 @@ export interface Stamp {
 
 /** Check one response. message: what must be stamped. Throws Failed with the reason. */
 export async function checkResponse(response: Bytes, message: Bytes, pinned: PinnedAuthority[]): Promise<Stamp> {
-  const { signer, content, signedAttributes } = takeApart(response)
+  const { signer, content, signedAttributes, embedded } = takeApart(response)
   const authority = pinned.find((one) => isSigner(signer, one))
   if (authority === undefined) throw new Failed('the signer is none of the pinned authorities')
+  checkEmbedded(embedded, authority)
   must(authority.onlyStamps, 'the pinned certificate is not critically for time stamping alone')
   const info = as(content, TSTInfo)
   must(Number(info.version) === 1, 'token of another version')
@@ -66,6 +67,8 @@ interface Token {
   content: Bytes
   /** The signed attributes as they were signed. */
   signedAttributes: Bytes
+  /** Certificates that came with the token. */
+  embedded: Bytes[]
 }
 
 function takeApart(response: Bytes): Token {
@@ -78,13 +81,30 @@ function takeApart(response: Bytes): Token {
   must(data.encapContentInfo.eContentType === id_ct_tstInfo && content !== undefined, 'token without TSTInfo')
   const [signer, ...more] = data.signerInfos
   must(signer !== undefined && more.length === 0, 'a token has exactly one signer')
+  // RFC 5652 §5.1, §5.3: 3 for content that is no plain data, 1 for a signer named by issuer and serial number.
+  must(Number(data.version) === 3 && Number(signer.version) === 1, 'versions of the token are not those of its form')
   // TimeStampResp → ContentInfo → [0] → SignedData → signerInfos → SignerInfo → signedAttrs [0].
   const signedData = inside(inside(inside(tree)[1])[1])[0]
-  const attributes = inside(inside(inside(signedData).at(-1))[0]).find(
-    (part) => part.idBlock.tagClass === 3 && part.idBlock.tagNumber === 0,
-  )
+  const attributes = inside(inside(inside(signedData).at(-1))[0]).find(isFirstContext)
+  const certificates = inside(signedData).find(isFirstContext)
   must(attributes !== undefined, 'no signed attributes')
-  return { signer, content: new Uint8Array(content.buffer), signedAttributes: setOf(octets(attributes)) }
+  return {
+    signer,
+    content: new Uint8Array(content.buffer),
+    signedAttributes: setOf(octets(attributes)),
+    embedded: certificates === undefined ? [] : inside(certificates).map(octets),
+  }
+}
+
+function isFirstContext(part: BaseBlock): boolean {
+  return part.idBlock.tagClass === 3 && part.idBlock.tagNumber === 0
+}
+
+/** Certificates in the token are never used; others than the pinned ones, or one twice, are refused. */
+function checkEmbedded(embedded: Bytes[], authority: PinnedAuthority): void {
+  const pinned = [authority.certificate, ...authority.chain].map(hex)
+  const found = embedded.map(hex)
+  must(new Set(found).size === found.length && found.every((one) => pinned.includes(one)), 'a certificate in the token is not pinned')
 }
 
 /** The attributes under the tag of SET OF instead of [0] (RFC 5652 §5.4). */

@@ -41,8 +41,6 @@ export interface Member extends Entry {
 export interface Scanned {
   sha256: string
   members: Member[]
-  /** Why the layout is not the permitted one; empty when it is. */
-  fault: string
 }
 
 /** What is told while a long file is read; `signal` stops it (DOM AbortSignal). */
@@ -98,29 +96,29 @@ export async function readDirectory(source: Source): Promise<Entry[]> {
 
 /**
  * Read the package once from front to back, in constant memory: compares each local header with what the
- * central directory claims, digests each file and, when `whole`, the package itself. Throws Failed when there is no
- * directory to go by, and the signal's reason when stopped.
+ * central directory claims, digests each file and, when `whole`, the package itself. Throws Failed when the layout
+ * is not the permitted one (nothing is read by name then), and the signal's reason when stopped.
  */
 export async function scan(source: Source, progress: Progress, whole: boolean): Promise<Scanned> {
   const entries = await readDirectory(source)
   const reader = new Pass(source, progress, await sha256Stream(), whole)
-  const digester = await Digester.create()
+  const digester = await Digester.take()
   const members: Member[] = []
-  let fault = ''
   for (const entry of entries) {
     const header = localHeader(entry)
     must(reader.at + header.length + entry.size <= source.size, `${entry.name} reaches beyond the file`)
-    if (entry.offset !== reader.at) fault ||= `${entry.name} does not begin where the file before it ends`
-    if (!same(await reader.take(header.length), header)) fault ||= `local header of ${entry.name} differs`
+    must(entry.offset === reader.at, `${entry.name} does not begin where the file before it ends`)
+    must(same(await reader.take(header.length), header), `local header of ${entry.name} differs`)
     const start = reader.at
     digester.begin()
     await reader.each(entry.size, (block) => { digester.update(block) })
     members.push({ ...entry, start, found: digester.end() })
   }
+  digester.giveBack()
   const directory = entries.reduce((sum, entry) => sum + centralHeader(entry).length, END_SIZE)
-  if (source.size - reader.at !== directory) fault ||= 'octets between the last file and the central directory'
+  must(source.size - reader.at === directory, 'octets between the last file and the central directory')
   await reader.each(source.size - reader.at, () => undefined)
-  return { sha256: reader.end(), members, fault }
+  return { sha256: reader.end(), members }
 }
 
 /** One pass over a source. */

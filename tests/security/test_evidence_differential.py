@@ -1,0 +1,99 @@
+"""Two verifiers, written apart, must say the same of every package: Python and TypeScript."""
+
+import io
+import json
+import shutil
+import subprocess
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+from services.evidence.verification.verifier import Unreadable, is_package, read_trust, verify
+from tests.evidence_mutants import House, Mutant, mutants
+
+ROOT = Path(__file__).resolve().parents[2]
+CLI = ROOT / "web" / "verify" / "dist-cli" / "cli.js"
+BUNDLED = ROOT / "build" / "node" / "path"
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What one verifier says."""
+
+    verdict: str
+    failed: frozenset[str]
+    details: dict[str, str]
+
+
+def python_says(mutant: Mutant) -> Answer:
+    """The answer of the verifier in Python."""
+    try:
+        trust = read_trust(mutant.trust)
+        if not is_package(io.BytesIO(mutant.package)):
+            return Answer("UNUSABLE", frozenset(), {})
+        report = verify(io.BytesIO(mutant.package), trust, package_sm3=False)
+    except Unreadable as error:
+        return Answer("UNUSABLE", frozenset(), {"reason": str(error)})
+    failed = {check["code"]: check["detail"] for check in report["checks"] if not check["ok"]}
+    return Answer(report["verdict"], frozenset(failed), failed)
+
+
+def typescript_says(cases: list[Mutant], folder: Path) -> Iterator[Answer]:
+    """The answers of the verifier in TypeScript, run by Node."""
+    lines = []
+    for place, mutant in enumerate(cases):
+        package, trust = folder / f"{place}.wacz", folder / f"{place}.json"
+        package.write_bytes(mutant.package)
+        trust.write_bytes(mutant.trust)
+        lines.append(json.dumps({"package": str(package), "trust": str(trust)}))
+    node = shutil.which("node", path=str(BUNDLED)) or shutil.which("node")
+    assert node and CLI.is_file(), "the TypeScript verifier is not built: sh infra/bootstrap.sh verify"
+    done = subprocess.run(  # noqa: S603 - our own file
+        [node, str(CLI), "--lines"], input="\n".join(lines), capture_output=True, text=True, check=True, timeout=1800
+    )
+    for line in done.stdout.splitlines():
+        said = json.loads(line)
+        yield Answer(said["verdict"], frozenset(said["failed"]), said["details"])
+
+
+@cache
+def houses() -> list[House]:
+    """Deployments of each kind of keys."""
+    return [
+        House(("ed25519",), 1),
+        House(("ecdsa-p256-sha256",), 2),
+        House(("ed25519", "sm2-sm3"), 1),
+        House(("ed25519",), 2),
+    ]
+
+
+def compare(cases: list[Mutant], folder: Path) -> Counter[str]:
+    """Run both; fails with everything they do not agree on. Gives how often each verdict was said."""
+    verdicts: Counter[str] = Counter()
+    apart = []
+    for mutant, theirs in zip(cases, typescript_says(cases, folder), strict=True):
+        ours = python_says(mutant)
+        verdicts[ours.verdict] += 1
+        if (ours.verdict, ours.failed) != (theirs.verdict, theirs.failed):
+            apart.append((mutant.what, ours, theirs))
+    report = "\n".join(f"{what}\n  Python     {ours}\n  TypeScript {theirs}" for what, ours, theirs in apart[:20])
+    assert not apart, f"{len(apart)} of {len(cases)} differ\n{report}"
+    return verdicts
+
+
+def test_both_verifiers_agree(tmp_path: Path) -> None:
+    verdicts = compare(mutants(1, 300, houses()), tmp_path)
+    # Negative control: the cases are not all of one kind, so agreeing says something.
+    assert verdicts["INVALID"] > 150
+    assert verdicts["VALID"] > 20
+    assert verdicts["REDACTED"] > 3
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(2, 12))
+def test_both_verifiers_agree_on_ten_thousand(tmp_path: Path, seed: int) -> None:
+    compare(mutants(seed, 1_000, houses()), tmp_path)
