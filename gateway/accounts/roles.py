@@ -56,9 +56,16 @@ ROLES: Final[dict[str, Role]] = {
             "指挥调度",
             "dispatcher",
             "business",
-            _CAPTURE | {"clue:create", "clue:read", "clue:assign", "case:read", "registry:read"},
+            _CAPTURE
+            | {"evidence:hold", "clue:create", "clue:read", "clue:assign", "case:read", "registry:read"},
         ),
-        Role("officer", "监管人员", "officer", "business", _CAPTURE | _CLUE | _CASE | _REGISTRY),
+        Role(
+            "officer",
+            "监管人员",
+            "officer",
+            "business",
+            _CAPTURE | {"evidence:hold"} | _CLUE | _CASE | _REGISTRY,
+        ),
         Role("field", "取证人员", "field staff", "business", _CAPTURE),
         Role(
             "sysadmin",

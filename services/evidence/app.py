@@ -37,7 +37,19 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     settings = settings or get_settings()
     app = create_service(
         "evidence",
-        routers=[orders, intakes, sealing, items, disclosures, custody, keys, renewals, status, log],
+        routers=[
+            orders,
+            intakes,
+            sealing,
+            items,
+            disclosures,
+            custody,
+            retention,
+            keys,
+            renewals,
+            status,
+            log,
+        ],
         startup=_startup,
         shutdown=_shutdown,
         settings=settings,

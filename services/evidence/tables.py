@@ -8,8 +8,9 @@ from services.evidence.items.models import EvidenceItem, NumberCounter, Stamp
 from services.evidence.keys.models import SigningKey
 from services.evidence.log.models import LogCheckpoint, LogEntry
 from services.evidence.orders.models import Order
-from services.evidence.retention.models import Retention, RetentionRule
 from services.evidence.renewals.models import Record
+from services.evidence.retention.models import Retention, RetentionRule
+from services.evidence.sweeps.models import Sweep, SweepFinding
 
 __all__ = [
     "Artefact",
@@ -21,9 +22,11 @@ __all__ = [
     "LogEntry",
     "NumberCounter",
     "Order",
+    "Record",
     "Retention",
     "RetentionRule",
-    "Record",
     "SigningKey",
     "Stamp",
+    "Sweep",
+    "SweepFinding",
 ]

@@ -11,6 +11,7 @@ from services.evidence.custody import service as custody
 from services.evidence.custody.rules import reported_actor
 from services.evidence.grants import repository
 from services.evidence.grants.rules import is_news, read_word
+from services.evidence.retention.service import attached_to_case
 
 log = structlog.get_logger()
 
@@ -61,6 +62,7 @@ async def linked(session: AsyncSession, event: Event) -> None:
 
 
 async def _linked(session: AsyncSession, event: Event) -> None:
+    await attached_to_case(session, str(event.payload["evidence_id"]))
     await _record(session, event, "linked", {})
 
 

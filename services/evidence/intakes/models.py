@@ -21,4 +21,5 @@ class Artefact(Base):
     sha256: Mapped[str] = mapped_column(String(64), index=True)
     sm3: Mapped[str] = mapped_column(String(64))
     crc32: Mapped[int] = mapped_column(BigInteger)
+    version_id: Mapped[str | None] = mapped_column(String(200))
     received_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=func.now())

@@ -44,6 +44,7 @@ async def add(session: AsyncSession, evidence_id: str, path: str, media_type: st
             sha256=stored.sha256,
             sm3=stored.sm3,
             crc32=stored.crc32,
+            version_id=stored.version,
         )
         .on_conflict_do_nothing(index_elements=["evidence_id", "path"])
         .returning(Artefact.path)

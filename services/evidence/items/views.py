@@ -15,6 +15,7 @@ from services.evidence.items.schemas import (
     RequiredOut,
     SealsOut,
 )
+from services.evidence.retention.schemas import RetentionOut
 
 
 def row(item: EvidenceItem) -> ItemRow:
@@ -42,7 +43,11 @@ def _common(item: EvidenceItem) -> dict[str, Any]:
 
 
 def detail(
-    item: EvidenceItem, origin: str, receipts: Sequence[Mapping[str, Any]], required: RequiredOut
+    item: EvidenceItem,
+    origin: str,
+    receipts: Sequence[Mapping[str, Any]],
+    required: RequiredOut,
+    retention: RetentionOut | None,
 ) -> ItemOut:
     """The whole item; receipts: what the custodians' say, already checked."""
     predicate = predicate_of(item.envelope)
@@ -58,6 +63,7 @@ def detail(
             for entry in predicate["artifacts"]
         ],
         seals=_seals(item, origin, receipts, required),
+        retention=retention,
         last_error=item.last_error,
     )
 

@@ -1,0 +1,45 @@
+"""Legal holds over HTTP."""
+
+from fastapi import APIRouter, Depends, Request
+
+from services.common.identity import Claims, require
+from services.evidence.orders.routes import EvidenceId
+from services.evidence.retention import service
+from services.evidence.retention.jobs import RetentionJobs
+from services.evidence.retention.schemas import HoldIn, RetentionOut
+from services.evidence.runtime import EvidenceRuntime
+
+router = APIRouter(tags=["保全 retention and hold"])
+
+
+def _wake(request: Request) -> None:
+    jobs: RetentionJobs = request.app.state.retention
+    jobs.wake()
+
+
+@router.post("/evidence/{evidence_id}/hold")
+async def post_hold(
+    evidence_id: EvidenceId,
+    given: HoldIn,
+    runtime: EvidenceRuntime,
+    request: Request,
+    claims: Claims = Depends(require("evidence:hold")),
+) -> RetentionOut:
+    """保全冻结 · put the item under legal hold; the reason goes on record."""
+    shown = await service.hold(runtime, evidence_id, claims, given.reason)
+    _wake(request)
+    return shown
+
+
+@router.post("/evidence/{evidence_id}/hold/release")
+async def post_release(
+    evidence_id: EvidenceId,
+    given: HoldIn,
+    runtime: EvidenceRuntime,
+    request: Request,
+    claims: Claims = Depends(require("evidence:hold")),
+) -> RetentionOut:
+    """解除冻结 · lift the legal hold; the reason goes on record."""
+    shown = await service.release(runtime, evidence_id, claims, given.reason)
+    _wake(request)
+    return shown
