@@ -5,17 +5,19 @@ import secrets
 import time
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 
 import structlog
 
 from services.common.problems import Problem
+from services.common.settings import Settings
 from services.evidence.timestamps.answers import DIGEST_OIDS, Question, RefusedAnswerError
 from services.evidence.timestamps.authority import LIMIT_SECONDS, AuthorityClient, AwayError, Stamp
 from services.evidence.timestamps.batches import make_batch
 from services.evidence.timestamps.breaker import SLOW_SECONDS
-from services.evidence.timestamps.rules import PinnedAuthority
+from services.evidence.timestamps.rules import PinnedAuthority, authority_urls, read_authorities
 
-__all__ = ["Stamp", "StampClient"]
+__all__ = ["Stamp", "StampClient", "open_client"]
 
 log = structlog.get_logger()
 
@@ -176,6 +178,12 @@ class StampClient:
         if absent:
             log.warning("timestamp.absent", authorities=absent, operators=len(operators))
         return stamps
+
+
+def open_client(settings: Settings, pinned_file: Path, quorum: int) -> StampClient:
+    """The client these settings name. Raises OSError, ValueError, KeyError for an unusable file or quorum."""
+    authorities = read_authorities(pinned_file)
+    return StampClient(authority_urls(settings, authorities), authorities, quorum=quorum)
 
 
 def _nonce() -> int:

@@ -7,7 +7,7 @@ from typing import Any
 from .contents import batch_path_name
 from .package import Package
 from .renewal import check_record
-from .strict import require, strict_json, unbase64
+from .strict import moment, require, strict_json, unbase64
 from .tokens import open_response, verify_token
 from .tree import leaf_hash, root_of_path
 
@@ -69,6 +69,7 @@ def check_current(package: Package) -> str:
     if package.record is None:
         require(package.now <= expiry, f"a time stamp's certificate expired at {expiry}; no record is given")
         return f"until {expiry.isoformat()}"
-    found = check_record(package.record, package.digest, package.trust["tsas"], package.now)
+    weak = {name: moment(since) for name, since in package.trust.get("weak_digests", {}).items()}
+    found = check_record(package.record, package.digest, package.trust["tsas"], package.now, weak)
     require(found["first"] <= expiry, f"the record begins after the certificate expired at {expiry}")
     return f"renewed, until {found['until'].isoformat()}"

@@ -1,0 +1,101 @@
+"""证据维护 keep evidence good: renew its time stamps"""
+
+import asyncio
+from collections.abc import Coroutine
+from typing import Annotated, Any, TypeVar
+
+import typer
+from sqlalchemy.exc import OperationalError
+
+from services.common.problems import Problem
+
+T = TypeVar("T")
+app = typer.Typer(add_completion=False, no_args_is_help=True)
+
+
+@app.callback()
+def evidence() -> None:
+    """证据维护。Keeping evidence good for as long as it is kept."""
+
+
+def _run(work: Coroutine[Any, Any, T]) -> T:
+    """Run to the end; a refusal or a database that is not there is one clear line and exit code 2."""
+    try:
+        return asyncio.run(work)
+    except Problem as problem:
+        todo = f"（{problem.todo_zh}）" if problem.todo_zh else ""
+        typer.echo(f"wangjian: {problem.zh}{todo} / {problem.en}", err=True)
+    except (OSError, ValueError, KeyError) as error:
+        typer.echo(f"wangjian: 时间戳配置不可用 time-stamping settings cannot be used: {error}", err=True)
+    except OperationalError:
+        typer.echo("wangjian: 数据库没有运行，请先 wangjian up / the database is not running", err=True)
+    raise typer.Exit(2)
+
+
+@app.command()
+def renew(
+    due: Annotated[
+        int | None,
+        typer.Option(
+            "--due", min=0, help="多少天内到期的 those that end within so many days（默认 default 90）"
+        ),
+    ] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="只列出 list them, change nothing")] = False,
+    leave: Annotated[
+        list[str] | None,
+        typer.Option("--leave", help="弃用的摘要算法 a digest to leave now, e.g. sha256 (hash-tree renewal)"),
+    ] = None,
+) -> None:
+    """续期时间戳(RFC 4998)。Renew time stamps before their certificates or digests age."""
+    failed = _run(_renew(due, leave or [], dry_run=dry_run))
+    raise typer.Exit(1 if failed else 0)
+
+
+async def _renew(due: int | None, leave: list[str], *, dry_run: bool) -> int:
+    from services.common.database import Database
+    from services.evidence.objects.opening import open_store
+    from services.evidence.renewals.service import Renewer
+    from services.evidence.settings import EvidenceSettings, evidence_home
+    from services.evidence.timestamps.client import open_client
+    from wangjian.commands._settings import load
+
+    settings, own = load(), EvidenceSettings()
+    days = own.renew_days if due is None else due
+    stamps = open_client(settings, own.tsa_trust_file(settings), own.tsa_quorum)
+    database = Database(settings.database_url("evidence"), "evidence", pool_size=2)
+    store = open_store(own, evidence_home(settings))
+    try:
+        renewer = Renewer(database, store, stamps, stamps.pinned)
+        if dry_run:
+            return await _list(renewer, days, leave)
+        outcome = await renewer.run(days, leave=leave, progress=_progress)
+    finally:
+        await stamps.close()
+        await database.close()
+        store.close()
+    for kind, ids in sorted(outcome.renewed.items()):
+        typer.echo(f"{_KINDS[kind]}  {len(ids)}")
+    for evidence_id, reason in outcome.failed.items():
+        typer.echo(f"未续期 not renewed  {evidence_id}  {reason}", err=True)
+    typer.echo(f"已续期 renewed {outcome.count}, 未能续期 not possible {len(outcome.failed)}")
+    return len(outcome.failed)
+
+
+_KINDS = {
+    "begin": "首次归档时间戳 first archive time stamp",
+    "prolong": "时间戳续期 time-stamp renewal      ",
+    "rehash": "哈希树续期 hash-tree renewal       ",
+}
+
+
+async def _list(renewer: Any, days: int, leave: list[str]) -> int:
+    found = await renewer.due(days, leave=leave)
+    for item in found:
+        until = item.until.date().isoformat() if item.until else "-"
+        typer.echo(f"{item.evidence_no or '-'}  {item.evidence_id}  {until}  {item.algorithm or '-'}")
+    typer.echo(f"{days} 天内到期 due within {days} days: {len(found)}")
+    return 0
+
+
+def _progress(done: int, total: int) -> None:
+    typer.echo(f"  {done} / {total}", err=True)
