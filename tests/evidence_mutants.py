@@ -46,7 +46,7 @@ PROOFS = (
 NAMES = (
     "evidence/Page.png", "evidence/../x", "evidence/a/b.txt", "evidence/.hidden", "other/a", "evidence/a b",
     "evidence/log.other", "evidence/tst-1.tsr", "evidence/tst-0.path.json", "evidence/redaction.json", "a",
-    "evidence/a..b", "evidence/" + "a" * 101, "evidence/é", "/evidence/a", "evidence/tst-00.tsr", "evidence/zz.txt",
+    "evidence/a..b", "evidence/" + "a" * 101, "/evidence/a", "evidence/tst-00.tsr", "evidence/zz.txt",
 )  # fmt: skip
 
 

@@ -43,6 +43,7 @@ def check_stamps(package: Package) -> str:
         path = batch_path_name(name)
         message = batch_message(package.content(path), alone) if path in package.by_name else alone
         package.stamps.append(verify_stamp(package.content(name), message, package.trust["tsas"]))
+    require(package.stamps, "no time stamp")
     return ", ".join(f"{s['operator']} {s['time'].isoformat()}" for s in package.stamps)
 
 

@@ -1,5 +1,6 @@
 /** Time-stamping authorities as the trust file pins them (RFC 3161 §2.3, RFC 5280). */
 
+import { IssuerAndSerialNumber } from '@peculiar/asn1-cms'
 import { AsnConvert } from '@peculiar/asn1-schema'
 import { Certificate, ExtendedKeyUsage, id_ce_extKeyUsage } from '@peculiar/asn1-x509'
 import { type Bytes, same, unbase64 } from './bytes.ts'
@@ -17,8 +18,8 @@ export interface PinnedAuthority {
   certificate: Bytes
   /** Certificates that may stand in a token beside its own; nothing rests on them. */
   chain: Bytes[]
-  issuer: Bytes
-  serial: Bytes
+  /** DER of the IssuerAndSerialNumber that names it (RFC 5652 §10.2.4). */
+  signerId: Bytes
   spki: Bytes
   notBefore: number
   notAfter: number
@@ -40,8 +41,9 @@ export function readAuthority(value: Members): PinnedAuthority {
     policies: list(member(value, 'policy_oids'), 'policy_oids').map((oid) => string(oid, 'policy')),
     certificate: der,
     chain: list(member(value, 'chain'), 'chain').map(unbase64),
-    issuer: new Uint8Array(AsnConvert.serialize(body.issuer)),
-    serial: new Uint8Array(body.serialNumber),
+    signerId: new Uint8Array(
+      AsnConvert.serialize(new IssuerAndSerialNumber({ issuer: body.issuer, serialNumber: body.serialNumber })),
+    ),
     spki: new Uint8Array(AsnConvert.serialize(body.subjectPublicKeyInfo)),
     notBefore: body.validity.notBefore.getTime().getTime(),
     notAfter: body.validity.notAfter.getTime().getTime(),

@@ -51,7 +51,9 @@ export const checkSealing: Check = async (of) =>
 
 export const checkArtefactSet: Check = async (of) => {
   const removed = new Set(await of.removed())
-  const expected = (await of.manifest()).artefacts.map((one) => one.path).filter((path) => !removed.has(path))
+  const { aboutArtefacts, artefacts } = await of.manifest()
+  must(aboutArtefacts, 'the subject of the statement is not its list of artefacts')
+  const expected = artefacts.map((one) => one.path).filter((path) => !removed.has(path))
   const found = of.names.filter((name) => name !== DATAPACKAGE && name !== DIGEST && !isReserved(name))
   must(expected.join('\n') === found.join('\n'), 'the files are not those of the manifest')
   return `${String(found.length)} files, ${String(removed.size)} left out`
@@ -139,12 +141,7 @@ export const checkInclusion: Check = async (of) => {
 
 export const checkWitness: Check = async (of) => checkWitnesses((await of.log()).cosigned, await of.policy())
 
-export const checkBeacon: Check = async (of) => {
-  const [beacon, log, { index }] = [await of.beacon(), await of.log(), await of.proof()]
-  const older = beacon.log < log.log || (beacon.log === log.log && beacon.checkpoint.size <= index)
-  must(older, 'the beacon is not older than the seal')
-  return `${String(beacon.checkpoint.size)} entries`
-}
+export const checkBeacon: Check = async (of) => `${String((await of.beacon()).checkpoint.size)} entries`
 
 export const checkGrowth: Check = async (of) => {
   const [beacon, log] = [await of.beacon(), await of.log()]

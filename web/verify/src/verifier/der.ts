@@ -6,6 +6,8 @@ import { must } from './failed.ts'
 
 const CONSTRUCTED = 0x20
 const CLASS = 0xc0
+const CONTEXT = 0x80
+const NUMBER = 0x1f
 const SEQUENCE = 0x30
 const SET = 0x31
 
@@ -31,7 +33,10 @@ export function octets(value: BaseBlock): Bytes {
 /** Where the value that begins at `at` ends. */
 function checkValue(bytes: Bytes, at: number): number {
   const tag = byte(bytes, at)
-  must((tag & 0x1f) !== 0x1f, 'a tag of more than one octet')
+  must((tag & NUMBER) !== NUMBER, 'a tag of more than one octet')
+  // What X.509 and CMS use: universal tags, and context tags that count the parts of a type.
+  const context = (tag & CLASS) === CONTEXT && (tag & NUMBER) < 16
+  must((tag & CLASS) === 0 || context, 'a tag that neither X.509 nor CMS uses')
   const first = byte(bytes, at + 1)
   must(first !== 0x80, 'a length that is not definite')
   let [start, length] = [at + 2, first]

@@ -1,6 +1,6 @@
 /** The manifest: an in-toto Statement v1 with the predicate `urn:wangjian:capture:v2`. Its form, nothing more. */
 
-import { type Bytes, byteOrder } from './bytes.ts'
+import { type Bytes, byteOrder, same } from './bytes.ts'
 import { must } from './failed.ts'
 import { type Json, type Members, canonical, exactly, list, member, members, readCanonical, string, whole } from './json.ts'
 import { moment } from './moment.ts'
@@ -32,6 +32,8 @@ export interface Manifest {
   beacon: string
   state: string
   artefacts: Artefact[]
+  /** Whether the statement's subject is the list of artefacts. */
+  aboutArtefacts: boolean
   root: string
   keyIds: string[]
   policyId: string
@@ -46,8 +48,6 @@ export function readManifest(payload: Bytes): Manifest {
   const predicate = members(member(statement, 'predicate'), 'predicate')
   must(member(predicate, 'schema') === PREDICATE, `schema is not ${PREDICATE}`)
   const artefacts = readArtefacts(list(member(predicate, 'artifacts'), 'artifacts'))
-  const subject = artefacts.map(({ path, sha256, sm3 }) => ({ name: path, digest: { sha256, sm3 } }))
-  must(equal(member(statement, 'subject'), subject), 'the subject is not the list of artefacts')
   for (const name of ['operator', 'environment', 'method']) members(member(predicate, name), name)
   const network = members(member(predicate, 'network'), 'network')
   for (const name of ['dns', 'connections', 'blocked']) list(member(network, name), name)
@@ -59,6 +59,7 @@ export function readManifest(payload: Bytes): Manifest {
     ...readTimes(members(member(predicate, 'times'), 'times')),
     state: readCompleteness(members(member(predicate, 'completeness'), 'completeness')),
     artefacts,
+    aboutArtefacts: isSubject(member(statement, 'subject'), artefacts),
     root: matching(merkle, 'root', DIGEST),
     keyIds: list(member(predicate, 'key_ids'), 'key_ids').map((id) => {
       must(typeof id === 'string' && DIGEST.test(id), 'key_ids holds what is no key id')
@@ -147,8 +148,7 @@ function matching(object: Members, name: string, form: RegExp): string {
   return value
 }
 
-function equal(given: Json | undefined, expected: Json): boolean {
-  if (given === undefined) return false
-  const [one, other] = [canonical(given), canonical(expected)]
-  return one.length === other.length && one.every((byte, at) => byte === other[at])
+function isSubject(given: Json | undefined, artefacts: readonly Artefact[]): boolean {
+  const expected = artefacts.map(({ path, sha256, sm3 }) => ({ name: path, digest: { sha256, sm3 } }))
+  return given !== undefined && same(canonical(given), canonical(expected))
 }

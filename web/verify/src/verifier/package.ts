@@ -127,9 +127,13 @@ export class Package {
 
   readonly log = once(async (): Promise<Believed> => believe((await this.proof()).checkpoint, this.trust))
 
+  /** The checkpoint that the manifest quotes, older than the seal. */
   readonly beacon = once(async (): Promise<Believed> => {
     const found = await believe(readCheckpoint((await this.manifest()).beacon), this.trust)
     must(found.checkpoint.size > 0, 'the beacon is of an empty log')
+    const [{ log }, { index }] = [await this.log(), await this.proof()]
+    const older = found.log < log || (found.log === log && found.checkpoint.size <= index)
+    must(older, 'the beacon is not older than the seal')
     return found
   })
 }

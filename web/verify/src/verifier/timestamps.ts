@@ -43,8 +43,8 @@ export interface Stamp {
 
 /** Check one response. message: what must be stamped. Throws Failed with the reason. */
 export async function checkResponse(response: Bytes, message: Bytes, pinned: PinnedAuthority[]): Promise<Stamp> {
-  const { signer, content, signedAttributes, embedded } = takeApart(response)
-  const authority = pinned.find((one) => isSigner(signer, one))
+  const { signer, content, signerId, signedAttributes, embedded } = takeApart(response)
+  const authority = pinned.find((one) => same(one.signerId, signerId))
   if (authority === undefined) throw new Failed('the signer is none of the pinned authorities')
   checkEmbedded(embedded, authority)
   must(authority.onlyStamps, 'the pinned certificate is not critically for time stamping alone')
@@ -64,6 +64,8 @@ export async function checkResponse(response: Bytes, message: Bytes, pinned: Pin
 
 interface Token {
   signer: SignerInfo
+  /** Its IssuerAndSerialNumber. */
+  signerId: Bytes
   content: Bytes
   /** The signed attributes as they were signed. */
   signedAttributes: Bytes
@@ -85,11 +87,13 @@ function takeApart(response: Bytes): Token {
   must(Number(data.version) === 3 && Number(signer.version) === 1, 'versions of the token are not those of its form')
   // TimeStampResp → ContentInfo → [0] → SignedData → signerInfos → SignerInfo → signedAttrs [0].
   const signedData = inside(inside(inside(tree)[1])[1])[0]
-  const attributes = inside(inside(inside(signedData).at(-1))[0]).find(isFirstContext)
+  const parts = inside(inside(inside(signedData).at(-1))[0])
+  const [signerId, attributes] = [parts[1], parts.find(isFirstContext)]
   const certificates = inside(signedData).find(isFirstContext)
-  must(attributes !== undefined, 'no signed attributes')
+  must(signerId !== undefined && attributes !== undefined, 'no signed attributes')
   return {
     signer,
+    signerId: octets(signerId),
     content: new Uint8Array(content.buffer),
     signedAttributes: setOf(octets(attributes)),
     embedded: certificates === undefined ? [] : inside(certificates).map(octets),
@@ -121,13 +125,6 @@ function as<T>(bytes: Bytes, type: new () => T): T {
   } catch {
     throw new Failed(`not a ${type.name}`)
   }
-}
-
-function isSigner(signer: SignerInfo, authority: PinnedAuthority): boolean {
-  const named = signer.sid.issuerAndSerialNumber
-  return named !== undefined &&
-    same(new Uint8Array(AsnConvert.serialize(named.issuer)), authority.issuer) &&
-    same(new Uint8Array(named.serialNumber), authority.serial)
 }
 
 async function checkAttributes(signer: SignerInfo, content: Bytes, authority: PinnedAuthority): Promise<void> {

@@ -88,7 +88,7 @@ async function readKey(value: Members): Promise<Key> {
   const keyid = string(member(value, 'keyid'), 'keyid')
   must(keyid === hex(await sha256(spki)), 'a key id is not the digest of its key')
   const time = (name: string): number | null => {
-    const given = member(value, name) ?? null
+    const given = member(value, name)
     return given === null ? null : moment(given)
   }
   return {
@@ -124,6 +124,6 @@ function readPolicy(value: Members): Policy {
     suites: known,
     tsaQuorum: whole(member(value, 'tsa_quorum'), 'tsa_quorum', 1),
     witnessQuorum: whole(member(value, 'witness_quorum'), 'witness_quorum', 1),
-    maxSkew: whole(member(value, 'max_skew_seconds'), 'max_skew_seconds') * 1000,
+    maxSkew: whole(member(value, 'max_skew_seconds'), 'max_skew_seconds', 1) * 1000,
   }
 }
