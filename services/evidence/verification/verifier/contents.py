@@ -15,7 +15,7 @@ from .package import (
     REDACTION,
     Package,
 )
-from .strict import canonical, require, strict_json
+from .strict import canonical, require, same_json, strict_json
 
 REQUIRED = ("archive/data.warc.gz", "indexes/index.cdxj", "pages/pages.jsonl")
 
@@ -84,7 +84,8 @@ def _removed(package: Package, paths: list[str]) -> list[str]:
         return []
     document = strict_json(package.content(REDACTION))
     removed = document["removed"]
-    require(document == {"removed": removed, "v": 1} and isinstance(removed, list), "malformed redaction")
+    as_given = same_json(document, {"removed": removed, "v": 1})
+    require(as_given and isinstance(removed, list), "malformed redaction")
     in_order = [path for path in paths if path in removed]
     require(removed and removed == in_order, "the redaction is not of this manifest")
     return in_order

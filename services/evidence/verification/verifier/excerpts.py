@@ -12,7 +12,7 @@ from typing import Any, BinaryIO
 from . import log
 from .container import digest_file
 from .manifest import ARTEFACT_FORM, artefact_leaf, compare
-from .strict import require, strict_json, unbase64
+from .strict import require, same_json, strict_json, unbase64
 from .tree import root_of_path
 
 DISCLOSURE, CUSTODY = "urn:wangjian:disclosure:v1", "urn:wangjian:custody-proof:v1"
@@ -98,7 +98,8 @@ def check_custody_entry(excerpt: Excerpt) -> str:
     """The entry is that of this custody event."""
     digest = hashlib.sha256(unbase64(excerpt.document["document"], "document")).hexdigest()
     entry = strict_json(excerpt.entry_bytes)
-    require(entry == {"event_sha256": digest, "kind": "custody", "v": 1}, "the entry is not of this event")
+    expected = {"event_sha256": digest, "kind": "custody", "v": 1}
+    require(same_json(entry, expected), "the entry is not of this event")
     excerpt.entry = entry
     return digest
 

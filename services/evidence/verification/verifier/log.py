@@ -9,7 +9,7 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from .package import CONSISTENCY, ENTRY, ENVELOPE, PROOF, Package
-from .strict import Failed, moment, require, strict_json, unbase64
+from .strict import Failed, moment, require, same_json, strict_json, unbase64
 from .tree import check_consistency, leaf_hash, root_of_path
 
 NUMBER = re.compile(r"WJ-[0-9]{6}-[0-9]{4}-[0-9]{8}")
@@ -31,7 +31,7 @@ def check_entry(package: Package) -> str:
         ],
         "v": 2,
     }
-    require(entry == expected, "the log entry is not of this package")
+    require(same_json(entry, expected), "the log entry is not of this package")
     require(isinstance(number, str) and NUMBER.fullmatch(number), "malformed evidence number")
     package.entry = entry
     return str(number)
@@ -164,7 +164,7 @@ def check_growth(package: Package) -> str:
     sizes = (beacon["size"], proof["size"]) if same else (0, 0)
     encoded = document["hashes"]
     expected = {"hashes": encoded, "new": sizes[1], "old": sizes[0], "v": 1}
-    require(document == expected, "the consistency proof is not between beacon and seal")
+    require(same_json(document, expected), "the consistency proof is not between beacon and seal")
     hashes_ = [unbase64(item, "consistency proof") for item in encoded]
     require(all(len(item) == 32 for item in hashes_), "malformed hash in the consistency proof")
     if not same:

@@ -52,6 +52,11 @@ def canonical(value: Any) -> bytes:
     return _write(value).encode("utf-8")
 
 
+def same_json(one: Any, other: Any) -> bool:
+    """Whether two JSON values are the same (Python's == takes true for 1)."""
+    return canonical(one) == canonical(other)
+
+
 def _write(value: Any) -> str:
     if isinstance(value, dict):
         keys = sorted(value, key=lambda key: str(key).encode("utf-16-be", "surrogatepass"))

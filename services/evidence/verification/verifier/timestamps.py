@@ -7,7 +7,7 @@ from typing import Any
 from .contents import batch_path_name
 from .package import Package
 from .renewal import check_record
-from .strict import moment, require, strict_json, unbase64
+from .strict import moment, require, same_json, strict_json, unbase64
 from .tokens import open_response, verify_token
 from .tree import leaf_hash, root_of_path
 
@@ -27,7 +27,7 @@ def batch_message(path: bytes, message: bytes) -> bytes:
     """
     document = strict_json(path)
     members = isinstance(document, dict) and set(document) == {"hashes", "index", "size", "v"}
-    require(members and document["v"] == 1, "malformed batch path")
+    require(members and same_json(document["v"], 1), "malformed batch path")
     index, size, hashes_ = document["index"], document["size"], document["hashes"]
     require(type(index) is int and type(size) is int and isinstance(hashes_, list), "malformed batch path")
     siblings = [unbase64(item, "batch path") for item in hashes_]
