@@ -12,9 +12,8 @@ import pytest
 from sqlalchemy import text
 
 from services.common.keys import install_successor, key_path, load_signers, prepare_successor
-from services.common.suites import generate, policy_id
+from services.common.suites import generate, policy_id, possession_message
 from services.evidence.keys.ring import KeyRing
-from services.evidence.keys.rules import possession_message
 from services.evidence.verification.verifier import read_trust, verify
 from tests.evidence_stack import OFFICER, own_home, remove, running
 

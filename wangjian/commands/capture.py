@@ -13,16 +13,13 @@ from typing import Any
 import httpx
 
 from services.common.ids import new_id
-from services.common.settings import Settings
+from wangjian.commands._platform import RefusedError, away, say
+from wangjian.commands._platform import client as operator
 from wangjian.commands._settings import load
 
 _DONE, _UNUSABLE, _WRONG = 0, 1, 2
 _RETRY_SECONDS = 60.0
 _TIMEOUT = httpx.Timeout(30.0, connect=5.0)
-
-
-class RefusedError(Exception):
-    """What ends the command with exit code 2: one clear line."""
 
 
 class UnusableError(Exception):
@@ -49,7 +46,7 @@ def main(argv: list[str]) -> int:
         folder = given.out.absolute().parent
         if given.out.is_dir() or not folder.is_dir():
             raise RefusedError(f"无法写入 {given.out} / cannot write there")
-        with _client(load()) as client:
+        with operator(load()) as client:
             capture = _order(client, given.url, given.reason)
             with _screen(given.json) as show:
                 done = _follow(client, capture["id"], show)
@@ -67,46 +64,15 @@ def main(argv: list[str]) -> int:
     return _DONE if done["outcome"] in ("COMPLETE", "PARTIAL") else _UNUSABLE
 
 
-def _client(settings: Settings) -> httpx.Client:
-    """A client with the local operator's token."""
-    try:
-        token = (settings.home / "operator.token").read_text().strip()
-    except OSError as error:
-        raise RefusedError(
-            f"平台没有运行过,或无权读取 {settings.home / 'operator.token'};请先 wangjian up"
-            " / no operator token: start the platform first"
-        ) from error
-    return httpx.Client(
-        base_url=settings.gateway_url or f"http://127.0.0.1:{settings.port}",
-        headers={"authorization": f"Bearer {token}"},
-        timeout=_TIMEOUT,
-    )
-
-
-def _say(response: httpx.Response) -> str:
-    try:
-        problem = response.json()
-    except ValueError:
-        problem = {}
-    zh, en = (
-        problem.get("detail") or "平台未能应答",
-        problem.get("detail_en") or f"HTTP {response.status_code}",
-    )
-    todo = f"({problem['todo']})" if problem.get("todo") else ""
-    return f"{zh}{todo} / {en}"
-
-
 def _order(client: httpx.Client, url: str, reason: str) -> dict[str, Any]:
     # One key for this call: a repeat after a lost answer cannot order twice.
     headers = {"idempotency-key": new_id()}
     try:
         answer = client.post("/api/captures", json={"url": url, "reason": reason}, headers=headers)
     except httpx.TransportError as error:
-        raise RefusedError(
-            f"平台没有运行({client.base_url}),请先 wangjian up / the platform is not running"
-        ) from error
+        raise away(client) from error
     if not answer.is_success:
-        raise RefusedError(_say(answer))
+        raise RefusedError(say(answer))
     return dict(answer.json())
 
 
@@ -136,7 +102,7 @@ def _events(client: httpx.Client, capture_id: str, last: int) -> Iterator[tuple[
             raise httpx.RemoteProtocolError(f"HTTP {answer.status_code}")
         if not answer.is_success:
             answer.read()
-            raise RefusedError(_say(answer))
+            raise RefusedError(say(answer))
         name, number = "", last
         for line in answer.iter_lines():
             key, _, value = line.partition(": ")
@@ -160,7 +126,7 @@ def _download(client: httpx.Client, done: dict[str, Any], out: Path) -> None:
         ):
             if not answer.is_success:
                 answer.read()
-                raise UnusableError(_say(answer))
+                raise UnusableError(say(answer))
             for chunk in answer.iter_bytes():
                 digest.update(chunk)
                 file.write(chunk)

@@ -19,6 +19,7 @@ from services.common.suites.algorithms import (
     key_id,
     parse_suites,
     policy_id,
+    possession_message,
     verify,
 )
 from services.common.suites.files import install, load_or_create_signer, read_public_key
@@ -41,6 +42,7 @@ __all__ = [
     "load_or_create_signer",
     "parse_suites",
     "policy_id",
+    "possession_message",
     "read_public_key",
     "verify",
 ]

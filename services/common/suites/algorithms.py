@@ -109,6 +109,11 @@ def _loaded(algorithm: str, public_der: bytes) -> Any:
     raise ValueError(f"not a key of {algorithm}")
 
 
+def possession_message(keyid: str) -> bytes:
+    """What a new key signs to show that whoever hands it in holds its private part."""
+    return b"wangjian:key-introduction:v1\n" + keyid.encode() + b"\n"
+
+
 def parse_suites(text: str | Iterable[str]) -> tuple[str, ...]:
     """The suites of a comma list, in the fixed order. Raises ValueError for an unknown name or none."""
     names = text.split(",") if isinstance(text, str) else list(text)
@@ -137,5 +142,6 @@ __all__ = [
     "key_id",
     "parse_suites",
     "policy_id",
+    "possession_message",
     "verify",
 ]

@@ -3,7 +3,6 @@
 import asyncio
 import os
 import socket
-from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -14,9 +13,9 @@ from sqlalchemy.exc import SQLAlchemyError
 from services.common.client import ServiceClient
 from services.common.clock import rfc3339, utc_now
 from services.common.database import Database
+from services.common.keys import load_signers
 from services.common.problems import Problem
 from services.common.settings import Settings
-from services.common.suites import Signer
 from services.crawler.captures import repository
 from services.crawler.captures.models import Capture
 from services.crawler.captures.progress import StepWriter
@@ -59,10 +58,9 @@ class CaptureRunner:
         jail: JailedBrowser,
         proxy: EgressProxy,
         limits: CaptureLimits,
-        signers: Sequence[Signer],
     ) -> None:
         self._settings, self._database, self._evidence = settings, database, evidence
-        self._jail, self._proxy, self._limits, self._signers = jail, proxy, limits, signers
+        self._jail, self._proxy, self._limits = jail, proxy, limits
         self.name = f"{socket.gethostname()}:{os.getpid()}"
 
     async def run(self, capture_id: str) -> bool:
@@ -211,7 +209,9 @@ class CaptureRunner:
         order = Order(
             row.id, row.url, row.purpose, row.ordered_by, row.beacon or "", row.order_leaf or "", row.attempt
         )
-        envelope = sign_statement(order, recorded, spool.artefacts, self._signers)
+        # Asked for each time: a rotated key is taken up without a restart.
+        signers = await asyncio.to_thread(load_signers, self._settings, "worker")
+        envelope = sign_statement(order, recorded, spool.artefacts, signers)
         await asyncio.to_thread(spool.sync)
         row.envelope, row.artefacts = dict(envelope), [asdict(a) for a in spool.artefacts]
         row.outcome = recorded.outcome.state

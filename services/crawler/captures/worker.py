@@ -31,9 +31,10 @@ class CaptureWorker:
         self._proxy = EgressProxy(settings.capture_allow)
         self._jail = JailedBrowser(settings.home, self._proxy, get_crawler_settings(), limits)
         self._evidence = ServiceClient(settings, caller="crawler", target="evidence")
-        signers = load_signers(settings, "worker")
+        # Made and opened here, so that a key that does not open is said at the start.
+        load_signers(settings, "worker")
         self._runner = CaptureRunner(
-            settings, self._database, self._evidence, self._jail, self._proxy, limits, signers
+            settings, self._database, self._evidence, self._jail, self._proxy, limits
         )
         self._reports: asyncio.Task[None] | None = None
 

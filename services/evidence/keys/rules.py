@@ -11,7 +11,7 @@ from cryptography.exceptions import InvalidSignature
 
 from services.common.clock import rfc3339
 from services.common.problems import Problem
-from services.common.suites import KeyHolder, PublicKey, verify
+from services.common.suites import KeyHolder, PublicKey, possession_message, verify
 
 Event = Literal["introduced", "rotated", "revoked"]
 
@@ -21,7 +21,6 @@ EARLIER = timedelta(seconds=300)
 OVERLAP = timedelta(hours=24)
 # A rotation waits while items have no time stamp for longer than this: their time could run out.
 BACKLOG = timedelta(hours=1)
-_PROOF_HEADER = b"wangjian:key-introduction:v1\n"
 
 
 @dataclass(frozen=True)
@@ -92,11 +91,6 @@ def counts_from(now: datetime) -> datetime:
 def current(keys: Iterable[KnownKey], role: str, suite: str) -> list[KnownKey]:
     """The role's keys of a suite that sign now."""
     return [key for key in keys if (key.role, key.key.suite, key.state) == (role, suite, "current")]
-
-
-def possession_message(keyid: str) -> bytes:
-    """What a new key signs to show that whoever hands it in holds its private part."""
-    return _PROOF_HEADER + keyid.encode() + b"\n"
 
 
 def check_possession(key: PublicKey, proof: bytes) -> None:
