@@ -181,13 +181,13 @@ async def test_too_large_and_store_full_leave_nothing_behind(stack, monkeypatch)
     large = await stack.upload(evidence_id, "evidence/big.bin", b"x" * 11)
     assert (large.status_code, large.json()["code"]) == (413, "evidence.too_large")
     monkeypatch.undo()
-    from services.evidence.objects import store as store_module
+    from services.evidence.objects import disk, spool
 
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
-    for method in ("_write_fast", "keep"):
-        monkeypatch.setattr(store_module.Writer, method, full)
+    for owner, method in ((spool.Writer, "_write_fast"), (disk.DiskStore, "_name")):
+        monkeypatch.setattr(owner, method, full)
         refused = await stack.upload(evidence_id, "evidence/big.bin", b"x" * 2_000_000)
         assert (refused.status_code, refused.json()["code"]) == (507, "evidence.store_full")
         assert not list((stack.runtime.store.root / "tmp").iterdir())

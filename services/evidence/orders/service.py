@@ -4,24 +4,29 @@ import json
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from services.common.clock import utc_now
 from services.common.database import Database
 from services.common.problems import Problem
+from services.evidence.items import repository as items
 from services.evidence.log import repository as log_repository
 from services.evidence.log.merkle import leaf_hash
 from services.evidence.log.service import TransparencyLog
 from services.evidence.orders import repository
 from services.evidence.orders.rules import log_entry, log_ref, order_document
 from services.evidence.orders.schemas import OrderIn, OrderLogged
+from services.evidence.timestamps.waiting import unstamped_state, unstamped_too_long
 
 
 async def log_order(database: Database, log: TransparencyLog, order_id: str, order: OrderIn) -> OrderLogged:
     """Keep and log an order; answers once its leaf is under a signed checkpoint.
 
     Repeating the same order gives the same answer. Raises Problem 409 `order.conflict` when the id is taken
-    by another order.
+    by another order, 503 `evidence.unstamped_too_long` for a new one while older evidence waits too long for
+    its time stamp.
     """
     async with database.transaction() as session:
         document = order_document(order_id, order)
+        await _refuse_new(session, order_id)
         if not await repository.add(session, order_id, order, document):
             document = await _existing(session, order_id, order)
         await log_repository.enqueue(session, {log_ref(order_id): log_entry(order_id, document)})
@@ -33,6 +38,14 @@ async def log_order(database: Database, log: TransparencyLog, order_id: str, ord
         checkpoint=await log.checkpoint_over(index),
         leaf_hash=leaf_hash(log_entry(order_id, document)).hex(),
     )
+
+
+async def _refuse_new(session: AsyncSession, order_id: str) -> None:
+    """Raise Problem 503 for an order not known yet while older evidence waits too long for its stamp."""
+    oldest, now = await items.oldest_unstamped(session), utc_now()
+    too_long = oldest is not None and unstamped_state(oldest, now) == "refuse"
+    if oldest is not None and too_long and await repository.find(session, order_id) is None:
+        raise unstamped_too_long(oldest, now)
 
 
 async def _existing(session: AsyncSession, order_id: str, order: OrderIn) -> bytes:
