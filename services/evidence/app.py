@@ -28,6 +28,10 @@ from services.evidence.retention.service import load_shipped
 from services.evidence.runtime import Runtime, open_runtime
 from services.evidence.status.routes import router as status
 from services.evidence.status.service import free_space
+from services.evidence.sweeps.jobs import SweepJobs
+from services.evidence.sweeps.routes import router as sweeps
+from services.evidence.sweeps.runner import SweepRunner
+from services.evidence.sweeps.service import summary
 
 __all__ = ["create_app", "events"]
 
@@ -45,16 +49,19 @@ def create_app(settings: Settings | None = None) -> FastAPI:
             disclosures,
             custody,
             retention,
+            sweeps,
             keys,
             renewals,
             status,
             log,
+            log_keeping,
+            reconciliations,
         ],
         startup=_startup,
         shutdown=_shutdown,
         settings=settings,
     )
-    app.state.checks |= {"store": _store_check(app), "log": _log_check(app)}
+    app.state.checks |= {"store": _store_check(app), "sweep": _sweep_check(app), "log": _log_check(app)}
     return app
 
 
@@ -73,6 +80,9 @@ async def _startup(app: FastAPI) -> None:
     app.state.jobs.start()
     app.state.retention = RetentionJobs(runtime)
     app.state.retention.start()
+    rate = runtime.own.sweep_mb_per_second * 1e6
+    app.state.sweeps = SweepJobs(SweepRunner(runtime.database, runtime.store, rate))
+    app.state.sweeps.start()
     app.state.renewals = RenewalJobs(runtime, runtime.own.renew_days)
     app.state.renewals.start()
 
@@ -81,6 +91,7 @@ async def _shutdown(app: FastAPI) -> None:
     await app.state.renewals.stop()
     await app.state.jobs.stop()
     await app.state.retention.stop()
+    await app.state.sweeps.stop()
     await app.state.store_watch.stop()
     await app.state.evidence.close()
 
@@ -89,6 +100,15 @@ def _store_check(app: FastAPI) -> Any:
     async def check() -> dict[str, Any]:
         runtime: Runtime = app.state.evidence
         return {**free_space(runtime), **app.state.store_watch.report()}
+
+    return check
+
+
+def _sweep_check(app: FastAPI) -> Any:
+    async def check() -> dict[str, Any]:
+        runtime: Runtime = app.state.evidence
+        async with runtime.database.transaction() as session:
+            return await summary(session)
 
     return check
 

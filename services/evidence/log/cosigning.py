@@ -4,6 +4,8 @@ import asyncio
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+import structlog
+
 from services.common.problems import Problem
 from services.evidence.custodian import CustodianClient, log_fork
 from services.evidence.log import repository
@@ -21,6 +23,7 @@ from services.evidence.log.witnesses import (
 if TYPE_CHECKING:
     from services.evidence.log.service import TransparencyLog
 
+log = structlog.get_logger()
 _TRIES = 4
 
 
@@ -44,13 +47,15 @@ class Cosigner:
         self._latest: Cosigned | None = None
         self._round: tuple[Head, asyncio.Task[Cosigned]] | None = None
         self._keeping: set[asyncio.Task[None]] = set()
+        self._closed = False
 
     def reset(self, latest: Cosigned | None) -> None:
         """Begin with the newest cosigned checkpoint that is kept, if any."""
-        self._latest, self._round = latest, None
+        self._latest, self._round, self._closed = latest, None, False
 
-    async def close(self) -> None:
-        """Give up on rounds that run; finish keeping what they gave."""
+    async def close(self, *, for_good: bool) -> None:
+        """Give up on rounds that run; finish keeping what they gave. for_good: nobody is to ask again."""
+        self._closed = for_good
         if self._round is not None:
             self._round[1].cancel()
             await asyncio.gather(self._round[1], return_exceptions=True)
@@ -65,9 +70,9 @@ class Cosigner:
         history (then the log refuses, 503 `evidence.log_refuses`), LookupError without such a leaf.
         """
         shard = index.shard if isinstance(index, LeafIndex) else self._log.shard.number
-        if shard != self._log.shard.number:
-            return await self._kept_over(shard, index)
         while True:
+            if shard != self._log.shard.number:
+                return await self._over_closed(shard, index, custodians)
             latest = self._latest
             covers = latest is not None and latest.size > index
             if latest is not None and covers and enough(latest.note, custodians, self._log.quorum):
@@ -83,7 +88,9 @@ class Cosigner:
                 if head.size > index:
                     raise
             except asyncio.CancelledError:
-                if not task.cancelled() or self._log.refusal is None:
+                # The round was given up because the log was opened anew, unless it is us who are to stop.
+                caller = asyncio.current_task()
+                if not task.cancelled() or self._closed or (caller is not None and caller.cancelling()):
                     raise
 
     async def _joined(
@@ -97,17 +104,53 @@ class Cosigner:
             self._round = running
         return running
 
-    async def _kept_over(self, shard: int, index: int) -> Cosigned:
+    async def _over_closed(self, shard: int, index: int, custodians: Sequence[CustodianClient]) -> Cosigned:
+        """The same in a shard that is closed: what is kept, else its last checkpoint is shown once more."""
         async with self._log.database.transaction() as session:
             found = await repository.first_checkpoint_over(session, shard, index, cosigned=True)
-        if found is None or found.cosigned is None:
-            raise LookupError(f"leaf {index} of closed shard {shard} has no cosigned checkpoint")
-        return Cosigned(found.size, found.cosigned, shard)
+            final = await repository.newest_checkpoint(session, shard)
+        if found is not None and found.cosigned and enough(found.cosigned, custodians, self._log.quorum):
+            return Cosigned(found.size, found.cosigned, shard)
+        if final is None or final.size <= index:
+            raise LookupError(f"leaf {index} of closed shard {shard} has no checkpoint")
+        head = Head(shard, final.size, final.note)
+        cosigned = await self.witnesses.cosign(head, custodians, self._log.quorum)
+        await self._keep(cosigned)
+        return cosigned
+
+    async def introduce(self, custodian: CustodianClient) -> None:
+        """Show a custodian the freeze leaf that names the log written to now.
+
+        Raises its Problems; LookupError when the log before this one was not frozen.
+        """
+        if len(self._log.shards) < 2 or self._log.shards[-2].state != "frozen":
+            raise LookupError("no frozen shard before this one")
+        old = self._log.shards[-2].number
+        async with self._log.database.transaction() as session:
+            final = await repository.newest_checkpoint(session, old)
+            if final is None:
+                raise LookupError("the frozen shard has no checkpoint")
+            entry = (await repository.entries(session, old, final.size - 1, final.size))[0]
+        cosigned = await self.witnesses.cosign(Head(old, final.size, final.note), [custodian], 1)
+        await self._keep(cosigned)
+        await custodian.succeed(entry, await self._log.proof(final.size - 1, cosigned))
+
+    async def _introduce_where_unknown(self, custodians: Sequence[CustodianClient]) -> None:
+        """Custodians that were away when the old shard was frozen learn of this one now."""
+        for custodian in custodians:
+            if custodian.pinned.witness.vkey in self.witnesses.unknown:
+                try:
+                    await self.introduce(custodian)
+                    self.witnesses.unknown.discard(custodian.pinned.witness.vkey)
+                except (Problem, LookupError) as error:
+                    log.warning("log.custodian_not_told", custodian=custodian.pinned.name, error=str(error))
 
     async def ask(self, head: Head, custodians: Sequence[CustodianClient], quorum: int | None) -> Cosigned:
         """One round. Raises as `over`; a witness that contradicts the log makes it refuse from now on."""
+        unknown: Problem | None = None
         for _ in range(_TRIES):
             await self._log.ensure_loaded(head.size)
+            await self._introduce_where_unknown(custodians)
             try:
                 cosigned = await self.witnesses.cosign(head, custodians, quorum)
             except AheadError as ahead:
@@ -121,9 +164,14 @@ class Cosigner:
             except ForkSeenError as fork:
                 await self._forked(head, fork.custodian, None)
                 raise log_fork() from fork
+            except Problem as problem:
+                if problem.code != "evidence.log_unknown" or head.shard == 0:
+                    raise
+                unknown = problem
+                continue
             self._take(cosigned)
             return cosigned
-        raise log_fork()
+        raise unknown or log_fork()
 
     def _take(self, cosigned: Cosigned) -> None:
         if cosigned.size == 0:

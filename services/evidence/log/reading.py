@@ -23,7 +23,7 @@ class LogReader:
         self.database, self.keys, self.root = database, keys, folder
         self.shards: list[Shard] = []
         # Held while leaves are added to the tree.
-        self._writing = asyncio.Lock()
+        self.writing = asyncio.Lock()
 
     @property
     def shard(self) -> Shard:
@@ -73,7 +73,7 @@ class LogReader:
     async def ensure_loaded(self, size: int) -> None:
         """Have at least `size` leaves of the shard that is written to in memory, when they are there."""
         if self.shard.tree.size < size:
-            async with self._writing, self.database.transaction() as session:
+            async with self.writing, self.database.transaction() as session:
                 await load_leaves(session, self.shard)
 
     async def _loaded(self, number: int) -> Shard:

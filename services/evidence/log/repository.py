@@ -277,6 +277,16 @@ async def restore_leaf(session: AsyncSession, shard: int, index: int, ref: str, 
     await session.execute(insert(LogEntry).values(shard=shard, index=index, ref=own, entry=entry))
 
 
+async def correct_leaf(session: AsyncSession, shard: int, index: int, entry: bytes) -> None:
+    """Put back a leaf's own bytes where a row was changed; the changed row is kept as an orphan."""
+    chosen = (LogEntry.shard == shard) & (LogEntry.index == index)
+    columns = (LogEntry.shard, LogEntry.index, LogEntry.ref, LogEntry.entry)
+    await session.execute(
+        insert(LogOrphan).from_select(["shard", "index", "ref", "entry"], select(*columns).where(chosen))
+    )
+    await session.execute(update(LogEntry).where(chosen).values(entry=entry))
+
+
 async def orphan_leaves(session: AsyncSession, shard: int, start: int) -> int:
     """Take the leaves from `start` on out of a shard, keeping them as orphans; they wait again. How many."""
     chosen = (LogEntry.shard == shard) & (LogEntry.index >= start)

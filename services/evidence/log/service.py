@@ -155,15 +155,15 @@ class TransparencyLog(LogReader):
             raise log_refuses(self.refusal)
 
     async def reopen(self) -> None:
-        """Take up the shard that is written to now."""
-        await self.close()
+        """Take up the shard that is written to now; the caller holds `writing`."""
+        await self.close(for_good=False)
         await self.open()
 
-    async def close(self) -> None:
+    async def close(self, *, for_good: bool = True) -> None:
         """Stop publishing and asking witnesses."""
         if self._publisher is not None:
             await self._publisher.stop()
-        await self.cosigner.close()
+        await self.cosigner.close(for_good=for_good)
 
     async def stop(self) -> None:
         """Stop writing; entries that wait are written at the next start."""
@@ -172,8 +172,10 @@ class TransparencyLog(LogReader):
             await asyncio.gather(self._task, return_exceptions=True)
         await self.close()
 
-    async def flush(self) -> None:
-        """Publish what is signed now. Raises OSError."""
+    async def flush(self, newest: Head | None = None) -> None:
+        """Publish what is signed now, up to `newest` when that is given. Raises OSError."""
+        if newest is not None and self._publisher is not None:
+            self._publisher.show(newest)
         if self._publisher is not None and self.refusal is None:
             await self._publisher.flush()
 
@@ -222,7 +224,8 @@ class TransparencyLog(LogReader):
                 self.failure = None
             except _ClosedError:
                 # Another process closed this shard, or stopped it from signing.
-                await self.reopen()
+                async with self.writing:
+                    await self.reopen()
                 self.wake()
             except Exception as error:
                 # The entries stay queued in the database; the next wake-up tries again.
@@ -252,7 +255,7 @@ class TransparencyLog(LogReader):
 
         Raises Problem 503 `evidence.log_refuses`.
         """
-        async with self._writing:
+        async with self.writing:
             self.check_refusal()
             shard, written, newest = self.shard, list[tuple[str, LeafIndex]](), self._newest
             before = shard.tree.size

@@ -78,13 +78,17 @@ Prover = Callable[[int, int, int], Awaitable[list[bytes]]]
 
 
 class Witnesses:
-    """What this process knows of each witness: the size it last cosigned of each shard."""
+    """What this process knows of each witness: the size it last cosigned of each shard.
+
+    `unknown`: keys of witnesses that said they do not know the log.
+    """
 
     def __init__(self, prove: Prover) -> None:
         self._prove = prove
         self._sizes: dict[tuple[str, int], int] = {}
         self._turns: dict[str, asyncio.Lock] = {}
         self._late: set[asyncio.Task[None]] = set()
+        self.unknown: set[str] = set()
 
     def state(self) -> dict[str, int]:
         """The last size each witness is known to have cosigned, by key name and shard."""
@@ -138,6 +142,8 @@ class Witnesses:
             except Problem as problem:
                 if problem.code == "evidence.log_fork":
                     raise ForkSeenError(custodian) from problem
+                if problem.code == "evidence.log_unknown":
+                    self.unknown.add(vkey)
                 answers.failures.append(problem)
 
     async def _line(self, head: Head, custodian: CustodianClient, vkey: str) -> str:

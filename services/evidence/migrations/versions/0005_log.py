@@ -9,16 +9,21 @@ down_revision = "0004"
 branch_labels = None
 depends_on = None
 
-# A leaf may leave its place only once it is kept as an orphan: that is what reconciling does first.
+# A leaf may leave its place, or get its own bytes back, only once it is kept as an orphan as it is now:
+# that is what reconciling does first.
 _KEEP = """
 CREATE OR REPLACE FUNCTION keep_log_entry() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
-  IF NEW.entry <> OLD.entry OR NEW.ref <> OLD.ref OR NEW.id <> OLD.id OR (OLD.index IS NOT NULL AND NOT (
-      NEW.index IS NULL AND EXISTS (SELECT 1 FROM log_orphans o
-        WHERE o.shard = OLD.shard AND o.index = OLD.index AND o.entry = OLD.entry))) THEN
-    RAISE EXCEPTION 'a log entry cannot be changed';
+  IF NEW.ref = OLD.ref AND NEW.id = OLD.id THEN
+    IF OLD.index IS NULL AND NEW.entry = OLD.entry THEN
+      RETURN NEW;
+    END IF;
+    IF EXISTS (SELECT 1 FROM log_orphans o
+        WHERE o.shard = OLD.shard AND o.index = OLD.index AND o.entry = OLD.entry) THEN
+      RETURN NEW;
+    END IF;
   END IF;
-  RETURN NEW;
+  RAISE EXCEPTION 'a log entry cannot be changed';
 END $$;
 CREATE OR REPLACE FUNCTION keep_log_checkpoint() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN

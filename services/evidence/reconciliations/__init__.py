@@ -1,0 +1,1 @@
+"""Putting the log in order after it refused to sign."""
