@@ -21,6 +21,7 @@ class Leaves:
     custody: str = ""
     audit: str = ""
     json: dict[str, Any] | None = None
+    query: dict[str, str] | None = None
 
 
 @dataclass(frozen=True)
@@ -30,6 +31,7 @@ class Nothing:
     because: str
 
 
+KEYS = Nothing("public keys and their times; what happens to keys is in the log and the audit record")
 WRITES = Nothing(
     "takes evidence in; its own events (captured, hashed, signed, …) are checked by the sealing tests"
 )
@@ -41,16 +43,22 @@ ROUTES: dict[str, Leaves | Nothing] = {
     "GET /evidence": Leaves(audit="evidence.listed"),
     f"GET {ITEM}": Leaves("viewed"),
     f"GET {ITEM}/artefacts/{{path:path}}": Leaves("artefact_read"),
-    f"GET {ITEM}/package": Leaves("exported"),
+    f"GET {ITEM}/package": Leaves("exported", query={"reason": "移送法院"}),
     f"POST {ITEM}/verification": Leaves("verified"),
     f"GET {ITEM}/custody": Leaves("viewed"),
     f"GET {ITEM}/custody/{{seq}}/proof": Leaves("proved"),
     f"POST {ITEM}/custody/{{seq}}/verification": Leaves("proved"),
     f"POST {ITEM}/custody/printed": Leaves("printed", json={"reason": "入卷"}),
+    f"POST {ITEM}/redaction": Leaves("redacted", json={"paths": ["evidence/page.png"], "reason": "应诉"}),
+    f"GET {ITEM}/disclosure": Leaves("disclosed", query={"path": "evidence/text.txt", "reason": "应诉"}),
     "PUT /internal/orders/{order_id}": WRITES,
     "PUT /internal/intakes/{evidence_id}/artefacts/{path:path}": WRITES,
     "POST /internal/intakes/{evidence_id}/seal": WRITES,
     "POST /internal/inbox": Nothing("facts of casework; the grants tests check the events they leave"),
+    "GET /keys": KEYS,
+    "POST /keys": KEYS,
+    "POST /keys/rotation": KEYS,
+    "POST /keys/{keyid}/revocation": KEYS,
     "GET /audit": Nothing("the audit record itself"),
     "GET /trust": Nothing("public keys and certificates"),
     "GET /log/checkpoint": OPEN_LOG,
@@ -108,9 +116,8 @@ def reader(name: str):
 async def asked(stack, route: str, item: str, leaves: Leaves, claims) -> Any:
     method, path = route.split(" ")
     path = path.replace(":path", "").format(evidence_id=item, seq=1, path="evidence/page.png")
-    query = {"reason": "移送法院"} if path.endswith("/package") else None
     headers = {**stack.headers(claims), "x-wangjian-client-ip": "192.0.2.77"}
-    return await stack.client.request(method, path, headers=headers, params=query, json=leaves.json)
+    return await stack.client.request(method, path, headers=headers, params=leaves.query, json=leaves.json)
 
 
 KEEPING = {route: leaves for route, leaves in ROUTES.items() if isinstance(leaves, Leaves)}

@@ -34,6 +34,8 @@ const routes: RouteRecordRaw[] = [
   page('/evidence', 'evidence-list', () => import('./evidence/EvidenceList.vue'), { title: 'nav.evidence', needs: ['evidence:read'] }),
   page('/evidence/:id', 'evidence', () => import('./evidence/EvidenceDetail.vue'), { title: 'evidence.one', needs: ['evidence:read'], parent: 'evidence-list' }),
 
+  page('/evidence/:id/print', 'evidence-print', () => import('./evidence/PrintPage.vue'), { title: 'print.title', needs: ['evidence:export'], parent: 'evidence-list', bare: true }),
+
   page('/clues', 'clues', () => import('./clues/ClueList.vue'), { title: 'nav.clues', needs: ['clue:read'] }),
   page('/clues/new', 'clue-new', () => import('./clues/ClueNew.vue'), { title: 'clues.new', needs: ['clue:create'], parent: 'clues' }),
   page('/clues/:id', 'clue', () => import('./clues/ClueDetail.vue'), { title: 'clues.one', needs: ['clue:read'], parent: 'clues' }),

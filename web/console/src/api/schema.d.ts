@@ -252,6 +252,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/evidence-status": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get Status
+         * @description 固证状态 · what waits to be sealed, and whether everything sealing rests on is there.
+         */
+        get: operations["get_evidence_status"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/evidence/{evidence_id}": {
         parameters: {
             query?: never;
@@ -261,7 +281,7 @@ export interface paths {
         };
         /**
          * Get Evidence
-         * @description 证据详情 · one item with facts, artefacts and seals.
+         * @description 证据详情 · one item with facts, artefacts and seals; a reason, when given, goes on record.
          */
         get: operations["get_evidence_evidence_id"];
         put?: never;
@@ -301,11 +321,131 @@ export interface paths {
         };
         /**
          * Get Custody
-         * @description 保管链 · the chain of custody.
+         * @description 保管链 · the chain of custody, every record checked against its neighbours and the log.
          */
         get: operations["get_evidence_evidence_id_custody"];
         put?: never;
         post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/evidence/{evidence_id}/custody/printed": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Post Printed
+         * @description 打印 · put a print and its reason on record; gives the chain for the print.
+         */
+        post: operations["post_evidence_evidence_id_custody_printed"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/evidence/{evidence_id}/custody/{seq}/proof": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get Proof
+         * @description 保管记录证明 · proof that this record stands in the log, for `wangjian verify`.
+         */
+        get: operations["get_evidence_evidence_id_custody_seq_proof"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/evidence/{evidence_id}/custody/{seq}/verification": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Verify Record
+         * @description 核验保管记录 · run the offline verifier on the record's proof.
+         */
+        post: operations["post_evidence_evidence_id_custody_seq_verification"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/evidence/{evidence_id}/disclosure": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get Disclosure
+         * @description 单文件披露 · one file with its proof, nothing of the others; verified as DISCLOSED.
+         */
+        get: operations["get_evidence_evidence_id_disclosure"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/evidence/{evidence_id}/hold": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Post Hold
+         * @description 保全冻结 · put the item under legal hold; the reason goes on record.
+         */
+        post: operations["post_evidence_evidence_id_hold"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/evidence/{evidence_id}/hold/release": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Post Release
+         * @description 解除冻结 · lift the legal hold; the reason goes on record.
+         */
+        post: operations["post_evidence_evidence_id_hold_release"];
         delete?: never;
         options?: never;
         head?: never;
@@ -326,6 +466,46 @@ export interface paths {
         get: operations["get_evidence_evidence_id_package"];
         put?: never;
         post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/evidence/{evidence_id}/record": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get Record
+         * @description 时间戳续期记录 · the evidence record (RFC 4998, DER), for `wangjian verify --record`.
+         */
+        get: operations["get_evidence_evidence_id_record"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/evidence/{evidence_id}/redaction": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Post Redaction
+         * @description 删节副本 · the package without some of its files; verified as REDACTED. The reason goes on record.
+         */
+        post: operations["post_evidence_evidence_id_redaction"];
         delete?: never;
         options?: never;
         head?: never;
@@ -390,6 +570,70 @@ export interface paths {
         get: operations["get_imports_import_id"];
         put?: never;
         post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/keys": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List Keys
+         * @description 签名密钥 · every signing key there ever was, the newest first.
+         */
+        get: operations["get_keys"];
+        put?: never;
+        /**
+         * Register
+         * @description 登记采集节点密钥 · a capture worker's new key, with the proof that its private part is held.
+         */
+        post: operations["post_keys"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/keys/rotation": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Rotate
+         * @description 轮换密钥 · new sealing keys; the former ones count for a day longer.
+         */
+        post: operations["post_keys_rotation"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/keys/{keyid}/revocation": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Revoke
+         * @description 吊销密钥 · nothing stamped after `since` counts; what was stamped before stays valid.
+         */
+        post: operations["post_keys_keyid_revocation"];
         delete?: never;
         options?: never;
         head?: never;
@@ -835,6 +1079,20 @@ export interface components {
             zh: string;
         };
         /**
+         * ActorOut
+         * @description Who did it.
+         */
+        ActorOut: {
+            /** Name */
+            name: string;
+            /** Org */
+            org: string;
+            /** Org Name */
+            org_name: string;
+            /** Sub */
+            sub: string;
+        };
+        /**
          * ArtefactOut
          * @description One artefact as the manifest lists it.
          */
@@ -1096,6 +1354,44 @@ export interface components {
             violation_code: string | null;
         };
         /**
+         * ChainOut
+         * @description The chain as a whole.
+         */
+        ChainOut: {
+            /** Altered */
+            altered: number[];
+            /**
+             * Expected
+             * @description how many records there must be
+             */
+            expected: number;
+            /**
+             * Missing
+             * @description numbers without a record (the first hundred)
+             */
+            missing: number[];
+            /**
+             * Verdict
+             * @enum {string}
+             */
+            verdict: "intact" | "waiting" | "gap" | "altered";
+            /** Waiting */
+            waiting: number[];
+        };
+        /**
+         * Changed
+         * @description The keys a change touched, as they are now. `unstamped`: items without time stamp at a revocation.
+         */
+        Changed: {
+            /** Items */
+            items: components["schemas"]["KeyOut"][];
+            /**
+             * Unstamped
+             * @default 0
+             */
+            unstamped: number;
+        };
+        /**
          * Channel
          * @description Where a subject shows itself.
          * @enum {string}
@@ -1246,13 +1542,14 @@ export interface components {
         };
         /**
          * CustodyEventOut
-         * @description One event; `log_index` is its leaf in the transparency log.
+         * @description One event as its record says it, and whether the record agrees with its neighbours and the log.
          */
         CustodyEventOut: {
-            /** Actor */
-            actor: {
+            /** About */
+            about: {
                 [key: string]: string;
             };
+            actor: components["schemas"]["ActorOut"];
             /** At */
             at: string;
             /** Client Ip */
@@ -1261,14 +1558,45 @@ export interface components {
             en: string;
             /** Event */
             event: string;
-            /** Log Index */
+            /** Faults */
+            faults: components["schemas"]["FaultOut"][];
+            /**
+             * Leaf
+             * @enum {string}
+             */
+            leaf: "logged" | "waiting" | "differs" | "missing";
+            /**
+             * Link
+             * @description does it continue the record before it
+             * @enum {string}
+             */
+            link: "ok" | "gap" | "altered";
+            /**
+             * Log Index
+             * @description its leaf in the transparency log
+             */
             log_index: number | null;
+            /**
+             * Missing Before
+             * @description how many records are missing between this and the one before
+             */
+            missing_before: number;
             /** Org */
             org: string;
             /** Reason */
             reason: string;
             /** Seq */
             seq: number;
+            /**
+             * Verdict
+             * @enum {string}
+             */
+            verdict: "intact" | "waiting" | "gap" | "altered";
+            /**
+             * Via
+             * @description the service that told of it; empty when the person came to us directly
+             */
+            via: string;
             /** Zh */
             zh: string;
         };
@@ -1277,6 +1605,7 @@ export interface components {
          * @description An item's chain of custody.
          */
         CustodyOut: {
+            chain: components["schemas"]["ChainOut"];
             /** Events */
             events: components["schemas"]["CustodyEventOut"][];
         };
@@ -1321,6 +1650,31 @@ export interface components {
             zh: string;
         };
         /**
+         * Part
+         * @description One thing sealing rests on: its state, one line about it in each language, and the figures.
+         */
+        EvidencePart: {
+            /** En */
+            en: string;
+            /** Facts */
+            facts?: {
+                [key: string]: unknown;
+            };
+            /** Line En */
+            line_en: string;
+            /** Line Zh */
+            line_zh: string;
+            /** Name */
+            name: string;
+            /**
+             * State
+             * @enum {string}
+             */
+            state: "ok" | "warn" | "bad";
+            /** Zh */
+            zh: string;
+        };
+        /**
          * EvidenceRef
          * @description An evidence item as it was when attached: its number and digests, never rewritten.
          */
@@ -1344,6 +1698,33 @@ export interface components {
             title: string | null;
         };
         /**
+         * EvidenceStatus
+         * @description The whole: as bad as its worst part.
+         */
+        EvidenceStatus: {
+            /** Checked At */
+            checked_at: string;
+            /** Parts */
+            parts: components["schemas"]["EvidencePart"][];
+            /**
+             * Status
+             * @enum {string}
+             */
+            status: "ok" | "warn" | "bad";
+        };
+        /**
+         * FaultOut
+         * @description What is wrong with a record, in words.
+         */
+        FaultOut: {
+            /** Code */
+            code: string;
+            /** En */
+            en: string;
+            /** Zh */
+            zh: string;
+        };
+        /**
          * FindingOut
          * @description One remark about a value: it warns, nothing was changed.
          */
@@ -1354,6 +1735,36 @@ export interface components {
             en: string;
             /** Field */
             field: string;
+            /** Zh */
+            zh: string;
+        };
+        /**
+         * Part
+         * @description One part: its state and one line about it in each language.
+         */
+        GatewayPart: {
+            /**
+             * Detail
+             * @default {}
+             */
+            detail: {
+                [key: string]: unknown;
+            };
+            /** En */
+            en: string;
+            /** Line En */
+            line_en: string;
+            /** Line Zh */
+            line_zh: string;
+            /** Ms */
+            ms?: number | null;
+            /** Name */
+            name: string;
+            /**
+             * State
+             * @enum {string}
+             */
+            state: "ok" | "degraded" | "down";
             /** Zh */
             zh: string;
         };
@@ -1400,6 +1811,28 @@ export interface components {
             to_zh: string;
             /** Zh */
             zh: string;
+        };
+        /**
+         * HoldIn
+         * @description Why an item is held, or released.
+         */
+        HoldIn: {
+            /** Reason */
+            reason: string;
+        };
+        /**
+         * HoldOut
+         * @description A legal hold: nothing of the item may go, whatever the date.
+         */
+        HoldOut: {
+            /** At */
+            at: string;
+            /** By */
+            by: {
+                [key: string]: string;
+            };
+            /** Reason */
+            reason: string;
         };
         /**
          * ImportOut
@@ -1531,9 +1964,12 @@ export interface components {
             region_code: string;
             /** Requested Url */
             requested_url: string;
+            retention: components["schemas"]["RetentionOut"] | null;
             /** Sealed At */
             sealed_at: string | null;
             seals: components["schemas"]["SealsOut"];
+            /** Signed At */
+            signed_at: string;
             /** Stage */
             stage: string;
             /** Title */
@@ -1568,10 +2004,54 @@ export interface components {
             requested_url: string;
             /** Sealed At */
             sealed_at: string | null;
+            /** Signed At */
+            signed_at: string;
             /** Stage */
             stage: string;
             /** Title */
             title: string;
+        };
+        /**
+         * KeyList
+         * @description All keys there ever were, the newest first, and the suites of the policy in force.
+         */
+        KeyList: {
+            /** Items */
+            items: components["schemas"]["KeyOut"][];
+            /** Suites */
+            suites: string[];
+        };
+        /**
+         * KeyOut
+         * @description A signing key, its public part and its times.
+         */
+        KeyOut: {
+            /** Algorithm */
+            algorithm: string;
+            /** Keyid */
+            keyid: string;
+            /** Not After */
+            not_after: string | null;
+            /** Not Before */
+            not_before: string | null;
+            /** Public Key */
+            public_key: string;
+            /** Reason */
+            reason: string;
+            /** Revoked At */
+            revoked_at: string | null;
+            /**
+             * Role
+             * @enum {string}
+             */
+            role: "worker" | "sealing";
+            /**
+             * State
+             * @enum {string}
+             */
+            state: "current" | "ended" | "revoked";
+            /** Suite */
+            suite: string;
         };
         /**
          * Me
@@ -1781,36 +2261,6 @@ export interface components {
             total_capped: boolean;
         };
         /**
-         * Part
-         * @description One part: its state and one line about it in each language.
-         */
-        Part: {
-            /**
-             * Detail
-             * @default {}
-             */
-            detail: {
-                [key: string]: unknown;
-            };
-            /** En */
-            en: string;
-            /** Line En */
-            line_en: string;
-            /** Line Zh */
-            line_zh: string;
-            /** Ms */
-            ms?: number | null;
-            /** Name */
-            name: string;
-            /**
-             * State
-             * @enum {string}
-             */
-            state: "ok" | "degraded" | "down";
-            /** Zh */
-            zh: string;
-        };
-        /**
          * PasswordChange
          * @description The password in use and the one that shall replace it.
          */
@@ -1970,6 +2420,28 @@ export interface components {
             /** Wechat */
             wechat: string | null;
         };
+        /**
+         * PrintIn
+         * @description Why it is printed.
+         */
+        PrintIn: {
+            /** Reason */
+            reason: string;
+        };
+        /**
+         * PrintOut
+         * @description The record of a print, and the chain up to and with it.
+         */
+        PrintOut: {
+            /** At */
+            at: string;
+            by: components["schemas"]["ActorOut"];
+            custody: components["schemas"]["CustodyOut"];
+            /** Reason */
+            reason: string;
+            /** Seq */
+            seq: number;
+        };
         /** @description RFC 9457 问题说明：中文在前，英文在 *_en。Chinese first, English in *_en. */
         Problem: {
             code: string;
@@ -1990,6 +2462,16 @@ export interface components {
          * @description Why an account is disabled or enabled; kept in the audit record.
          */
         Reason: {
+            /** Reason */
+            reason: string;
+        };
+        /**
+         * RedactionIn
+         * @description Which artefacts to leave out, and why.
+         */
+        RedactionIn: {
+            /** Paths */
+            paths: string[];
             /** Reason */
             reason: string;
         };
@@ -2016,6 +2498,106 @@ export interface components {
             parent_code: string | null;
         };
         /**
+         * RegisterIn
+         * @description A capture worker's new key.
+         *
+         *     `proof`: its own signature over two lines ending in LF, `wangjian:key-introduction:v1` and the key id.
+         */
+        RegisterIn: {
+            /** Algorithm */
+            algorithm: string;
+            /** Proof */
+            proof: string;
+            /** Public Key */
+            public_key: string;
+            /** Reason */
+            reason: string;
+            /** Replaces */
+            replaces?: string | null;
+            /**
+             * Role
+             * @constant
+             */
+            role: "worker";
+        };
+        /**
+         * RequiredOut
+         * @description What this installation asks for before it calls an item sealed: how many operators of each kind.
+         */
+        RequiredOut: {
+            /** Authorities */
+            authorities: number;
+            /** Custodian Names */
+            custodian_names: string[];
+            /** Custodians */
+            custodians: number;
+            /**
+             * Stamp Limit Seconds
+             * @description from then on no new captures are taken
+             */
+            stamp_limit_seconds: number;
+            /**
+             * Stamp Warn Seconds
+             * @description an item signed for longer and not stamped is said loudly
+             */
+            stamp_warn_seconds: number;
+        };
+        /**
+         * RetentionOut
+         * @description How long an item is kept.
+         */
+        RetentionOut: {
+            hold: components["schemas"]["HoldOut"] | null;
+            /**
+             * Locked
+             * @description whether the store itself refuses deletion (object lock)
+             */
+            locked: boolean;
+            /**
+             * Pending
+             * @description true until the store has been told
+             */
+            pending: boolean;
+            rule: components["schemas"]["RetentionRuleOut"] | null;
+            /** Until */
+            until: string | null;
+        };
+        /**
+         * RetentionRuleOut
+         * @description The rule that fixes the date; `verified` false: its text has not been compared with the original.
+         */
+        RetentionRuleOut: {
+            /** Article */
+            article: string;
+            /** Category */
+            category: string;
+            /** En */
+            en: string;
+            /** Law */
+            law: string;
+            /** Source */
+            source: string;
+            /** Verified */
+            verified: boolean;
+            /** Years */
+            years: number;
+            /** Zh */
+            zh: string;
+        };
+        /**
+         * RevokeIn
+         * @description Since when the key is not to be trusted, and why.
+         */
+        RevokeIn: {
+            /** Reason */
+            reason: string;
+            /**
+             * Since
+             * Format: date-time
+             */
+            since: string;
+        };
+        /**
          * RoleView
          * @description A role with its permissions, for the screen where roles are granted.
          */
@@ -2040,6 +2622,19 @@ export interface components {
             roles: string[];
         };
         /**
+         * RotateIn
+         * @description Make new keys for a role, in every suite of the policy.
+         */
+        RotateIn: {
+            /** Reason */
+            reason: string;
+            /**
+             * Role
+             * @enum {string}
+             */
+            role: "worker" | "sealing";
+        };
+        /**
          * RowFinding
          * @description A remark about one row of an imported file (record number, header = 1).
          */
@@ -2060,14 +2655,22 @@ export interface components {
          * @description What seals the item.
          */
         SealsOut: {
-            /** Custodian */
+            /**
+             * Custodian
+             * @description the first custodian's receipt
+             */
             custodian: {
                 [key: string]: unknown;
             } | null;
+            /** Custodians */
+            custodians: {
+                [key: string]: unknown;
+            }[];
             /** Log */
             log: {
                 [key: string]: unknown;
             } | null;
+            required: components["schemas"]["RequiredOut"];
             /** Signatures */
             signatures: {
                 [key: string]: unknown;
@@ -2301,7 +2904,7 @@ export interface components {
             /** Line Zh */
             line_zh: string;
             /** Parts */
-            parts: components["schemas"]["Part"][];
+            parts: components["schemas"]["GatewayPart"][];
             /**
              * Status
              * @enum {string}
@@ -2854,9 +3457,40 @@ export interface operations {
             };
         };
     };
-    get_evidence_evidence_id: {
+    get_evidence_status: {
         parameters: {
             query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["EvidenceStatus"];
+                };
+            };
+            /** @description 未完成 the request was not carried out */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_evidence_evidence_id: {
+        parameters: {
+            query?: {
+                reason?: string;
+            };
             header?: never;
             path: {
                 evidence_id: string;
@@ -2946,6 +3580,221 @@ export interface operations {
             };
         };
     };
+    post_evidence_evidence_id_custody_printed: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description 会话的防伪令牌（网页必需）the session's CSRF token (required for browsers) */
+                "X-CSRF-Token"?: string;
+            };
+            path: {
+                evidence_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["PrintIn"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PrintOut"];
+                };
+            };
+            /** @description 未完成 the request was not carried out */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_evidence_evidence_id_custody_seq_proof: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                evidence_id: string;
+                seq: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": unknown;
+                };
+            };
+            /** @description 未完成 the request was not carried out */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    post_evidence_evidence_id_custody_seq_verification: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description 会话的防伪令牌（网页必需）the session's CSRF token (required for browsers) */
+                "X-CSRF-Token"?: string;
+            };
+            path: {
+                evidence_id: string;
+                seq: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        [key: string]: unknown;
+                    };
+                };
+            };
+            /** @description 未完成 the request was not carried out */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_evidence_evidence_id_disclosure: {
+        parameters: {
+            query: {
+                path: string;
+                reason?: string;
+            };
+            header?: never;
+            path: {
+                evidence_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description 未完成 the request was not carried out */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    post_evidence_evidence_id_hold: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description 会话的防伪令牌（网页必需）the session's CSRF token (required for browsers) */
+                "X-CSRF-Token"?: string;
+            };
+            path: {
+                evidence_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["HoldIn"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RetentionOut"];
+                };
+            };
+            /** @description 未完成 the request was not carried out */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    post_evidence_evidence_id_hold_release: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description 会话的防伪令牌（网页必需）the session's CSRF token (required for browsers) */
+                "X-CSRF-Token"?: string;
+            };
+            path: {
+                evidence_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["HoldIn"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RetentionOut"];
+                };
+            };
+            /** @description 未完成 the request was not carried out */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     get_evidence_evidence_id_package: {
         parameters: {
             query?: {
@@ -2958,6 +3807,71 @@ export interface operations {
             cookie?: never;
         };
         requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description 未完成 the request was not carried out */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_evidence_evidence_id_record: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                evidence_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description 未完成 the request was not carried out */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    post_evidence_evidence_id_redaction: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description 会话的防伪令牌（网页必需）the session's CSRF token (required for browsers) */
+                "X-CSRF-Token"?: string;
+            };
+            path: {
+                evidence_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["RedactionIn"];
+            };
+        };
         responses: {
             /** @description Successful Response */
             200: {
@@ -3100,6 +4014,145 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["ImportOut"];
+                };
+            };
+            /** @description 未完成 the request was not carried out */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_keys: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["KeyList"];
+                };
+            };
+            /** @description 未完成 the request was not carried out */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    post_keys: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description 会话的防伪令牌（网页必需）the session's CSRF token (required for browsers) */
+                "X-CSRF-Token"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["RegisterIn"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Changed"];
+                };
+            };
+            /** @description 未完成 the request was not carried out */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    post_keys_rotation: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description 会话的防伪令牌（网页必需）the session's CSRF token (required for browsers) */
+                "X-CSRF-Token"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["RotateIn"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Changed"];
+                };
+            };
+            /** @description 未完成 the request was not carried out */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    post_keys_keyid_revocation: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description 会话的防伪令牌（网页必需）the session's CSRF token (required for browsers) */
+                "X-CSRF-Token"?: string;
+            };
+            path: {
+                keyid: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["RevokeIn"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Changed"];
                 };
             };
             /** @description 未完成 the request was not carried out */

@@ -1,5 +1,5 @@
 import { call, get, send, urlOf } from '@/api/http'
-import type { ApiPath, Custody, Evidence, EvidenceRow, Page } from '@/api/types'
+import type { ApiPath, Custody, Evidence, EvidenceRow, EvidenceStatus, Page, Printed } from '@/api/types'
 import type { Report } from './report'
 
 export const listEvidence = (query: Record<string, string>, signal?: AbortSignal): Promise<Page<EvidenceRow>> =>
@@ -7,6 +7,15 @@ export const listEvidence = (query: Record<string, string>, signal?: AbortSignal
 export const readEvidence = (id: string, signal?: AbortSignal): Promise<Evidence> => get(`/evidence/${id}`, undefined, signal)
 export const readCustody = (id: string, signal?: AbortSignal): Promise<Custody> =>
   get(`/evidence/${id}/custody`, undefined, signal)
+/** The proof of one record, byte for byte as the platform made it. */
+export const readProof = async (id: string, seq: number, signal?: AbortSignal): Promise<string> =>
+  (await send('GET', `/evidence/${id}/custody/${seq}/proof`, { signal })).text()
+export const verifyRecord = (id: string, seq: number): Promise<Report> => call('POST', `/evidence/${id}/custody/${seq}/verification`)
+/** Put a print and its reason on record; gives the chain with that record in it. */
+export const recordPrint = (id: string, reason: string): Promise<Printed> =>
+  call('POST', `/evidence/${id}/custody/printed`, { json: { reason } })
+export const readStatus = (signal?: AbortSignal): Promise<EvidenceStatus> =>
+  call('GET', '/evidence-status', { signal, background: true })
 export const verifyEvidence = (id: string): Promise<Report> => call('POST', `/evidence/${id}/verification`)
 
 /** Address of one artefact; each part of its path is escaped on its own. */

@@ -10,7 +10,11 @@ const TONES: Record<string, Record<string, Tone>> = {
   user: { active: 'ok', locked: 'warn', disabled: 'mute' },
   import: { finished: 'ok', running: 'busy', failed: 'bad' },
   check: { passed: 'ok', failed: 'bad', skipped: 'mute', warned: 'warn' },
-  verdict: { VALID: 'ok', INVALID: 'bad', UNREADABLE: 'bad' },
+  verdict: { VALID: 'ok', REDACTED: 'warn', DISCLOSED: 'warn', LOGGED: 'ok', INVALID: 'bad', UNREADABLE: 'bad' },
+  stage: { signed: 'warn', stamped: 'busy', logged: 'busy', sealed: 'ok' },
+  custody: { intact: 'ok', waiting: 'mute', gap: 'bad', altered: 'bad' },
+  copy: { confirmed: 'ok', waiting: 'warn' },
+  sealing: { ok: 'ok', warn: 'warn', bad: 'bad' },
 }
 
 export function toneOf(family: string, state: string): Tone {
