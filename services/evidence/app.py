@@ -17,9 +17,11 @@ from services.evidence.items.routes import internal as sealing
 from services.evidence.items.routes import router as items
 from services.evidence.items.sealing import Sealer
 from services.evidence.keys.routes import router as keys
+from services.evidence.log.routes import keeping as log_keeping
 from services.evidence.log.routes import router as log
 from services.evidence.objects.watch import StoreWatch
 from services.evidence.orders.routes import router as orders
+from services.evidence.reconciliations.routes import router as reconciliations
 from services.evidence.renewals.jobs import RenewalJobs
 from services.evidence.renewals.routes import router as renewals
 from services.evidence.retention.jobs import RetentionJobs
