@@ -49,7 +49,7 @@ async def redaction(
         members = await _members(session, evidence_id)
         proofs = await asyncio.to_thread(_proofs, runtime, sealed, {member.path for member in members})
         parts = rules.redact(predicate_of(item.envelope), members, proofs, paths)
-        await _note(session, item, claims, reason, kind="redaction", removed=" ".join(sorted(set(paths))))
+        await _note(session, item, claims, reason, "redacted", removed=" ".join(sorted(set(paths))))
     runtime.log.wake(urgent=False)
     return _copy(runtime, f"{item.evidence_no}-redacted.wacz", parts)
 
@@ -65,7 +65,7 @@ async def disclosure(runtime: Runtime, evidence_id: str, path: str, claims: Clai
             raise not_found("证据文件", "artefact")
         proofs = await asyncio.to_thread(_proofs, runtime, sealed, set(found))
         document = rules.disclosure(predicate_of(item.envelope), path, proofs[ENTRY], proofs[PROOF].decode())
-        await _note(session, item, claims, reason, kind="disclosure", path=path)
+        await _note(session, item, claims, reason, "disclosed", path=path)
     runtime.log.wake(urgent=False)
     return _copy(runtime, f"{item.evidence_no}-disclosure.zip", rules.bundle(document, found[path]))
 
@@ -85,9 +85,11 @@ def _proofs(runtime: Runtime, parts: list[Part], artefacts: set[str]) -> dict[st
         return {name: package.read(name) for name in names}
 
 
-async def _note(session: AsyncSession, item: EvidenceItem, claims: Claims, reason: str, **about: str) -> None:
-    event = custody.Happened("exported", custody.actor_of(claims), reason, about)
-    await custody.record(session, item.id, event)
+async def _note(
+    session: AsyncSession, item: EvidenceItem, claims: Claims, reason: str, event: str, **about: str
+) -> None:
+    happened = custody.Happened(event, custody.actor_of(claims), reason, about)
+    await custody.record(session, item.id, happened)
 
 
 def _copy(runtime: Runtime, name: str, parts: list[Part]) -> Copy:

@@ -14,9 +14,7 @@ def upgrade() -> None:
     op.add_column(
         "custody_events", sa.Column("org_name", sa.String(length=100), server_default="", nullable=False)
     )
-    op.add_column(
-        "custody_events", sa.Column("via", sa.String(length=40), server_default="", nullable=False)
-    )
+    op.add_column("custody_events", sa.Column("via", sa.String(length=40), server_default="", nullable=False))
     op.add_column(
         "custody_events",
         sa.Column(
