@@ -4,13 +4,11 @@ import datetime as dt
 from collections.abc import Callable
 from typing import Any, BinaryIO
 
-from cryptography.exceptions import UnsupportedAlgorithm
-
 from . import contents, excerpts, log, manifest, signatures, timestamps
 from .container import scan
 from .excerpts import Excerpt
 from .package import Check, Package
-from .strict import Failed
+from .strict import Failed, Unreadable
 
 STEPS: list[tuple[str, str, str, Check]] = [
     ("zip.structure", "容器字节布局唯一且未改动", "container layout as permitted", contents.check_structure),
@@ -187,8 +185,10 @@ def _run(step: Callable[[Any], str], subject: Any) -> tuple[bool, str]:
         return True, step(subject)
     except Failed as failure:
         return False, str(failure)
-    except (KeyError, IndexError, TypeError, AttributeError, ValueError, UnsupportedAlgorithm) as error:
-        # Malformed input, or a step that rests on one that failed: never a pass.
+    except (Unreadable, OSError):
+        raise  # the file or a library cannot be used: nothing is known about the evidence
+    except Exception as error:
+        # Malformed input, or a step that rests on one that failed: never a pass, and never a crash.
         return False, f"not checkable ({type(error).__name__}: {error})"
 
 
