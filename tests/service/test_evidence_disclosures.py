@@ -82,11 +82,13 @@ async def test_both_need_a_reason_and_leave_a_logged_record(stack, sealed):
     answer = await stack.get(f"/evidence/{sealed}/disclosure", params={"path": "evidence/text.txt"})
     assert answer.status_code == 422
     events = (await stack.get(f"/evidence/{sealed}/custody")).json()["events"]
-    kinds = [event["about"].get("kind") for event in events if event["event"] == "exported"]
-    assert "redaction" in kinds and "disclosure" in kinds
-    redactions = [event for event in events if event["about"].get("kind") == "redaction"]
+    redactions = [event for event in events if event["event"] == "redacted"]
     assert redactions[0]["reason"] == "个人信息保护"
     assert "evidence/page.png" in redactions[0]["about"]["removed"]
+    disclosures = [event for event in events if event["event"] == "disclosed"]
+    assert [(event["reason"], event["about"]["path"]) for event in disclosures] == [
+        ("庭审示证", "evidence/text.txt")
+    ]
 
 
 async def test_nobody_without_the_right_gets_a_copy(stack, sealed):
