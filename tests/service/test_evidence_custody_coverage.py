@@ -9,19 +9,25 @@ import pytest
 from fastapi import APIRouter, Depends, FastAPI
 
 from services.common.app import all_routes
+from services.common.clock import utc_now
 from services.common.identity import public
 from services.evidence.app import create_app
+from services.evidence.renewals.models import Record
 from tests.evidence_stack import OFFICER, own_home, remove, running
 
 
 @dataclass(frozen=True)
 class Leaves:
-    """What a route leaves behind: a custody event of this kind, or an audit row."""
+    """What a route leaves behind: a custody event of this kind, or an audit row.
+
+    after: a route that has to be asked first.
+    """
 
     custody: str = ""
     audit: str = ""
     json: dict[str, Any] | None = None
     query: dict[str, str] | None = None
+    after: str = ""
 
 
 @dataclass(frozen=True)
@@ -36,6 +42,8 @@ WRITES = Nothing(
     "takes evidence in; its own events (captured, hashed, signed, …) are checked by the sealing tests"
 )
 STATE = Nothing("tells of processes, not of evidence")
+SWEEP = Nothing("hashes every object anew; nobody sees any of it")
+LOG_KEEPING = Nothing("works on the log's digests; what it does is in the audit record")
 OPEN_LOG = Nothing("the public log: salted digests, open to every monitor")
 
 ITEM = "/evidence/{evidence_id}"
@@ -51,6 +59,9 @@ ROUTES: dict[str, Leaves | Nothing] = {
     f"POST {ITEM}/custody/printed": Leaves("printed", json={"reason": "入卷"}),
     f"POST {ITEM}/redaction": Leaves("redacted", json={"paths": ["evidence/page.png"], "reason": "应诉"}),
     f"GET {ITEM}/disclosure": Leaves("disclosed", query={"path": "evidence/text.txt", "reason": "应诉"}),
+    f"GET {ITEM}/record": Leaves("artefact_read"),
+    f"POST {ITEM}/hold": Leaves("held", json={"reason": "诉讼"}),
+    f"POST {ITEM}/hold/release": Leaves("released", json={"reason": "结案"}, after=f"POST {ITEM}/hold"),
     "PUT /internal/orders/{order_id}": WRITES,
     "PUT /internal/intakes/{evidence_id}/artefacts/{path:path}": WRITES,
     "POST /internal/intakes/{evidence_id}/seal": WRITES,
@@ -61,8 +72,18 @@ ROUTES: dict[str, Leaves | Nothing] = {
     "POST /keys/{keyid}/revocation": KEYS,
     "GET /audit": Nothing("the audit record itself"),
     "GET /trust": Nothing("public keys and certificates"),
+    "GET /log": OPEN_LOG,
     "GET /log/checkpoint": OPEN_LOG,
     "GET /log/tile/{path:path}": OPEN_LOG,
+    "GET /log/shard/{number}/checkpoint": OPEN_LOG,
+    "GET /log/shard/{number}/tile/{path:path}": OPEN_LOG,
+    "GET /log-keeping/check": LOG_KEEPING,
+    "GET /log-keeping/reconciliation": LOG_KEEPING,
+    "POST /log-keeping/reconciliation": LOG_KEEPING,
+    "POST /log-keeping/freeze": LOG_KEEPING,
+    "GET /evidence-store": STATE,
+    "POST /evidence-store/sweeps": SWEEP,
+    "POST /evidence-store/sweeps/cancellation": SWEEP,
     "GET /evidence-status": STATE,
     "GET /health/live": STATE,
     "GET /health/ready": STATE,
@@ -105,12 +126,19 @@ async def stack(make_settings):
 
 @pytest.fixture(scope="module")
 async def item(stack) -> str:
-    return str((await stack.submit())["id"])
+    """A sealed item with a renewed proof of time beside it."""
+    found = str((await stack.submit())["id"])
+    times = dict.fromkeys(("first_at", "renewed_at", "valid_until"), utc_now())
+    record = Record(evidence_id=found, record=b"er", algorithm="sha256", stamps=1, chains=1, **times)
+    async with stack.runtime.database.transaction() as session:
+        session.add(record)
+    return found
 
 
 def reader(name: str):
     """A person of whom nothing is on record yet, at an address."""
-    return dataclasses.replace(OFFICER, sub=f"u-{name}", name=name)
+    permissions = OFFICER.permissions | {"evidence:hold"}
+    return dataclasses.replace(OFFICER, sub=f"u-{name}", name=name, permissions=permissions)
 
 
 async def asked(stack, route: str, item: str, leaves: Leaves, claims) -> Any:
@@ -126,6 +154,8 @@ KEEPING = {route: leaves for route, leaves in ROUTES.items() if isinstance(leave
 @pytest.mark.parametrize("route", KEEPING)
 async def test_reading_leaves_an_event_with_who_and_where_from(stack, item: str, route: str) -> None:
     leaves, claims = KEEPING[route], reader(route)
+    if leaves.after:
+        await asked(stack, leaves.after, item, KEEPING[leaves.after], reader("before"))
     answer = await asked(stack, route, item, leaves, claims)
     assert answer.status_code == 200, answer.text
     if leaves.audit:

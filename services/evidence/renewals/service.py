@@ -66,8 +66,7 @@ class Renewer:
         now = utc_now()
         weak = [*rules.weak_digests(now), *leave]
         async with self._database.transaction() as session:
-            await repository.date_stamps(session, self._ends)
-            return await repository.due(session, now + timedelta(days=days), weak, limit)
+            return await repository.due(session, now + timedelta(days=days), weak, self._ends, limit)
 
     async def run(
         self, days: int, *, leave: Sequence[str] = (), progress: Progress = lambda done, total: None
@@ -212,6 +211,10 @@ async def record_of(runtime: Runtime, evidence_id: str, claims: Claims) -> Recor
         if item is None:
             raise not_found("证据", "evidence item")
         record = await repository.find(session, evidence_id)
+        if record is not None:
+            about = {"path": f"{item.evidence_no}.er"}
+            happened = custody.Happened("artefact_read", custody.actor_of(claims), about=about)
+            await custody.record_once(session, evidence_id, happened)
     if record is None:
         raise Problem(
             "evidence.no_record",
