@@ -25,6 +25,10 @@ missing_packages() {
   # Chinese pages without Chinese glyphs would be worthless evidence.
   [ -f /usr/share/fonts/opentype/noto/NotoSansCJK-Regular.ttc ] || other_cjk || say fonts-noto-cjk
   python_ready || say python3-venv
+  # What only tests need, where it can be had: elsewhere those tests say that they are skipped.
+  if [ "$1" = dev ] && [ "$(id -u)" = 0 ]; then
+    have softhsm2-util || say softhsm2
+  fi
 }
 
 other_cjk() {
@@ -36,7 +40,7 @@ python_ready() {
 }
 
 system_packages() {
-  missing=$(missing_packages 2>/dev/null | sort -u | tr '\n' ' ')
+  missing=$(missing_packages "$1" 2>/dev/null | sort -u | tr '\n' ' ')
   missing=${missing% }
   [ -n "$missing" ] || return 0
   line="apt-get install -y --no-install-recommends $missing"
@@ -99,7 +103,7 @@ install_command() {
 
 python_packages() {
   choose_python
-  system_packages
+  system_packages "$1"
   make_venv
   if [ "$1" = dev ]; then
     install_lock requirements-dev.lock dev

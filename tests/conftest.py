@@ -18,7 +18,8 @@ import pytest
 # Before anything of ours is imported: settings and the Celery application are read once a process.
 _HOME = Path(tempfile.mkdtemp(prefix="wj-test-"))
 atexit.register(shutil.rmtree, _HOME, ignore_errors=True)
-for _name in [name for name in os.environ if name.startswith("WANGJIAN_") and name != "WANGJIAN_CHROMIUM"]:
+_KEPT = ("WANGJIAN_CHROMIUM", "WANGJIAN_TEST_")
+for _name in [name for name in os.environ if name.startswith("WANGJIAN_") and not name.startswith(_KEPT)]:
     del os.environ[_name]
 os.environ["WANGJIAN_HOME"] = str(_HOME)
 os.environ["WANGJIAN_SECRETS_DIR"] = str(_HOME / "secrets")  # the default lies in the account's own folder
