@@ -172,24 +172,26 @@ def create(
     ca_key, key = ec.generate_private_key(ec.SECP256R1()), ec.generate_private_key(ec.SECP256R1())
     begin = (start or dt.datetime.now(dt.UTC) - dt.timedelta(minutes=5)).replace(microsecond=0)
     validity = begin, begin + dt.timedelta(days=days)
-    mark = "" if identity == FIRST else f" {identity.name}"
-    ca = _certificate(f"DEVELOPMENT time stamping CA - not accredited{mark}", ca_key, None, validity)
-    title = f"DEVELOPMENT time stamping authority - not accredited{mark}"
-    return Authority(key, _certificate(title, key, (ca, ca_key), validity), ca, identity), ca_key
+    ca = _certificate(_name("CA", identity), ca_key, None, validity)
+    certificate = _certificate(_name("authority", identity), key, (ca, ca_key), validity)
+    return Authority(key, certificate, ca, identity), ca_key
+
+
+def _name(what: str, identity: Identity) -> x509.Name:
+    parts = {
+        NameOID.ORGANIZATION_NAME: "Wangjian DEVELOPMENT",
+        NameOID.ORGANIZATIONAL_UNIT_NAME: identity.name,
+        NameOID.COMMON_NAME: f"DEVELOPMENT time stamping {what} - not accredited",
+    }
+    return x509.Name([x509.NameAttribute(oid, text) for oid, text in parts.items()])
 
 
 def _certificate(
-    name: str,
+    subject: x509.Name,
     key: ec.EllipticCurvePrivateKey,
     issuer: tuple[x509.Certificate, ec.EllipticCurvePrivateKey] | None,
     validity: tuple[dt.datetime, dt.datetime],
 ) -> x509.Certificate:
-    subject = x509.Name(
-        [
-            x509.NameAttribute(NameOID.ORGANIZATION_NAME, "Wangjian DEVELOPMENT"),
-            x509.NameAttribute(NameOID.COMMON_NAME, name),
-        ]
-    )
     builder = (
         x509.CertificateBuilder()
         .subject_name(subject)

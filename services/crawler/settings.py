@@ -44,6 +44,15 @@ class CrawlerSettings(BaseSettings):
     browser_uid: int = 58702
     # `auto` probes the kernel; `proxy-only` is for deployments whose pod network already isolates the worker.
     jail: str = "auto"
+    # NTP servers `host[:port]`, separated by commas: asked before captures; none by default.
+    ntp_servers: str = ""
+    # A capture is refused when the clock is known to be off by more, or is set by more while it runs.
+    clock_limit_ms: float = 1000.0
+
+    @property
+    def ntp_server_list(self) -> list[str]:
+        """The NTP servers, one by one."""
+        return [server.strip() for server in self.ntp_servers.split(",") if server.strip()]
 
 
 @lru_cache(maxsize=1)

@@ -30,6 +30,7 @@ from services.crawler.captures.sealing import log_order, seal, upload
 from services.crawler.egress.proxy import EgressProxy
 from services.crawler.jail.browser import JailedBrowser
 from services.crawler.manifest.statement import Order, sign_statement
+from services.crawler.recording.clock import CaptureClock
 from services.crawler.recording.findings import Job, Recorded
 from services.crawler.recording.reasons import CRASHED
 from services.crawler.recording.session import CaptureSession
@@ -61,6 +62,7 @@ class CaptureRunner:
     ) -> None:
         self._settings, self._database, self._evidence = settings, database, evidence
         self._jail, self._proxy, self._limits = jail, proxy, limits
+        self._clock = CaptureClock()
         self.name = f"{socket.gethostname()}:{os.getpid()}"
 
     async def run(self, capture_id: str) -> bool:
@@ -153,6 +155,8 @@ class CaptureRunner:
         if row.envelope is None or row.artefacts is None:
             if row.crashes > MAX_CRASHES:
                 raise _given_up()
+            # Asked before the order is logged: a wrong clock must not leave an order without evidence.
+            await self._clock.measured()
             await self._log_order(row, steps)
             recorded = await self._record(row, spool, steps)
             await self._keep_manifest(row, spool, recorded, steps)
@@ -195,7 +199,9 @@ class CaptureRunner:
         while True:
             await asyncio.to_thread(spool.wipe)
             job = Job(row.id, row.url, row.order_leaf or "", earlier)
-            session = CaptureSession(job, self._jail, self._proxy, spool, self._limits, steps.tell)
+            session = CaptureSession(
+                job, self._jail, self._proxy, spool, self._limits, steps.tell, self._clock
+            )
             recorded = await session.run()
             reason = recorded.outcome.reason
             if earlier or reason is not CRASHED:

@@ -9,9 +9,10 @@ from typing import Any
 from playwright.async_api import BrowserContext
 
 from services.common.clock import utc_now
+from services.common.clock_state import ClockWatch, refuse_stepped_clock
 from services.crawler.egress.proxy import EgressProxy
 from services.crawler.jail.browser import JailedBrowser, lost_browser
-from services.crawler.recording.clock import clock_state
+from services.crawler.recording.clock import CaptureClock
 from services.crawler.recording.collecting import archive, collect, keep_rejected_certificate
 from services.crawler.recording.exchanges import Exchange
 from services.crawler.recording.findings import Findings, Job, Progress, Recorded, target_of
@@ -21,7 +22,7 @@ from services.crawler.recording.page_view import PageView
 from services.crawler.recording.records import environment_record, write_records
 from services.crawler.recording.spool import Spool
 from services.crawler.recording.visit import Arrival, Visit
-from services.crawler.settings import CaptureLimits
+from services.crawler.settings import CaptureLimits, get_crawler_settings
 
 _QUIET = 0.15  # seconds without network activity that count as settled
 _SETTLE_SECONDS = 5.0
@@ -41,16 +42,17 @@ class CaptureSession:
         spool: Spool,
         limits: CaptureLimits,
         progress: Progress,
+        clock: CaptureClock | None = None,
     ) -> None:
         self._job, self._jail, self._proxy = job, jail, proxy
-        self._limits, self._progress = limits, progress
+        self._limits, self._progress, self._clock = limits, progress, clock or CaptureClock()
         self.found = Findings.of(job, spool, limits)
         self._began = time.monotonic()
 
     async def run(self) -> Recorded:
-        """Capture. Raises only when cancelled or when the disk or the jail itself fails."""
-        started, self._began = utc_now(), time.monotonic()
-        clock = await asyncio.to_thread(clock_state)
+        """Capture. Raises only when cancelled, or when the clock, the disk or the jail itself fails."""
+        clock = await self._clock.measured()
+        started, self._began, watch = utc_now(), time.monotonic(), ClockWatch.begin()
         self._progress("clean_check", "running", {})
         try:
             context, before = await self._jail.open_context()
@@ -59,7 +61,7 @@ class CaptureSession:
             finally:
                 self._proxy.end(self.found.ledger)
                 await self._jail.close_context(context)
-            return await self._conclude(started, clock)
+            return await self._conclude(started, {**clock, **_watched(watch)})
         finally:
             self.found.bodies.close()
 
@@ -218,6 +220,13 @@ class CaptureSession:
             seen.limit = seen.limit or found.ledger.limit
         await archive(found)
         return await asyncio.to_thread(write_records, found, judge(seen), started, clock)
+
+
+def _watched(watch: ClockWatch) -> dict[str, Any]:
+    """What the clock did meanwhile. Raises Problem 503 `capture.clock_stepped` when it was set."""
+    step = watch.step_ms()
+    refuse_stepped_clock(step, get_crawler_settings().clock_limit_ms)
+    return {"step_ms": step}
 
 
 def _missing_bodies(exchanges: list[Exchange]) -> list[dict[str, str]]:

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import func, literal, or_, select, union_all, update
+from sqlalchemy import case, func, literal, null, or_, select, union_all, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -16,27 +16,21 @@ from services.evidence.renewals.rules import Due
 _ROWS = 1000
 
 
-async def date_stamps(session: AsyncSession, ends: Mapping[str, datetime]) -> None:
-    """Give stamps that lack it (sealed by an earlier version) their certificate's end, by authority."""
-    for authority, end in ends.items():
-        query = (
-            update(Stamp)
-            .where(Stamp.valid_until.is_(None), Stamp.authority == authority)
-            .values(valid_until=end)
-        )
-        await session.execute(query)
+async def due(
+    session: AsyncSession, before: datetime, weak: Sequence[str], ends: Mapping[str, datetime], limit: int
+) -> list[Due]:
+    """Sealed items whose newest proof of time ends before `before`, or uses a weak digest; soonest first.
 
-
-async def due(session: AsyncSession, before: datetime, weak: Sequence[str], limit: int) -> list[Due]:
-    """Sealed items whose newest proof of time ends before `before`, or uses a weak digest; soonest first."""
+    ends: by authority, for stamps of an earlier version whose row does not say when their certificate ends.
+    """
+    pinned = [(Stamp.authority == name, literal(end)) for name, end in ends.items()]
+    end = func.min(func.coalesce(Stamp.valid_until, case(*pinned)) if pinned else Stamp.valid_until)
     own = (
-        select(
-            Stamp.evidence_id, func.min(Stamp.valid_until).label("until"), literal(None).label("algorithm")
-        )
+        select(Stamp.evidence_id, end.label("until"), null().label("algorithm"))
         .outerjoin(Record, Record.evidence_id == Stamp.evidence_id)
         .where(Record.evidence_id.is_(None))
         .group_by(Stamp.evidence_id)
-        .having(or_(func.min(Stamp.valid_until) < before, literal("sha256" in weak)))
+        .having(or_(end < before, literal("sha256" in weak)))
     )
     kept = select(Record.evidence_id, Record.valid_until.label("until"), Record.algorithm).where(
         or_(Record.valid_until < before, Record.algorithm.in_(weak))

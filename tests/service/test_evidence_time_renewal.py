@@ -1,0 +1,195 @@
+"""Renewal of sealed items: real service, real authorities, the offline verifier years later."""
+
+import asyncio
+import datetime as dt
+import io
+import json
+import sys
+
+import pytest
+from asn1crypto import tsp
+from sqlalchemy import text
+
+from infra.tsa.__main__ import create_app as create_tsa
+from infra.tsa.authority import SECOND, _store, create
+from services.evidence.renewals.jobs import RenewalJobs
+from services.evidence.renewals.service import Renewer
+from services.evidence.timestamps.client import StampClient
+from services.evidence.timestamps.rules import PinnedAuthority
+from services.evidence.verification.verifier import read_trust, verify
+from tests.evidence_stack import Peer, own_home, remove, running
+from tests.unit.test_evidence_time_client import pinned
+
+DAY = dt.timedelta(days=1)
+
+
+@pytest.fixture(scope="module")
+async def stack(make_settings):
+    """A service whose authority's certificate ends in forty days."""
+    settings = own_home(make_settings("evidence"))
+    folder = settings.home / "tsa"
+    folder.mkdir(mode=0o700)
+    _store(folder, create(days=40)[0])
+    async with running(settings) as running_stack:
+        yield running_stack
+    remove(settings)
+
+
+@pytest.fixture(scope="module")
+async def newer(stack):
+    """A client of the first authority (now away) and of a second one with a certificate of ten years."""
+    authority = create(SECOND)[0]
+    peer = Peer(lambda: create_tsa(authority), stack.settings.run_dir / "tsa-new.sock")
+    await peer.start()
+    known = [*stack.runtime.stamps().pinned, pinned(authority)]
+    client = StampClient([f"unix:{stack.settings.run_dir}/gone.sock", f"unix:{peer.socket}"], known)
+    yield client
+    await client.close()
+    await peer.stop()
+
+
+def trust_of(stack, client: StampClient):
+    """The trust file with all authorities, as its user would hold it years later."""
+    known: list[PinnedAuthority] = client.pinned
+    document = stack.runtime.trust() | {"tsas": [item.as_trust() for item in known]}
+    return read_trust(json.dumps(document).encode())
+
+
+def checks(package: bytes, trust, when: dt.datetime, record: bytes | None = None) -> dict[str, bool]:
+    report = verify(io.BytesIO(package), trust, record=record, now=when)
+    return {check["code"]: check["ok"] for check in report["checks"]} | {"all": report["verdict"] == "VALID"}
+
+
+async def one(stack, sql: str, **given: str):
+    async with stack.runtime.database.transaction() as session:
+        return (await session.execute(text(sql), given)).scalar_one()
+
+
+async def page_of(stack, evidence_id: str) -> str:
+    sql = "SELECT sha256 FROM artefacts WHERE evidence_id = :id AND path = 'evidence/page.png'"
+    return await one(stack, sql, id=evidence_id)
+
+
+async def test_renewed_items_outlive_their_certificates(stack, newer):
+    sealed = [await stack.submit() for _ in range(3)]
+    assert not any("problem" in line for line in sealed), sealed
+    packages = {}
+    for line in sealed:
+        got = await stack.get(f"/evidence/{line['id']}/package", params={"reason": "t"})
+        packages[line["id"]] = got.content
+        refused = await stack.get(f"/evidence/{line['id']}/record")
+        assert (refused.status_code, refused.json()["code"]) == (404, "evidence.no_record")
+    renewer = Renewer(stack.runtime.database, stack.runtime.store, newer, newer.pinned)
+    assert await renewer.due(30) == []
+    assert {item.evidence_id for item in await renewer.due(90)} == set(packages)
+    outcome = await renewer.run(90)
+    assert (set(outcome.renewed["begin"]), outcome.failed) == (set(packages), {})
+    assert await renewer.due(90) == [], "nothing is due any more: a second run changes nothing"
+    trust, later = trust_of(stack, newer), dt.datetime.now(dt.UTC) + 60 * DAY
+    records = {}
+    for evidence_id, package in packages.items():
+        answer = await stack.get(f"/evidence/{evidence_id}/record")
+        assert answer.status_code == 200
+        assert answer.headers["content-disposition"].endswith('.er"')
+        records[evidence_id] = answer.content
+        # Today all is well without it; in sixty days only with it.
+        assert checks(package, trust, dt.datetime.now(dt.UTC))["all"]
+        without = checks(package, trust, later)
+        assert not without["timestamp.current"]
+        assert not without["all"]
+        assert checks(package, trust, later, answer.content)["all"]
+    first, second = list(packages)[:2]
+    assert not checks(packages[first], trust, later, records[second])["timestamp.current"], "another's record"
+    tokens = {record[-900:] for record in records.values()}
+    assert len(tokens) == 1, "one stamp covers them all"
+    timeline = (await stack.get(f"/evidence/{first}/custody")).json()["events"]
+    assert [event["event"] for event in timeline].count("renewed") == 1
+
+
+async def test_without_a_longer_certificate_nothing_is_renewed_and_each_item_is_named(stack):
+    line = await stack.submit()
+    runtime = stack.runtime
+    renewer = Renewer(runtime.database, runtime.store, runtime.stamps(), runtime.stamps().pinned)
+    outcome = await renewer.run(90)
+    assert outcome.count == 0
+    assert outcome.failed == {line["id"]: "no authority's certificate is valid for longer"}
+    assert await RenewalJobs(runtime, 90).run_once() == 0
+
+
+async def test_hash_tree_renewal_of_what_is_whole_and_a_damaged_package_is_named(stack, newer):
+    """A second digest of all bytes; the package with a changed or lost object stays as it is and is named."""
+    from tests.evidence_samples import sample_artefacts
+
+    good = await stack.submit()
+    changed = await stack.submit(sample_artefacts({"evidence/page.png": b"changed" * 40}))
+    lost = await stack.submit(sample_artefacts({"evidence/page.png": b"lost" * 40}))
+    renewer = Renewer(stack.runtime.database, stack.runtime.store, newer, newer.pinned)
+    await renewer.run(90)
+    for line, data in ((changed, b"altered" * 40), (lost, None)):
+        place = stack.runtime.store.file(await page_of(stack, line["id"]))
+        place.chmod(0o600)
+        place.unlink()
+        if data is not None:
+            place.write_bytes(data)
+    outcome = await renewer.run(90, leave=["sha256"])
+    assert good["id"] in outcome.renewed["rehash"]
+    assert set(outcome.failed) == {changed["id"], lost["id"]}
+    assert "not the one that was sealed" in outcome.failed[changed["id"]]
+    assert "not whole" in outcome.failed[lost["id"]]
+    row = await one(
+        stack, "SELECT algorithm || chains FROM evidence_records WHERE evidence_id = :id", id=good["id"]
+    )
+    assert row == "sha5122"
+    package = await stack.get(f"/evidence/{good['id']}/package", params={"reason": "t"})
+    record = (await stack.get(f"/evidence/{good['id']}/record")).content
+    later = dt.datetime.now(dt.UTC) + 60 * DAY
+    assert checks(package.content, trust_of(stack, newer), later, record)["all"]
+
+
+async def test_verify_command_takes_the_record(stack, newer, tmp_path):
+    line = await stack.submit()
+    await Renewer(stack.runtime.database, stack.runtime.store, newer, newer.pinned).run(90)
+    package = await stack.get(f"/evidence/{line['id']}/package", params={"reason": "t"})
+    record = await stack.get(f"/evidence/{line['id']}/record")
+    document = stack.runtime.trust() | {"tsas": [item.as_trust() for item in newer.pinned]}
+    (tmp_path / "trust.json").write_text(json.dumps(document))
+    (tmp_path / "p.wacz").write_bytes(package.content)
+    (tmp_path / "p.er").write_bytes(record.content)
+    (tmp_path / "bad.er").write_bytes(record.content[:-1])
+    for name, code in (("p.er", 0), ("bad.er", 1)):
+        command = ["-m", "wangjian.cli", "verify", "p.wacz", "--trust", "trust.json", "--record", name]
+        run = await asyncio.create_subprocess_exec(
+            sys.executable, *command, cwd=tmp_path, stdout=-1, stderr=-2
+        )
+        said, _ = await run.communicate()
+        assert run.returncode == code, said.decode()
+
+
+async def test_stamps_say_how_the_own_clock_stands_and_until_when_they_are_good(stack):
+    line = await stack.submit()
+
+    async def stamp(column: str):
+        return await one(stack, f"SELECT {column} FROM stamps WHERE evidence_id = :id", id=line["id"])  # noqa: S608
+
+    assert -1200 < await stamp("delta_ms") < 300
+    until = await stamp("valid_until")
+    assert dt.timedelta(days=39) < until - dt.datetime.now(dt.UTC) < dt.timedelta(days=41)
+    answer = await stamp("response")
+    assert tsp.TimeStampResp.load(answer)["status"]["status"].native == "granted"
+
+
+async def test_a_stamp_of_an_earlier_version_is_dated_by_its_pinned_certificate(stack):
+    """Its row does not say when the certificate ends, and is history: it is not written to."""
+    line = await stack.submit()
+    async with stack.runtime.database.transaction() as session:
+        for sql in (
+            "ALTER TABLE stamps DISABLE TRIGGER USER",
+            "UPDATE stamps SET valid_until = NULL",
+            "ALTER TABLE stamps ENABLE TRIGGER USER",
+        ):
+            await session.execute(text(sql))
+    runtime = stack.runtime
+    renewer = Renewer(runtime.database, runtime.store, runtime.stamps(), runtime.stamps().pinned)
+    (found,) = [item for item in await renewer.due(90) if item.evidence_id == line["id"]]
+    assert found.until == runtime.stamps().pinned[0].valid_until
+    assert line["id"] not in [item.evidence_id for item in await renewer.due(10)]
