@@ -113,7 +113,7 @@ def refuse_wrong_clock(clock: Mapping[str, Any], limit_ms: float) -> None:
             "capture.clock_wrong",
             503,
             zh=f"本机时钟偏差 {worst / 1000:.1f} 秒,超过允许的 {limit_ms / 1000:g} 秒,暂停取证",
-            en=f"the clock is off by {worst / 1000:.1f} s (allowed {limit_ms / 1000:g} s): nothing is captured",
+            en=f"the clock is off by {worst / 1000:.1f} s (allowed {limit_ms / 1000:g} s): no captures",
             todo_zh="请通知系统管理员校准时钟(chrony/NTP);恢复后系统自动继续",
             todo_en="tell the system administrator to set the clock (chrony/NTP); it goes on by itself then",
             extra={"offset_ms": worst, "limit_ms": limit_ms},

@@ -1,4 +1,4 @@
-"""The clock: chrony (a program of ours on PATH), NTP (a responder of ours), honesty where there is neither."""
+"""The clock: chrony (a program of ours on PATH), NTP (a responder of ours), honesty where there is none."""
 
 import socket
 import struct
