@@ -38,7 +38,7 @@ lock: install-dev ## 更新锁定文件 resolve the lock files anew (needs the n
 	@exec sh infra/lock.sh
 
 clean: ## 删除可再生成的文件；数据（var/）保留 remove what can be made again; data (var/) stays
-	rm -rf .venv build web/console/dist web/console/node_modules *.egg-info
+	rm -rf .venv build web/*/dist web/*/dist-cli web/*/node_modules *.egg-info
 	rm -rf .mypy_cache .ruff_cache .pytest_cache .hypothesis
 	find . -name __pycache__ -type d -not -path './.git/*' -prune -exec rm -rf {} +
 
@@ -49,4 +49,4 @@ install-dev:
 	@sh infra/bootstrap.sh dev
 
 console: install
-	@sh infra/bootstrap.sh console
+	@sh infra/bootstrap.sh web

@@ -25,6 +25,7 @@ from gateway.sessions.visits import Clock, Visits
 from gateway.settings import DoorSettings, get_door_settings
 from gateway.system.routes import router as system
 from gateway.system.service import SystemHealth, inspect_workers
+from gateway.verification.files import VerificationPage
 from services.common.app import create_service
 from services.common.clock import utc_now
 from services.common.identity import TokenIssuer
@@ -85,5 +86,6 @@ def create_app(
         proxy=state.proxy,
         limits=RateLimits(settings.redis_location, limits_prefix),
         console=Console(given.console_dir),
+        verification=VerificationPage(given.verification_dir),
         settings=given,
     )

@@ -29,6 +29,9 @@ class DoorSettings(BaseSettings):
     console_dir: Path = Path(__file__).resolve().parent.parent / "web" / "console" / "dist"
     """The console's built files."""
 
+    verification_dir: Path = Path(__file__).resolve().parent.parent / "web" / "verify" / "dist"
+    """The public verification page's built files."""
+
     @field_validator("public_origins", mode="before")
     @classmethod
     def _origins(cls, value: Any) -> Any:

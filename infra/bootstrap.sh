@@ -2,7 +2,7 @@
 # Prepares a machine for `make up` and `make test`. Safe to run again; does only what is missing.
 #   bootstrap.sh runtime   system programs, .venv with the hashed runtime dependencies, the command `wangjian`
 #   bootstrap.sh dev       the same with the development dependencies
-#   bootstrap.sh console   builds web/console (system Node >= 20.19, else Node from PyPI)
+#   bootstrap.sh web       builds web/console and web/verify (system Node >= 20.19, else Node from PyPI)
 # Exit code 2: something must be done by hand first; one line says what.
 set -eu
 cd "$(dirname "$0")/.."
@@ -139,34 +139,46 @@ bundled_node() {
   PATH="$PWD/build/node/path:$PATH"
 }
 
-console_sources() {
-  find web/console -type f -not -path '*/node_modules/*' -not -path '*/dist/*' | LC_ALL=C sort
+web_sources() {
+  find "web/$1" -type f -not -path '*/node_modules/*' -not -path '*/dist/*' -not -path '*/dist-cli/*' | LC_ALL=C sort
 }
 
-console() {
-  [ -f web/console/package.json ] || return 0
-  sources=$(console_sources | tr '\n' '\0' | xargs -0 sha256sum | sha256sum | cut -c1-64)
-  [ -f web/console/dist/index.html ] && [ "$(cat build/console.stamp 2>/dev/null)" = "$sources" ] && return 0
-  node_ready || bundled_node
-  packages=$(hash_of web/console/package-lock.json)
-  if [ "$(cat build/npm.stamp 2>/dev/null)" != "$packages" ] || [ ! -d web/console/node_modules ]; then
-    say "安装前端依赖 installing console packages"
-    (cd web/console && npm ci --no-audit --no-fund) >build/npm.log 2>&1 9>&- || {
-      tail -5 build/npm.log >&2
-      stop "前端依赖安装失败 npm ci failed (build/npm.log)"
+web_digest() { web_sources "$1" | tr '\n' '\0' | xargs -0 sha256sum | sha256sum | cut -c1-64; }
+
+web_ready() { [ -f "web/$1/dist/index.html" ] && [ "$(cat "build/$1.stamp" 2>/dev/null)" = "$(web_digest "$1")" ]; }
+
+# build_web FOLDER NAME: packages as locked, then the built files; both only when something changed.
+build_web() {
+  sources=$(web_digest "$1")
+  packages=$(hash_of "web/$1/package-lock.json")
+  if [ "$(cat "build/npm-$1.stamp" 2>/dev/null)" != "$packages" ] || [ ! -d "web/$1/node_modules" ]; then
+    say "安装前端依赖 installing packages of $2"
+    (cd "web/$1" && npm ci --no-audit --no-fund) >"build/npm-$1.log" 2>&1 9>&- || {
+      tail -5 "build/npm-$1.log" >&2
+      stop "前端依赖安装失败 npm ci failed (build/npm-$1.log)"
     }
-    say "$packages" >build/npm.stamp
+    say "$packages" >"build/npm-$1.stamp"
   fi
-  say "构建控制台 building the console"
-  (cd web/console && npm run build) >build/console.log 2>&1 9>&- || {
-    tail -20 build/console.log >&2
-    stop "控制台构建失败 building the console failed (build/console.log)"
+  say "构建 building $2"
+  (cd "web/$1" && npm run build) >"build/$1.log" 2>&1 9>&- || {
+    tail -20 "build/$1.log" >&2
+    stop "构建失败 building failed: $2 (build/$1.log)"
   }
-  say "$sources" >build/console.stamp
+  say "$sources" >"build/$1.stamp"
+}
+
+# The console and the public verification page, side by side: npm mostly waits for the network.
+web() {
+  { web_ready console && web_ready verify; } && return 0
+  node_ready || bundled_node
+  second=
+  web_ready verify || { build_web verify "核验页 the verification page" & second=$!; }
+  web_ready console || build_web console "控制台 the console"
+  [ -z "$second" ] || wait "$second"
 }
 
 case "${1:-}" in
   runtime | dev) python_packages "$1" ;;
-  console) console ;;
-  *) stop "usage: bootstrap.sh runtime|dev|console" ;;
+  web) web ;;
+  *) stop "usage: bootstrap.sh runtime|dev|web" ;;
 esac

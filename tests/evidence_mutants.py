@@ -195,11 +195,15 @@ def _note(rng: random.Random, house: House) -> Made:
         case "swap":
             proof[at], proof[other] = proof[other], proof[at]
         case "cosigned":
-            proof.insert(-1, f"— {rng.choice(['x', 'witness.test/w1'])} {base64.b64encode(rng.randbytes(76)).decode()}")
+            proof.insert(
+                -1, f"— {rng.choice(['x', 'witness.test/w1'])} {base64.b64encode(rng.randbytes(76)).decode()}"
+            )
         case "blank":
             proof.insert(at, "")
         case "index":
-            proof[1] = rng.choice(["index 0", "index 01", "index -1", "index 4", "index ", "index 1 ", "index ١"])
+            proof[1] = rng.choice(
+                ["index 0", "index 01", "index -1", "index 4", "index ", "index 1 ", "index ١"]
+            )
     text = "\n".join(proof).encode()
     return f"{way} {at}", house.repacked({**house.files, "evidence/log.tlog-proof": text}), None
 
@@ -214,7 +218,11 @@ def _statement(rng: random.Random, house: House) -> Made:
             statement.clear()
             statement.update(before)
             return
-        listed = statement.get("predicate", {}).get("artifacts") if isinstance(statement.get("predicate"), dict) else None
+        listed = (
+            statement.get("predicate", {}).get("artifacts")
+            if isinstance(statement.get("predicate"), dict)
+            else None
+        )
         if isinstance(listed, list) and all(isinstance(item, dict) for item in listed) and rng.random() < 0.7:
             merkle = statement["predicate"].get("merkle")
             if isinstance(merkle, dict) and listed:

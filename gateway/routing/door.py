@@ -35,6 +35,7 @@ from gateway.sessions.routes import CLIENT_IP, SECRET, VISIT
 from gateway.sessions.rules import clear_cookie, cookie_secret
 from gateway.sessions.visits import Visit, Visits
 from gateway.settings import DoorSettings
+from gateway.verification.files import VerificationPage
 from services.common.ids import new_id
 from services.common.problems import Problem, problem_response
 
@@ -92,11 +93,12 @@ class Door:
         proxy: Proxy,
         limits: RateLimits,
         console: Console,
+        verification: VerificationPage,
         settings: DoorSettings,
     ) -> None:
         self.inner = inner
         self._visits, self._proxy, self._limits = visits, proxy, limits
-        self._console, self._settings = console, settings
+        self._console, self._verification, self._settings = console, verification, settings
 
     async def __call__(self, scope: Any, receive: Receive, send: Send) -> None:
         """One ASGI connection."""
@@ -146,6 +148,9 @@ class Door:
             await self._metrics(ask, scope, receive, answer)
         elif first in RESERVED:
             raise _unknown()
+        elif self._verification.owns(ask.path):
+            answer.kind = "verification"
+            await self._verification.answer(ask, scope, receive, answer)
         else:
             answer.kind = "asset" if self._console.is_asset(ask.path) else "page"
             await self._console.answer(ask, scope, receive, answer)

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from typing import Final, Literal
 
 Pairs = list[tuple[bytes, bytes]]
-Kind = Literal["api", "page", "asset", "open"]
+Kind = Literal["api", "page", "asset", "open", "verification"]
 
 FORWARDED_IN: Final = frozenset(
     {
@@ -72,8 +72,9 @@ def from_service(headers: Iterable[tuple[bytes, bytes]]) -> Pairs:
 def secured(headers: Iterable[tuple[bytes, bytes]], *, kind: Kind, https: bool, request_id: str) -> Pairs:
     """An answer's headers with the security headers.
 
-    A service's own policy stays when it is a sandbox, which is stricter than ours (captured content); a
-    service's Cache-Control and CORP stay only on open paths (immutable tiles of the log).
+    The verification page brings its own policy for each of its files. A service's own policy stays when it is
+    a sandbox, which is stricter than ours (captured content); a service's Cache-Control and CORP stay only on
+    open paths (immutable tiles of the log).
     """
     kept, sandboxed, cached, placed = _sorted_out(headers, kind)
     pairs = [*kept, *_EVERYWHERE, (b"x-request-id", request_id.encode())]
@@ -96,7 +97,8 @@ def _sorted_out(headers: Iterable[tuple[bytes, bytes]], kind: Kind) -> tuple[Pai
         if name in _OURS:
             continue
         if name == b"content-security-policy":
-            if kind != "api" or not _is_sandbox(value):
+            ours = kind == "verification"
+            if not ours and (kind != "api" or not _is_sandbox(value)):
                 continue
             sandboxed = True
         elif name == b"cache-control":

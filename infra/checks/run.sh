@@ -14,7 +14,7 @@ step() {
     failed="$failed $name"
   fi
 }
-in_console() { (cd web/console && PATH="$PWD/../../build/node/path:$PATH" "$@"); }
+in_web() { (cd "web/$1" && shift && PATH="$PWD/../../build/node/path:$PATH" "$@"); }
 
 step ruff $bin/ruff check --quiet
 step format $bin/ruff format --quiet --check --diff
@@ -22,7 +22,11 @@ step mypy $bin/mypy --no-error-summary
 step structure $bin/python -m infra.checks
 step compose $bin/check-jsonschema --quiet --builtin-schema vendor.compose-spec docker-compose.yml
 if [ -d web/console/node_modules ]; then
-  step eslint in_console npm run --silent lint
-  step vue-tsc in_console npm run --silent typecheck
+  step eslint in_web console npm run --silent lint
+  step vue-tsc in_web console npm run --silent typecheck
+fi
+if [ -d web/verify/node_modules ]; then
+  step "eslint verify" in_web verify npm run --silent lint
+  step "tsc verify" in_web verify npm run --silent typecheck
 fi
 [ -z "$failed" ] || { echo "failed:$failed" >&2; exit 1; }

@@ -51,9 +51,14 @@ def typescript_says(cases: list[Mutant], folder: Path) -> Iterator[Answer]:
         trust.write_bytes(mutant.trust)
         lines.append(json.dumps({"package": str(package), "trust": str(trust)}))
     node = shutil.which("node", path=str(BUNDLED)) or shutil.which("node")
-    assert node and CLI.is_file(), "the TypeScript verifier is not built: sh infra/bootstrap.sh verify"
+    assert node and CLI.is_file(), "the TypeScript verifier is not built: sh infra/bootstrap.sh web"
     done = subprocess.run(  # noqa: S603 - our own file
-        [node, str(CLI), "--lines"], input="\n".join(lines), capture_output=True, text=True, check=True, timeout=1800
+        [node, str(CLI), "--lines"],
+        input="\n".join(lines),
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=1800,
     )
     for line in done.stdout.splitlines():
         said = json.loads(line)
@@ -80,7 +85,9 @@ def compare(cases: list[Mutant], folder: Path) -> Counter[str]:
         verdicts[ours.verdict] += 1
         if (ours.verdict, ours.failed) != (theirs.verdict, theirs.failed):
             apart.append((mutant.what, ours, theirs))
-    report = "\n".join(f"{what}\n  Python     {ours}\n  TypeScript {theirs}" for what, ours, theirs in apart[:20])
+    report = "\n".join(
+        f"{what}\n  Python     {ours}\n  TypeScript {theirs}" for what, ours, theirs in apart[:20]
+    )
     assert not apart, f"{len(apart)} of {len(cases)} differ\n{report}"
     return verdicts
 
