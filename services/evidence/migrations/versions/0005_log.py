@@ -91,7 +91,7 @@ def upgrade() -> None:
     op.execute("UPDATE log_entries SET shard = 0 WHERE index IS NOT NULL")
     op.execute("ALTER TABLE log_entries ENABLE TRIGGER keep_value")
     op.drop_constraint("uq_log_entries_index", "log_entries")
-    op.create_unique_constraint(op.f("uq_log_entries_shard"), "log_entries", ["shard", "index"])
+    op.create_unique_constraint(op.f("uq_log_entries_shard_index"), "log_entries", ["shard", "index"])
     op.create_check_constraint(
         op.f("ck_log_entries_leaf"), "log_entries", "(shard IS NULL) = (index IS NULL)"
     )
@@ -111,7 +111,7 @@ def downgrade() -> None:
     op.drop_constraint("pk_log_checkpoints", "log_checkpoints")
     op.create_primary_key("pk_log_checkpoints", "log_checkpoints", ["size"])
     op.drop_constraint(op.f("ck_log_entries_leaf"), "log_entries")
-    op.drop_constraint(op.f("uq_log_entries_shard"), "log_entries")
+    op.drop_constraint(op.f("uq_log_entries_shard_index"), "log_entries")
     op.create_unique_constraint(op.f("uq_log_entries_index"), "log_entries", ["index"])
     op.execute(_KEEP_BEFORE)
     op.drop_column("log_checkpoints", "shard")
