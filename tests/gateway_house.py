@@ -50,6 +50,7 @@ class Recorder:
         self.cancelled = asyncio.Event()
         self.sent = 0
         self.step = asyncio.Event()
+        self.trust = b""
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         if scope["type"] != "http":
@@ -62,7 +63,10 @@ class Recorder:
         token = headers.get("authorization", "").removeprefix("Bearer ")
         entry["claims"] = self._verifier.verify(token) if token else None
         self.seen.append(entry)
-        if path.endswith("/events"):
+        if path == "/trust" and self.trust:
+            await self._start(send, [(b"content-type", b"application/json")])
+            await send({"type": "http.response.body", "body": self.trust, "more_body": False})
+        elif path.endswith("/events"):
             await self._events(receive, send)
         elif path.endswith("/big"):
             await self._big(receive, send)

@@ -96,8 +96,6 @@ async function keepOffline(): Promise<void> {
   if (!('serviceWorker' in navigator)) return
   await navigator.serviceWorker.register('offline.js', { type: 'module' })
   await navigator.serviceWorker.ready
-  // Through the service worker, so that it keeps a copy for when there is no network.
-  await fetch(TRUST_PATH).catch(() => null)
   state.dataset['ready'] = 'yes'
   state.textContent = '本页已可离线使用。This page now works offline.'
 }

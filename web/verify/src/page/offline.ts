@@ -10,8 +10,15 @@ const TRUST = 'wangjian-verify-trust'
 const TRUST_PATH = '/api/trust'
 
 worker.addEventListener('install', (event) => {
-  event.waitUntil(caches.open(CACHE).then((cache) => cache.addAll(FILES)).then(() => worker.skipWaiting()))
+  event.waitUntil(keep().then(() => worker.skipWaiting()))
 })
+
+async function keep(): Promise<void> {
+  const cache = await caches.open(CACHE)
+  await cache.addAll(FILES)
+  // An installation without its services still gives the page: people may bring their own trust file.
+  await newest(new Request(TRUST_PATH)).catch(() => null)
+}
 
 worker.addEventListener('activate', (event) => {
   event.waitUntil(forget().then(() => worker.clients.claim()))
