@@ -57,6 +57,11 @@ class Runtime:
                 raise trust_missing(file.name) from error
         return self._stamps
 
+    def require_clock(self) -> None:
+        """Raise Problem 503 `evidence.clock_disagrees` when the authorities lately said another time."""
+        if self._stamps:
+            self._stamps.require_clock()
+
     def custodians(self) -> list[CustodianClient]:
         """A client for each pinned custodian. Raises Problem 503 `evidence.trust_missing`."""
         if not self._custodians:

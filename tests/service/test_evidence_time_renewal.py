@@ -5,6 +5,7 @@ import datetime as dt
 import io
 import json
 import sys
+from dataclasses import replace
 
 import pytest
 from asn1crypto import tsp
@@ -12,11 +13,13 @@ from sqlalchemy import text
 
 from infra.tsa.__main__ import create_app as create_tsa
 from infra.tsa.authority import SECOND, _store, create
+from services.common.ids import new_id
 from services.evidence.renewals.jobs import RenewalJobs
 from services.evidence.renewals.service import Renewer
 from services.evidence.timestamps.client import StampClient
+from services.evidence.timestamps.clock import Sighting
 from services.evidence.timestamps.rules import PinnedAuthority
-from services.evidence.verification.verifier import read_trust, verify
+from services.evidence.verification.verifier import Unreadable, read_trust, verify
 from tests.evidence_stack import Peer, own_home, remove, running
 from tests.unit.test_evidence_time_client import pinned
 
@@ -98,8 +101,11 @@ async def test_renewed_items_outlive_their_certificates(stack, newer):
         assert not without["timestamp.current"]
         assert not without["all"]
         assert checks(package, trust, later, answer.content)["all"]
-    first, second = list(packages)[:2]
-    assert not checks(packages[first], trust, later, records[second])["timestamp.current"], "another's record"
+    first = next(iter(packages))
+    stranger = await stack.submit()
+    other = (await stack.get(f"/evidence/{stranger['id']}/package", params={"reason": "t"})).content
+    for record in records.values():
+        assert not checks(other, trust, later, record)["timestamp.current"], "not covered by that stamp"
     tokens = {record[-900:] for record in records.values()}
     assert len(tokens) == 1, "one stamp covers them all"
     timeline = (await stack.get(f"/evidence/{first}/custody")).json()["events"]
@@ -112,7 +118,7 @@ async def test_without_a_longer_certificate_nothing_is_renewed_and_each_item_is_
     renewer = Renewer(runtime.database, runtime.store, runtime.stamps(), runtime.stamps().pinned)
     outcome = await renewer.run(90)
     assert outcome.count == 0
-    assert outcome.failed == {line["id"]: "no authority's certificate is valid for longer"}
+    assert outcome.failed[line["id"]] == "no authority's certificate is valid for longer"
     assert await RenewalJobs(runtime, 90).run_once() == 0
 
 
@@ -193,3 +199,47 @@ async def test_a_stamp_of_an_earlier_version_is_dated_by_its_pinned_certificate(
     (found,) = [item for item in await renewer.due(90) if item.evidence_id == line["id"]]
     assert found.until == runtime.stamps().pinned[0].valid_until
     assert line["id"] not in [item.evidence_id for item in await renewer.due(10)]
+
+
+async def test_orders_are_refused_while_the_authorities_contradict_the_clock(stack):
+    """The own clock a day behind, as the authority sees it; with the clock set right orders are taken."""
+    client = stack.runtime.stamps()
+    (authority,) = client._authorities
+    good = authority.record
+    seen = Sighting(dt.datetime.now(dt.UTC), 86_400_000.0, 1000.0, 5.0, whole=True)
+    authority.record = replace(good, sighting=seen)
+    body = {
+        "url": "http://shop.test/",
+        "purpose": "测试",
+        "ordered_by": {"sub": "u", "name": "n", "org": "360121-SJ"},
+        "org_code": "360121-SJ",
+        "region_code": "360121",
+        "ordered_at": "2026-11-21T07:59:00Z",
+    }
+    path = f"/internal/orders/{new_id()}"
+    refused = await stack.client.put(path, json=body, headers=stack.crawler)
+    assert (refused.status_code, refused.json()["code"]) == (503, "evidence.clock_disagrees")
+    authority.record = good
+    assert (await stack.client.put(path, json=body, headers=stack.crawler)).status_code == 200
+
+
+async def test_a_digest_called_weak_in_the_trust_file_needs_a_chain_with_another(stack, newer):
+    """The same package: with SHA-256 called weak only the record with a second chain keeps it current."""
+    one_chain, two_chains = await stack.submit(), await stack.submit()
+    renewer = Renewer(stack.runtime.database, stack.runtime.store, newer, newer.pinned)
+    await renewer.run(90)
+    early = (await stack.get(f"/evidence/{two_chains['id']}/record")).content
+    await renewer.run(90, leave=["sha256"])
+    now = dt.datetime.now(dt.UTC)
+    document = stack.runtime.trust() | {"tsas": [item.as_trust() for item in newer.pinned]}
+    weak = {"weak_digests": {"sha256": (now + 30 * DAY).isoformat().replace("+00:00", "Z")}}
+    trust = read_trust(json.dumps(document | weak).encode())
+    package = (await stack.get(f"/evidence/{two_chains['id']}/package", params={"reason": "t"})).content
+    late = (await stack.get(f"/evidence/{two_chains['id']}/record")).content
+    assert checks(package, trust, now + 60 * DAY, late)["timestamp.current"]
+    assert not checks(package, trust, now + 60 * DAY, early)["timestamp.current"]
+    # Control: without that member of the trust file the old record is enough.
+    assert checks(package, trust_of(stack, newer), now + 60 * DAY, early)["timestamp.current"]
+    assert one_chain["id"] != two_chains["id"]
+    with pytest.raises(Unreadable):
+        read_trust(json.dumps(document | {"weak_digests": {"sha256": "soon"}}).encode())

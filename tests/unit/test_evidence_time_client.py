@@ -7,6 +7,7 @@ import hashlib
 import json
 import time
 from contextlib import asynccontextmanager
+from dataclasses import replace
 
 import pytest
 import rfc3161_client
@@ -28,11 +29,13 @@ from services.evidence.timestamps.answers import AnswerChecker, Question, Refuse
 from services.evidence.timestamps.batches import batch_text, make_batch
 from services.evidence.timestamps.breaker import FIRST_PAUSE, LONGEST_PAUSE, Breaker
 from services.evidence.timestamps.client import StampClient
+from services.evidence.timestamps.clock import Sighting, clock_disagreement_ms
 from services.evidence.timestamps.rules import PinnedAuthority
 from services.evidence.timestamps.waiting import limit_on, unstamped_state, unstamped_too_long
 from services.evidence.verification.verifier.timestamps import batch_message, verify_stamp
 
-A, B, C = (create(Identity(f"tsa-{x}", f"operator-{x}"))[0] for x in "abc")
+PAST = dt.datetime.now(dt.UTC) - dt.timedelta(days=3)
+A, B, C = (create(Identity(f"tsa-{x}", f"operator-{x}"), start=PAST)[0] for x in "abc")
 NOW = dt.datetime(2026, 11, 21, 8, tzinfo=dt.UTC)
 
 
@@ -389,3 +392,37 @@ async def test_cancelled_caller_leaves_no_question_behind(tmp_path):
         with pytest.raises(asyncio.CancelledError):
             await task
         assert client.states()[0]["state"] == "closed"
+
+
+def shifted(authority, seconds: float):
+    """The same authority with a clock that is ahead."""
+    return replace(authority, now=lambda: dt.datetime.now(dt.UTC) + dt.timedelta(seconds=seconds))
+
+
+@pytest.mark.parametrize("seconds", [86_400, -86_400, 30, -30])
+async def test_a_clock_that_the_authorities_contradict_stops_new_captures(tmp_path, seconds):
+    async with served(tmp_path, app(shifted(A, seconds)), app(shifted(B, seconds))) as client:
+        client.require_clock()
+        stamps = await client.stamp(b"m")
+        assert stamps[0].delta_ms == pytest.approx(seconds * 1000, abs=1500)
+        with pytest.raises(Problem) as found:
+            client.require_clock()
+        assert (found.value.code, found.value.status) == ("evidence.clock_disagrees", 503)
+
+
+async def test_one_authority_with_a_wrong_clock_does_not_outweigh_two(tmp_path):
+    async with served(tmp_path, app(A), app(B), app(shifted(C, 86_400))) as client:
+        await client.stamp(b"m")
+        client.require_clock()
+        assert client.states()[2]["clock_excess_ms"] > 80_000_000
+
+
+@given(st.floats(-5000, 5000), st.floats(0, 2000), st.floats(0, 2000), st.booleans())
+def test_disagreement_is_what_accuracy_way_and_rounding_do_not_explain(delta, accuracy, way, whole):
+    seen = Sighting(NOW, delta, accuracy, way, whole=whole)
+    low, high = -accuracy - way / 2 - (1000 if whole else 0), accuracy + way / 2
+    inside = low <= delta <= high
+    assert (seen.excess_ms == 0) == inside or abs(seen.excess_ms) < 1e-9
+    wrong = clock_disagreement_ms([seen, None], NOW)
+    assert (wrong is not None) == (seen.excess_ms > 1000)
+    assert clock_disagreement_ms([seen], NOW + dt.timedelta(hours=1)) is None, "too old to say anything"

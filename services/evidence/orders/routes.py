@@ -16,5 +16,6 @@ EvidenceId = Annotated[str, Path(pattern=r"^[0-9A-HJKMNP-TV-Z]{26}$")]
 
 @router.put("/internal/orders/{order_id}")
 async def put_order(order_id: EvidenceId, order: OrderIn, runtime: EvidenceRuntime) -> OrderLogged:
-    """Log an order before its capture; repeating it gives the same answer."""
+    """Log an order before its capture; repeating it gives the same answer. 503 while the clock is wrong."""
+    runtime.require_clock()
     return await log_order(runtime.database, runtime.log, order_id, order)

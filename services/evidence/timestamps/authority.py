@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 import aiohttp
@@ -17,6 +17,7 @@ from services.evidence.timestamps.answers import (
     RefusedAnswerError,
 )
 from services.evidence.timestamps.breaker import Breaker
+from services.evidence.timestamps.clock import Sighting
 from services.evidence.timestamps.rules import PinnedAuthority
 
 LIMIT_SECONDS = 5.0
@@ -49,7 +50,7 @@ class Stamp:
     valid_until: datetime | None = None
 
 
-@dataclass
+@dataclass(frozen=True)
 class Record:
     """What an authority last did, for the screens and the health page."""
 
@@ -57,6 +58,7 @@ class Record:
     failed_at: datetime | None = None
     failure: str | None = None
     delta_ms: float | None = None
+    sighting: Sighting | None = None
 
 
 def request_bytes(asked: Question) -> bytes:
@@ -90,7 +92,7 @@ class AuthorityClient:
             self._session = None
 
     def state(self) -> dict[str, str | float | None]:
-        """{authority, operator, state, answered_at, failed_at, failure, delta_ms} for people to see."""
+        """{authority, operator, state, answered_at, failed_at, failure, delta_ms, clock_excess_ms}."""
         seen = self.record
         return {
             "authority": self.pinned.name,
@@ -100,6 +102,7 @@ class AuthorityClient:
             "failed_at": seen.failed_at.isoformat() if seen.failed_at else None,
             "failure": seen.failure,
             "delta_ms": seen.delta_ms,
+            "clock_excess_ms": seen.sighting.excess_ms if seen.sighting else None,
         }
 
     async def ask(self, asked: Question) -> Stamp:
@@ -118,12 +121,12 @@ class AuthorityClient:
             self.breaker.abandoned()
             raise
         self.breaker.succeeded()
-        self.record = Record(utc_now(), self.record.failed_at, None, stamp.delta_ms)
+        self.record = Record(utc_now(), self.record.failed_at, None, stamp.delta_ms, _sighting(stamp))
         return stamp
 
     def _failed(self, took: float, reason: str) -> None:
         self.breaker.failed(took, time.monotonic())
-        self.record = Record(self.record.answered_at, utc_now(), reason[:300], self.record.delta_ms)
+        self.record = replace(self.record, failed_at=utc_now(), failure=reason[:300])
 
     async def _ask(self, asked: Question) -> Stamp:
         body = request_bytes(asked)
@@ -168,3 +171,10 @@ class AuthorityClient:
             accuracy_ms=checked.accuracy_ms,
             valid_until=self._checker.valid_until,
         )
+
+
+def _sighting(stamp: Stamp) -> Sighting:
+    whole = stamp.time.microsecond == 0
+    return Sighting(
+        utc_now(), stamp.delta_ms or 0.0, stamp.accuracy_ms, stamp.round_trip_ms or 0.0, whole=whole
+    )

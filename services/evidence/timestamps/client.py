@@ -9,12 +9,14 @@ from pathlib import Path
 
 import structlog
 
+from services.common.clock import utc_now
 from services.common.problems import Problem
 from services.common.settings import Settings
 from services.evidence.timestamps.answers import DIGEST_OIDS, Question, RefusedAnswerError
 from services.evidence.timestamps.authority import LIMIT_SECONDS, AuthorityClient, AwayError, Stamp
 from services.evidence.timestamps.batches import make_batch
 from services.evidence.timestamps.breaker import SLOW_SECONDS
+from services.evidence.timestamps.clock import clock_disagreement_ms, clock_disagrees
 from services.evidence.timestamps.rules import PinnedAuthority, authority_urls, read_authorities
 
 __all__ = ["Stamp", "StampClient", "open_client"]
@@ -71,6 +73,12 @@ class StampClient:
     def states(self) -> list[dict[str, str | float | None]]:
         """What each authority last did; see `AuthorityClient.state`."""
         return [authority.state() for authority in self._authorities]
+
+    def require_clock(self) -> None:
+        """Raise Problem 503 `evidence.clock_disagrees` when the authorities lately said another time."""
+        excess = clock_disagreement_ms((a.record.sighting for a in self._authorities), utc_now())
+        if excess is not None:
+            raise clock_disagrees(excess)
 
     async def stamp(self, message: bytes) -> list[Stamp]:
         """Stamps over SHA-256(message), in the configured order, of at least `quorum` different operators.

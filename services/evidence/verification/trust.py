@@ -9,11 +9,13 @@ from typing import Any
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
+from services.common.clock import rfc3339
 from services.common.keys import ROLES, load_ed25519_public, read_public_keys
 from services.common.settings import Settings
 from services.common.suites import ALGORITHMS, PublicKey, key_id, policy_id
 from services.evidence.custodian import PinnedCustodian, read_custodian
 from services.evidence.log.notes import ED25519, NoteKey, parse_vkey
+from services.evidence.renewals.rules import weak_since
 from services.evidence.settings import EvidenceSettings, evidence_home
 from services.evidence.timestamps.rules import PinnedAuthority, read_authorities
 
@@ -45,7 +47,11 @@ def build_trust(settings: Settings, own: EvidenceSettings) -> dict[str, Any]:
     except (ValueError, KeyError) as error:
         raise TrustMissingError(str(error)) from error
     quorum = own.custodian_quorum or len({custodian.operator for custodian in custodians})
-    return assemble(signing, logs, authorities, custodians, witness_quorum=quorum)
+    trust = assemble(
+        signing, logs, authorities, custodians, witness_quorum=quorum, tsa_quorum=own.tsa_quorum
+    )
+    weak = {name: rfc3339(since) for name, since in weak_since().items()}
+    return trust | ({"weak_digests": weak} if weak else {})
 
 
 def read_signing_keys(settings: Settings) -> dict[str, Any]:
@@ -93,6 +99,7 @@ def assemble(
     custodians: list[PinnedCustodian],
     *,
     witness_quorum: int,
+    tsa_quorum: int,
 ) -> dict[str, Any]:
     """The trust file's JSON values."""
     development = any(item.development for item in custodians) or any(
@@ -114,7 +121,7 @@ def assemble(
             {
                 "id": policy_id(suites),
                 "suites": list(suites),
-                "tsa_quorum": 1,
+                "tsa_quorum": tsa_quorum,
                 "witness_quorum": witness_quorum,
                 "max_skew_seconds": MAX_SKEW_SECONDS,
             }

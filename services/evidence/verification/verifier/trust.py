@@ -6,6 +6,7 @@ import json
 from typing import Any
 
 from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, EllipticCurvePublicKey
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from cryptography.hazmat.primitives.serialization import load_der_public_key
@@ -38,9 +39,11 @@ def read_trust(data: bytes) -> dict[str, Any]:
         for policy in trust["policies"]:
             _check_policy(policy)
         _unique([policy["id"] for policy in trust["policies"]], "policies")
+        for since in trust.get("weak_digests", {}).values():
+            moment(since)
         require(type(trust["development"]) is bool, "development is not true or false")
         _texts(trust["label"]["zh"], trust["label"]["en"])
-    except (ValueError, KeyError, TypeError, AttributeError, Failed) as error:
+    except (ValueError, LookupError, TypeError, AttributeError, UnsupportedAlgorithm, Failed) as error:
         raise Unreadable("信任文件无法使用", f"the trust file cannot be used: {error}") from error
     return dict(trust)
 
