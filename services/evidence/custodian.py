@@ -3,7 +3,7 @@
 import asyncio
 import base64
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -225,6 +225,22 @@ class CustodianClient:
         """Its copy of a small package (at most 16 MiB); None without one. Raises Problem 503."""
         answer = await self._ask("GET", f"/v1/packages/{evidence_id}")
         return answer.body if answer.status == 200 and len(answer.body) < _MOST_BYTES else None
+
+    async def fetch(self, evidence_id: str, write: Callable[[bytes], object]) -> bool:
+        """Its copy of a package, block by block into `write`; False without one. Raises Problem 503, 502."""
+        path = f"/v1/packages/{evidence_id}"
+        patience = aiohttp.ClientTimeout(total=None, sock_connect=5.0, sock_read=30.0)
+        try:
+            async with self._open().get(self._base + path, timeout=patience) as response:
+                if response.status in (404, 410):
+                    return False
+                if response.status != 200:
+                    raise _refused(f"{path}: {response.status}")
+                async for block in response.content.iter_chunked(1 << 20):
+                    write(block)
+        except (aiohttp.ClientError, TimeoutError, ConnectionError) as error:
+            raise _unavailable() from error
+        return True
 
     async def succeed(self, entry: bytes, proof: str) -> None:
         """Show it the freeze entry that names the next log, with its tlog-proof. Raises Problem 503, 502."""

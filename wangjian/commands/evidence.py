@@ -99,3 +99,29 @@ async def _list(renewer: Any, days: int, leave: list[str]) -> int:
 
 def _progress(done: int, total: int) -> None:
     typer.echo(f"  {done} / {total}", err=True)
+
+
+@app.command()
+def sweep(
+    now: Annotated[
+        bool, typer.Option("--now", help="立即开始并显示进度 start one now and follow it")
+    ] = False,
+    stop: Annotated[bool, typer.Option("--stop", help="停止正在进行的复核 stop the one under way")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="报告为 JSON the report as JSON")] = False,
+) -> None:
+    """复核存储中的全部文件;不带选项显示最近一次。Re-hash every stored object; shows the newest report."""
+    from wangjian.commands import _storekeeping
+
+    raise typer.Exit(_run(_storekeeping.sweep(now=now, stop=stop, as_json=as_json)))
+
+
+@app.command()
+def restore(
+    evidence: Annotated[str, typer.Argument(help="证据编号或标识 number or id", metavar="ID")],
+    reason: Annotated[str, typer.Option("--reason", help="事由,记入保管链 goes on record")] = "",
+    as_json: Annotated[bool, typer.Option("--json", help="结果为 JSON the result as JSON")] = False,
+) -> None:
+    """用第三方副本恢复缺失或损坏的文件。Put back missing or damaged objects from a custodian's copy."""
+    from wangjian.commands import _storekeeping
+
+    raise typer.Exit(_run(_storekeeping.restore(evidence, reason, as_json=as_json)))
