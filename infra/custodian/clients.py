@@ -6,13 +6,13 @@ import threading
 from pathlib import Path
 from typing import Any
 
-import rfc8785
 import structlog
 
 from infra.custodian.identity import Identity, write_synced
 from infra.custodian.pinning import follow_keys, pin
 from infra.custodian.vault import RefusedError, Vault
 from infra.custodian.witness import Answer, Request, Witness
+from services.common.canonical import canonical
 from services.common.settings import Settings
 from services.evidence.log.merkle import leaf_hash, root_from_inclusion
 from services.evidence.log.notes import (
@@ -109,7 +109,7 @@ class Client:
             origin = note.partition("\n")[0]
             document = json.loads(entry)
             witness = self.witness(origin)
-            if witness is None or document != _freeze(document) or rfc8785.dumps(document) != entry:
+            if witness is None or document != _freeze(document) or canonical(document) != entry:
                 raise ValueError("not the freeze entry of a log known here")
             head = open_checkpoint(note, witness.log)
             body, lines = split_note(note)

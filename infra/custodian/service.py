@@ -7,7 +7,6 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import aiohttp
-import rfc8785
 from aiohttp import web
 
 from infra.custodian.clients import CLIENT_NAME, Client
@@ -15,6 +14,7 @@ from infra.custodian.identity import Identity, load_or_create
 from infra.custodian.settings import CustodianSettings
 from infra.custodian.vault import EVIDENCE_ID, PACKAGE_LIMIT, RefusedError, Vault
 from infra.custodian.witness import parse_request
+from services.common.canonical import canonical
 from services.common.settings import Settings
 from services.evidence.verification.trust import TrustMissingError
 
@@ -166,7 +166,7 @@ async def _challenge(request: web.Request) -> web.Response:
     except (ValueError, KeyError, TypeError) as error:
         raise RefusedError(400, f"not a challenge: {error}") from error
     answers = await asyncio.to_thread(vault.answer, evidence_id, nonce, ranges)
-    body = rfc8785.dumps({"evidence_id": evidence_id, "sha256": answers})
+    body = canonical({"evidence_id": evidence_id, "sha256": answers})
     return web.Response(body=body, content_type="application/json")
 
 

@@ -15,10 +15,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
-import rfc8785
-
 from infra.custodian.arrival import Arrival
 from infra.custodian.identity import Identity, sync_folder, write_synced
+from services.common.canonical import canonical
 from services.common.dsse import sign_envelope
 from services.evidence.verification import verifier
 
@@ -98,7 +97,7 @@ class Vault:
             return receipt
 
     def _receipt(self, report: dict[str, Any]) -> bytes:
-        payload = rfc8785.dumps(
+        payload = canonical(
             {
                 "v": 1,
                 "custodian": self._identity.name,
@@ -112,7 +111,7 @@ class Vault:
             }
         )
         envelope: dict[str, Any] = {**sign_envelope(self._identity.receipts, payload, RECEIPT_TYPE)}
-        return rfc8785.dumps(envelope)
+        return canonical(envelope)
 
     def receipt(self, evidence_id: str) -> bytes | None:
         """The receipt given for an item, if any."""

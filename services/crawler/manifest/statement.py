@@ -10,8 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import rfc8785
-
+from services.common.canonical import canonical
 from services.common.clock import rfc3339
 from services.common.dsse import Envelope, add_signature, sign_envelope
 from services.common.merkle import ALGORITHM, merkle_root
@@ -73,7 +72,7 @@ def build_statement(
             "errors": recorded.errors,
         },
         "artifacts": listed,
-        "merkle": {"alg": ALGORITHM, "root": merkle_root([rfc8785.dumps(a) for a in listed]).hex()},
+        "merkle": {"alg": ALGORITHM, "root": merkle_root([canonical(a) for a in listed]).hex()},
         "key_ids": [signer.keyid for signer in signers],
         "policy_id": policy_id(signer.suite for signer in signers),
     }
@@ -120,7 +119,7 @@ def sign_statement(
 ) -> Envelope:
     """The DSSE envelope with the capture worker's signatures, one in each suite."""
     statement = build_statement(order, recorded, artefacts, signers)
-    envelope = sign_envelope(signers[0], rfc8785.dumps(statement))
+    envelope = sign_envelope(signers[0], canonical(statement))
     for signer in signers[1:]:
         envelope = add_signature(envelope, signer)
     return envelope

@@ -4,8 +4,7 @@ import hashlib
 import time
 from typing import Any
 
-import rfc8785
-
+from services.common.canonical import canonical
 from services.common.clock import rfc3339, utc_now
 from services.crawler.recording.spool import Spool
 from services.crawler.recording.tidy import tidy
@@ -37,7 +36,7 @@ class StepLog:
         if len(self._lines) >= _MAX_LINES:
             self._dropped += 1
             return
-        line = rfc8785.dumps(
+        line = canonical(
             {
                 "seq": len(self._lines),
                 "t": rfc3339(utc_now()),

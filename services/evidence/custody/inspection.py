@@ -4,9 +4,9 @@ import asyncio
 import base64
 from typing import Any
 
-import rfc8785
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from services.common.canonical import canonical
 from services.common.clock import rfc3339
 from services.common.identity import Claims
 from services.common.problems import Problem, not_found
@@ -164,7 +164,7 @@ async def proof(runtime: Runtime, evidence_id: str, seq: int, claims: Claims) ->
     text = await runtime.log.proof(judged.index, cosigned)
     async with runtime.database.transaction() as session:
         await _note(runtime, session, evidence_id, claims, "proved", record=str(seq))
-    return rfc8785.dumps(
+    return canonical(
         {
             "schema": PROOF_SCHEMA,
             "document": base64.b64encode(rows[seq].document).decode(),

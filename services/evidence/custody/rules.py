@@ -7,8 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-import rfc8785
-
+from services.common.canonical import canonical
 from services.common.clock import rfc3339
 
 # One look at an item on the screen asks for it and its artefacts many times: one view, one read of each.
@@ -94,7 +93,7 @@ class NewEvent:
 def document(evidence_id: str, seq: int, happened: Happened, at: datetime, previous: str) -> bytes:
     """The event's canonical JSON. The salt keeps the public log from being searched by guessing."""
     actor = happened.actor
-    return rfc8785.dumps(
+    return canonical(
         {
             "v": 2,
             "evidence_id": evidence_id,
@@ -114,7 +113,7 @@ def document(evidence_id: str, seq: int, happened: Happened, at: datetime, previ
 
 def log_entry(event: bytes) -> bytes:
     """The public log's entry for an event: only the hash of its document."""
-    return rfc8785.dumps({"v": 1, "kind": "custody", "event_sha256": hashlib.sha256(event).hexdigest()})
+    return canonical({"v": 1, "kind": "custody", "event_sha256": hashlib.sha256(event).hexdigest()})
 
 
 def log_ref(event_id: str) -> str:

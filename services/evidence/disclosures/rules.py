@@ -4,8 +4,7 @@ import base64
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-import rfc8785
-
+from services.common.canonical import canonical
 from services.common.problems import Problem
 from services.evidence.log.merkle import MerkleTree, leaf_hash
 from services.evidence.package.layout import Member, Part, arrange
@@ -38,7 +37,7 @@ def redact(
         )
     document: dict[str, Any] = {"removed": [name for name in names if name in wanted], "v": 1}
     kept = [member for member in artefacts if member.path not in wanted]
-    return build(predicate, kept, {**proofs, REDACTION: rfc8785.dumps(document)})
+    return build(predicate, kept, {**proofs, REDACTION: canonical(document)})
 
 
 def disclosure(predicate: Mapping[str, Any], path: str, entry: bytes, proof: str) -> bytes:
@@ -48,12 +47,12 @@ def disclosure(predicate: Mapping[str, Any], path: str, entry: bytes, proof: str
     """
     tree, listed = MerkleTree(), predicate["artifacts"]
     for item in listed:
-        tree.append(leaf_hash(rfc8785.dumps(item)))
+        tree.append(leaf_hash(canonical(item)))
     index = next((place for place, item in enumerate(listed) if item["path"] == path), None)
     if index is None:
         raise LookupError(path)
     hashes = tree.inclusion_proof(index, tree.size)
-    return rfc8785.dumps(
+    return canonical(
         {
             "schema": SCHEMA,
             "artefact": listed[index],

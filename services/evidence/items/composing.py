@@ -3,8 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import rfc8785
-
+from services.common.canonical import canonical
 from services.common.dsse import Envelope
 from services.evidence.intakes.models import Artefact
 from services.evidence.items.handover import Copy
@@ -28,7 +27,7 @@ from services.evidence.verification.verifier import moment
 def envelope_bytes(envelope: Envelope) -> bytes:
     """The envelope as it stands in the package: RFC 8785 JSON."""
     plain: dict[str, Any] = {**envelope}
-    return rfc8785.dumps(plain)
+    return canonical(plain)
 
 
 def members(artefacts: Sequence[Artefact]) -> list[Member]:

@@ -7,9 +7,9 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
-import rfc8785
 from cryptography.exceptions import InvalidSignature
 
+from services.common.canonical import canonical
 from services.common.dsse import IN_TOTO, Envelope, verify_signature
 from services.common.merkle import merkle_root
 from services.common.problems import Problem
@@ -111,7 +111,7 @@ def _check_artefacts(statement: Mapping[str, Any], artefacts: list[Artefact]) ->
     for stated, row in zip(listed, artefacts, strict=True):
         if (stated["bytes"], stated["sha256"], stated["sm3"]) != (row.bytes, row.sha256, row.sm3):
             raise refused(f"{row.path} 的长度或摘要不一致", f"size or digests of {row.path} differ")
-    if merkle_root([rfc8785.dumps(a) for a in listed]).hex() != statement["predicate"]["merkle"]["root"]:
+    if merkle_root([canonical(a) for a in listed]).hex() != statement["predicate"]["merkle"]["root"]:
         raise refused("默克尔根与文件清单不一致", "the Merkle root is not that of the artefact list")
     missing = [path for path in REQUIRED if path not in {row.path for row in artefacts}]
     if missing:
@@ -124,7 +124,7 @@ def seal_entry(evidence_id: str, number: str, envelope: bytes, stamps: list[byte
     Decision: the number stands in the logged entry (and so in the package), because a number that only a
     database knows could be moved to another item. It is given out in the transaction that queues this entry.
     """
-    return rfc8785.dumps(
+    return canonical(
         {
             "v": 2,
             "kind": "seal",

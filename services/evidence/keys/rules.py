@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Literal
 
-import rfc8785
 from cryptography.exceptions import InvalidSignature
 
+from services.common.canonical import canonical
 from services.common.clock import rfc3339
 from services.common.problems import Problem
 from services.common.suites import KeyHolder, PublicKey, possession_message, verify
@@ -63,7 +63,7 @@ class KnownKey:
 
 def log_entry(event: Event, role: str, key: KeyHolder, at: datetime, reason: str) -> bytes:
     """The log's entry of a key event (docs/evidence/package.md); `at` as the trust file says it."""
-    return rfc8785.dumps(
+    return canonical(
         {
             "v": 1,
             "kind": "key",

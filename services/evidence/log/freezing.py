@@ -9,10 +9,10 @@ import asyncio
 from collections.abc import Sequence
 from typing import Any
 
-import rfc8785
 import structlog
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from services.common.canonical import canonical
 from services.common.problems import Problem
 from services.evidence.custodian import CustodianClient
 from services.evidence.log import repository
@@ -28,12 +28,12 @@ log = structlog.get_logger()
 def freeze_entry(next_key: NoteKey, reason: str) -> bytes:
     """The last leaf of a frozen shard."""
     document = {"kind": "freeze", "next_origin": next_key.name, "next_vkey": next_key.vkey, "reason": reason}
-    return rfc8785.dumps({**document, "v": 1})
+    return canonical({**document, "v": 1})
 
 
 def opening_entry(before: Checkpoint, state: str, facts: dict[str, Any]) -> bytes:
     """The first leaf of a later shard: the one before it, its final size and root, how it ended."""
-    return rfc8785.dumps(
+    return canonical(
         {
             "kind": "shard",
             "previous_origin": before.origin,

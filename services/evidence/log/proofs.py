@@ -3,7 +3,7 @@
 import base64
 from collections.abc import Sequence
 
-import rfc8785
+from services.common.canonical import canonical
 
 HEADER = "c2sp.org/tlog-proof@v1"
 
@@ -20,7 +20,7 @@ def format_consistency(old: int, new: int, hashes: Sequence[bytes]) -> bytes:
     old and new are 0 and the list is empty when the two trees are of different shards.
     """
     encoded = [base64.b64encode(item).decode() for item in hashes]
-    return rfc8785.dumps({"hashes": encoded, "new": new, "old": old, "v": 1})
+    return canonical({"hashes": encoded, "new": new, "old": old, "v": 1})
 
 
 def parse_proof(text: str) -> tuple[int, list[bytes], str]:

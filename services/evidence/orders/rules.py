@@ -4,8 +4,7 @@ import hashlib
 import secrets
 from dataclasses import dataclass
 
-import rfc8785
-
+from services.common.canonical import canonical
 from services.common.clock import rfc3339
 from services.evidence.orders.schemas import OrderIn
 
@@ -27,7 +26,7 @@ class LoggedOrder:
 
 def order_document(order_id: str, order: OrderIn, salt: str | None = None) -> bytes:
     """The order's canonical JSON. The salt keeps the public log from being searched by guessing URLs."""
-    return rfc8785.dumps(
+    return canonical(
         {
             "v": 1,
             "evidence_id": order_id,
@@ -45,7 +44,7 @@ def order_document(order_id: str, order: OrderIn, salt: str | None = None) -> by
 def log_entry(order_id: str, document: bytes) -> bytes:
     """The public log's entry for an order: an order without a seal shows as missing by its evidence id."""
     digest = hashlib.sha256(document).hexdigest()
-    return rfc8785.dumps({"v": 1, "kind": "order", "evidence_id": order_id, "order_sha256": digest})
+    return canonical({"v": 1, "kind": "order", "evidence_id": order_id, "order_sha256": digest})
 
 
 def log_ref(order_id: str) -> str:

@@ -5,8 +5,7 @@ import zlib
 from collections.abc import Mapping
 from typing import Any
 
-import rfc8785
-
+from services.common.canonical import canonical
 from services.evidence.package.layout import Member, Part, arrange
 
 ENVELOPE = "evidence/manifest.dsse.json"
@@ -46,7 +45,7 @@ def build(predicate: Mapping[str, Any], artefacts: list[Member], proofs: Mapping
     digest = {"hash": f"sha256:{hashlib.sha256(document).hexdigest()}", "path": "datapackage.json"}
     descriptors = [
         small_member("datapackage.json", document),
-        small_member("datapackage-digest.json", rfc8785.dumps(digest)),
+        small_member("datapackage-digest.json", canonical(digest)),
     ]
     return arrange([*members, *descriptors])
 
@@ -59,7 +58,7 @@ def _datapackage(predicate: Mapping[str, Any], members: list[Member]) -> bytes:
     """datapackage.json; WACZ 1.1.1 asks `name` to be a unique lower-case slug: the path is one."""
     target, times = predicate["target"], predicate["times"]
     page = str(target.get("final_url") or target.get("requested_url") or "")
-    return rfc8785.dumps(
+    return canonical(
         {
             "created": times["end"],
             "mainPageDate": times["start"],

@@ -7,8 +7,7 @@ import base64
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import rfc8785
-
+from services.common.canonical import canonical
 from services.evidence.log.merkle import MerkleTree, leaf_hash
 
 HEADER = "wangjian:stamp-batch:v1\n"
@@ -40,4 +39,4 @@ def make_batch(messages: Sequence[bytes]) -> Batch:
 
 def _path_document(index: int, size: int, tree: MerkleTree) -> bytes:
     hashes = [base64.b64encode(item).decode() for item in tree.inclusion_proof(index, size)]
-    return rfc8785.dumps({"v": 1, "index": index, "size": size, "hashes": hashes})
+    return canonical({"v": 1, "index": index, "size": size, "hashes": hashes})
