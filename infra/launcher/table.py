@@ -18,6 +18,9 @@ DATA, TRUST, SERVICE, DOOR, WORK = range(5)
 EMBEDDED = "WANGJIAN_EMBEDDED_DATABASES"
 """Variable with the names of the databases that live in the embedded server, separated by commas."""
 
+_AUTHORITIES = ("tsa", "tsa-b")
+"""Two development time-stamping authorities of two (fictitious) operators, served by one process."""
+
 SOURCE = Path(__file__).resolve().parents[2]
 
 
@@ -81,6 +84,8 @@ def environment(settings: Settings, embedded: list[str], *, demo: bool) -> dict[
         env.setdefault(f"WANGJIAN_DATABASE_URL_{name.upper()}", settings.database_url(name))
     for name in ("tsa", "custodian", *SERVICES):
         env[f"WANGJIAN_{name.upper()}_URL"] = settings.service_url(name)
+    if settings.tsa_url is None:
+        env["WANGJIAN_TSA_URL"] = ",".join(f"unix:{settings.run_dir}/{name}.sock" for name in _AUTHORITIES)
     env["WANGJIAN_GATEWAY_URL"] = settings.gateway_url or f"http://{settings.host}:{settings.port}"
     if demo:
         port = market_port(settings)
@@ -144,7 +149,7 @@ def _socket(url: str) -> Path:
 
 
 def _trust(settings: Settings, env: Mapping[str, str], name: str) -> Child:
-    url = settings.service_url(name)
+    urls = env[f"WANGJIAN_{name.upper()}_URL"].split(",")
     zh = {"tsa": "时间戳（开发用）", "custodian": "第三方存证（开发用）"}[name]
     return Child(
         name=name,
@@ -152,8 +157,8 @@ def _trust(settings: Settings, env: Mapping[str, str], name: str) -> Child:
         argv=_python(f"infra.{name}"),
         env=env,
         stage=TRUST,
-        ready=probes.http(url),
-        prepare=_fresh(_socket(url)),
+        ready=probes.http(urls[-1]),  # they are served one after the other
+        prepare=_fresh(*map(_socket, urls)),
     )
 
 
@@ -229,11 +234,12 @@ def _market(settings: Settings, env: Mapping[str, str]) -> Child:
     )
 
 
-def _fresh(path: Path, *, folder: Path | None = None) -> Callable[[], None]:
-    """Before a start: drop the socket or ready file of the last run, make the folder the child writes to."""
+def _fresh(*paths: Path, folder: Path | None = None) -> Callable[[], None]:
+    """Before a start: drop the sockets or ready file of the last run, make the folder the child writes to."""
 
     def prepare() -> None:
-        path.unlink(missing_ok=True)
+        for path in paths:
+            path.unlink(missing_ok=True)
         if folder:
             folder.mkdir(parents=True, exist_ok=True)
 

@@ -12,7 +12,14 @@ from datetime import datetime
 
 from asn1crypto import tsp
 from cryptography import x509
-from rfc3161_client import TimeStampResponse, VerificationError, VerifierBuilder, decode_timestamp_response
+from rfc3161_client import (
+    HashAlgorithm,
+    TimestampRequestBuilder,
+    TimeStampResponse,
+    VerificationError,
+    VerifierBuilder,
+    decode_timestamp_response,
+)
 
 from services.evidence.timestamps.rules import PinnedAuthority
 from services.evidence.verification.verifier import Failed
@@ -33,17 +40,26 @@ class RefusedAnswerError(Exception):
 
 @dataclass(frozen=True)
 class Question:
-    """What an authority was asked: digest, its algorithm, the nonce; the message where known."""
+    """What an authority was asked: digest, its algorithm, the nonce; the message and request where known."""
 
     algorithm: str
     digest: bytes
     nonce: int | None
     message: bytes | None = None
+    request: bytes = b""
 
     @classmethod
     def of(cls, message: bytes, nonce: int | None) -> "Question":
         """A question over SHA-256(message)."""
         return cls("sha256", hashlib.sha256(message).digest(), nonce, message)
+
+    @classmethod
+    def fresh(cls, message: bytes) -> "Question":
+        """The same with a new random nonce, its request made by rfc3161-client (cheaper than asn1crypto)."""
+        builder = TimestampRequestBuilder().data(message).hash_algorithm(HashAlgorithm.SHA256)
+        request = builder.nonce(nonce=True).cert_request(cert_request=True).build()
+        digest = hashlib.sha256(message).digest()
+        return cls("sha256", digest, request.nonce, message, request.as_bytes())
 
 
 @dataclass(frozen=True)

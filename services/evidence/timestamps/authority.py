@@ -129,7 +129,7 @@ class AuthorityClient:
         self.record = replace(self.record, failed_at=utc_now(), failure=reason[:300])
 
     async def _ask(self, asked: Question) -> Stamp:
-        body = request_bytes(asked)
+        body = asked.request or request_bytes(asked)
         sent = utc_now(), time.monotonic()
         try:
             response = await self._post(body)

@@ -86,7 +86,7 @@ class StampClient:
         Authorities that are away or too slow are left out and noted. Raises Problem 503
         `evidence.tsa_unavailable`, or 502 `evidence.tsa_refused` when an answer that was needed is bad.
         """
-        return await self._ask_all(Question.of(message, _nonce()))
+        return await self._ask_all(Question.fresh(message))
 
     async def stamp_many(self, messages: Sequence[bytes]) -> list[list[Stamp]]:
         """The stamps of each message, asked for with one question to each authority over all of them.
@@ -108,7 +108,8 @@ class StampClient:
         """
         if algorithm not in DIGEST_OIDS:
             raise ValueError(f"no such imprint algorithm: {algorithm}")
-        return await self._ask_all(Question(algorithm, digest, _nonce()))
+        # 63 bits: positive in eight bytes, so that every parser takes it.
+        return await self._ask_all(Question(algorithm, digest, secrets.randbits(63)))
 
     async def _ask_all(self, asked: Question) -> list[Stamp]:
         now = time.monotonic()
@@ -192,11 +193,6 @@ def open_client(settings: Settings, pinned_file: Path, quorum: int) -> StampClie
     """The client these settings name. Raises OSError, ValueError, KeyError for an unusable file or quorum."""
     authorities = read_authorities(pinned_file)
     return StampClient(authority_urls(settings, authorities), authorities, quorum=quorum)
-
-
-def _nonce() -> int:
-    # 63 bits: positive in eight bytes, so that every parser takes it.
-    return secrets.randbits(63)
 
 
 def _unavailable(names: list[str], answered: int, quorum: int) -> Problem:
