@@ -33,10 +33,8 @@ def open_platform(settings: Settings) -> httpx.Client:
     )
 
 
-def _checked(response: httpx.Response) -> None:
-    """Raise RefusedError with the problem's own words unless the answer is a success."""
-    if response.is_success:
-        return
+def say(response: httpx.Response) -> str:
+    """What a refusal says and what can be done, in one line."""
     try:
         problem = json.loads(response.read())
     except ValueError:
@@ -44,7 +42,18 @@ def _checked(response: httpx.Response) -> None:
     zh = problem.get("detail") or "平台未能应答"
     en = problem.get("detail_en") or f"HTTP {response.status_code}"
     todo = f"({problem['todo']})" if problem.get("todo") else ""
-    raise RefusedError(f"{zh}{todo} / {en}")
+    return f"{zh}{todo} / {en}"
+
+
+def away(client: httpx.Client) -> RefusedError:
+    """The platform does not answer."""
+    return RefusedError(f"平台没有应答({client.base_url}),请先 wangjian up / the platform does not answer")
+
+
+def _checked(response: httpx.Response) -> None:
+    """Raise RefusedError with the problem's own words unless the answer is a success."""
+    if not response.is_success:
+        raise RefusedError(say(response))
 
 
 @contextlib.contextmanager
@@ -52,9 +61,7 @@ def _there(client: httpx.Client) -> Iterator[None]:
     try:
         yield
     except httpx.TransportError as error:
-        raise RefusedError(
-            f"平台没有应答({client.base_url}),请先 wangjian up / the platform does not answer"
-        ) from error
+        raise away(client) from error
 
 
 def ask(client: httpx.Client, method: str, path: str, body: dict[str, Any] | None = None) -> dict[str, Any]:

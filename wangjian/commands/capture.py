@@ -13,8 +13,7 @@ from typing import Any
 import httpx
 
 from services.common.ids import new_id
-from wangjian.commands._platform import RefusedError, away, say
-from wangjian.commands._platform import client as operator
+from wangjian.commands._platform import RefusedError, away, open_platform, say
 from wangjian.commands._settings import load
 
 _DONE, _UNUSABLE, _WRONG = 0, 1, 2
@@ -46,7 +45,7 @@ def main(argv: list[str]) -> int:
         folder = given.out.absolute().parent
         if given.out.is_dir() or not folder.is_dir():
             raise RefusedError(f"无法写入 {given.out} / cannot write there")
-        with operator(load()) as client:
+        with open_platform(load()) as client:
             capture = _order(client, given.url, given.reason)
             with _screen(given.json) as show:
                 done = _follow(client, capture["id"], show)

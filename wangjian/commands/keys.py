@@ -11,7 +11,7 @@ from typing import Annotated, Any
 
 import typer
 
-from wangjian.commands._platform import RefusedError, call, client
+from wangjian.commands._platform import RefusedError, ask, open_platform
 from wangjian.commands._settings import load
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, help="签名密钥 signing keys")
@@ -40,8 +40,8 @@ def list_keys(
     as_json: Annotated[bool, typer.Option("--json", help="以 JSON 输出 as JSON")] = False,
 ) -> None:
     """列出全部签名密钥。List every signing key there ever was."""
-    with _clearly(), client(load()) as platform:
-        found = call(platform, "GET", "/api/keys")
+    with _clearly(), open_platform(load()) as platform:
+        found = ask(platform, "GET", "/api/keys")
     if as_json:
         print(json.dumps(found, ensure_ascii=False))
     else:
@@ -71,13 +71,13 @@ def _short(moment: str | None) -> str:
 def rotate(role: Role, reason: Reason = "定期轮换 planned rotation") -> None:
     """轮换密钥:新密钥立即启用,旧私钥销毁。New keys at once; the old private keys are destroyed."""
     _check_role(role)
-    with _clearly(), client(load()) as platform:
+    with _clearly(), open_platform(load()) as platform:
         if role == "sealing":
             body = {"role": role, "reason": reason}
-            _tell(call(platform, "POST", "/api/keys/rotation", json=body)["items"])
+            _tell(ask(platform, "POST", "/api/keys/rotation", body)["items"])
             return
         for request in _requests(reason, successor=True):
-            _tell(call(platform, "POST", "/api/keys", json=request)["items"])
+            _tell(ask(platform, "POST", "/api/keys", request)["items"])
         _install()
 
 
@@ -102,9 +102,9 @@ def register(
     reason: Reason = "采集节点密钥 capture worker's key",
 ) -> None:
     """登记采集节点密钥:本机的,或申请文件中的。Register this machine's worker keys, or those of a request."""
-    with _clearly(), client(load()) as platform:
+    with _clearly(), open_platform(load()) as platform:
         for wanted in _read(file) if file else list(_requests(reason, successor=False)):
-            _tell(call(platform, "POST", "/api/keys", json=wanted)["items"])
+            _tell(ask(platform, "POST", "/api/keys", wanted)["items"])
 
 
 @app.command()
@@ -123,10 +123,10 @@ def revoke(
     ] = "now",
 ) -> None:
     """吊销密钥:此前已盖时间戳的证据仍有效。Revoke a key; what was stamped before stays valid."""
-    with _clearly(), client(load()) as platform:
+    with _clearly(), open_platform(load()) as platform:
         body = {"since": _moment(since), "reason": reason}
-        whole = _whole(call(platform, "GET", "/api/keys")["items"], keyid)
-        changed = call(platform, "POST", f"/api/keys/{whole}/revocation", json=body)
+        whole = _whole(ask(platform, "GET", "/api/keys")["items"], keyid)
+        changed = ask(platform, "POST", f"/api/keys/{whole}/revocation", body)
     _tell(changed["items"])
     if changed["unstamped"]:
         print(
