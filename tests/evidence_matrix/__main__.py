@@ -3,9 +3,12 @@
 import argparse
 import json
 from collections import Counter
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from tests.evidence_matrix.collected import all_cases
+from tests.evidence_matrix.reasons import record
 from tests.evidence_matrix.world import Attempt, Case, World
 
 TABLE = Path(__file__).parents[2] / "docs" / "evidence" / "tamper-matrix.md"
@@ -46,21 +49,24 @@ answers in tests/unit/test_evidence_timestamps.py, evidence records in test_evid
 """
 
 
-def table(cases: list[Case]) -> str:
-    """The page as Markdown."""
+def table(cases: list[Case], reasons: Mapping[str, Mapping[str, Any]]) -> str:
+    """The page as Markdown. reasons: as recorded."""
     lines = [_HEAD, f"**{len(cases)} cases.**", "", "| 组 group | cases |", "|---|---|"]
     counted = Counter(case.group for case in cases)
     lines += [f"| {_GROUPS[group]} {group} | {number} |" for group, number in counted.items()]
     lines += ["", "## 已知的同类软件缺陷 Known bugs of peers among them", ""]
     lines += [f"* {case.peer} — *{case.group}: {case.name}*" for case in cases if case.peer]
     for group in counted:
-        lines += ["", f"## {_GROUPS[group]} {group}", "", "| case | check |", "|---|---|"]
-        lines += [f"| {_plain(case.name)} | `{case.code}` |" for case in cases if case.group == group]
+        lines += ["", f"## {_GROUPS[group]} {group}", "", "| case | check | it says |", "|---|---|---|"]
+        for case in (case for case in cases if case.group == group):
+            reason = reasons[f"{group}: {case.name}"]["reason"] or "…"
+            lines.append(f"| {_plain(case.name)} | `{case.code}` | {_plain(reason)} |")
     return "\n".join(lines) + "\n"
 
 
 def _plain(text: str) -> str:
-    return text.replace("|", "\\|")
+    """Text in a table's cell: a bar and a line break would end it, `<` would begin a tag."""
+    return text.replace("|", "\\|").replace("<", "&lt;").replace("\n", " ")
 
 
 def write_files(folder: Path) -> int:
@@ -101,7 +107,7 @@ def main() -> None:
     if given.write:
         print(f"{write_files(given.write)} files in {given.write}")
         return
-    TABLE.write_text(table(all_cases()), encoding="utf-8")
+    TABLE.write_text(table(all_cases(), record(all_cases())), encoding="utf-8")
     print(f"written {TABLE.name}")
 
 

@@ -10,10 +10,13 @@ from services.evidence.verification.verifier import CUSTODY_STEPS, DISCLOSURE_ST
 from tests.evidence_matrix.__main__ import TABLE, table
 from tests.evidence_matrix.batches import batch
 from tests.evidence_matrix.collected import all_cases
+from tests.evidence_matrix.reasons import recorded, steady
 from tests.evidence_matrix.world import Attempt, Case, World
 from tests.evidence_samples import sample_artefacts
 
 CASES = all_cases()
+RECORDED = recorded()
+AGAIN = "the words of the verifier changed; if that is meant: python -m tests.evidence_matrix"
 
 
 @pytest.fixture(scope="module")
@@ -31,6 +34,10 @@ def test_tampered(world: World, case: Case):
     assert report["verdict"] == "INVALID"
     assert case.code in {check["code"] for check in report["checks"] if not check["ok"]}
     assert report["facts"] == {}, "an invalid package tells no facts"
+    words = RECORDED[f"{case.group}: {case.name}"]
+    told = {check["code"]: steady(check["detail"]) for check in report["checks"] if not check["ok"]}
+    assert words["failed"] in (None, sorted(told)), AGAIN
+    assert words["reason"] in (None, told[case.code]), AGAIN
 
 
 def test_there_are_enough_cases_and_each_check_is_named():
@@ -68,7 +75,7 @@ def test_the_unchanged_of_each_kind_pass(world):
 
 
 def test_the_table_is_the_one_in_the_docs():
-    assert TABLE.read_text("utf-8") == table(CASES), "run: python -m tests.evidence_matrix"
+    assert TABLE.read_text("utf-8") == table(CASES, RECORDED), AGAIN
 
 
 # --- no false alarms --------------------------------------------------------------------------------------

@@ -7,7 +7,7 @@ _LARGEST = 2**53 - 1
 
 
 def tidy(value: Any) -> Any:
-    """The value at any depth with lone surrogates and NUL replaced by U+FFFD, oversized integers as text.
+    """The value at any depth with lone surrogates and NUL replaced by U+FFFD; oversized numbers as text.
 
     A page can put these into titles and messages; RFC 8785 and PostgreSQL have no form for them.
     """
@@ -17,6 +17,7 @@ def tidy(value: Any) -> Any:
         return {str(tidy(str(key))): tidy(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
         return [tidy(item) for item in value]
-    if isinstance(value, int) and not isinstance(value, bool) and abs(value) > _LARGEST:
-        return str(value)
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        # NaN is not <= anything: it becomes text too.
+        return value if abs(value) <= _LARGEST else str(value)
     return value

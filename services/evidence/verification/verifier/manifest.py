@@ -17,7 +17,8 @@ _HASH = re.compile(r"[0-9a-f]{64}")
 _OPTIONAL_TEXT, _OPTIONAL_INTEGER = (str, NoneType), (int, NoneType)
 
 # What every artefact and every predicate holds; more may follow. dict: an object with at least these members;
-# list: a list of such values; pattern: text that matches as a whole; types: one of them (true is no integer).
+# list: a list of such values, not empty; pattern: text that matches as a whole; types: one of them (true is
+# no integer).
 ARTEFACT_FORM: dict[str, Any] = {
     "path": ARTEFACT_PATH,
     "role": (str,),
@@ -95,7 +96,7 @@ def compare(value: Any, form: Any, where: str) -> None:
         for name, inner in form.items():
             compare(value[name], inner, f"{where}.{name}")
     elif isinstance(form, list):
-        require(isinstance(value, list), f"{where} is not a list")
+        require(isinstance(value, list) and value, f"{where} is not a list, or empty")
         for item in value:
             compare(item, form[0], where)
     elif isinstance(form, re.Pattern):
