@@ -5,10 +5,10 @@ WANGJIAN = .venv/bin/wangjian
 PYTHON_IN_VENV = .venv/bin/python
 ARGS ?=
 
-.PHONY: help up down status test test-all check bench tour clean lock install install-dev console
+.PHONY: help up down status test test-s3 test-all check bench tour clean lock install install-dev console
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 up: install console ## 安装所缺并启动平台 install what is missing and start (ARGS=--background, ARGS=--no-demo)
 	@exec $(WANGJIAN) up $(ARGS)
@@ -21,6 +21,10 @@ status: ## 查看各进程 show what runs
 
 test: install-dev console ## 测试 run the tests
 	@exec $(PYTHON_IN_VENV) -m pytest $(ARGS)
+
+test-s3: install-dev ## 在真实的 S3 服务上测试存储 the store's tests on a real S3 server (needs radosgw; installs it as root)
+	@sh infra/bootstrap.sh s3
+	@exec env REQUIRE_S3=1 $(PYTHON_IN_VENV) -m pytest -m s3 $(ARGS)
 
 test-all: install-dev console ## 全部测试，含慢的 all tests, slow ones too
 	@exec $(PYTHON_IN_VENV) -m pytest -m "" $(ARGS)

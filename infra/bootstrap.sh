@@ -2,6 +2,7 @@
 # Prepares a machine for `make up` and `make test`. Safe to run again; does only what is missing.
 #   bootstrap.sh runtime   system programs, .venv with the hashed runtime dependencies, the command `wangjian`
 #   bootstrap.sh dev       the same with the development dependencies
+#   bootstrap.sh s3        an S3 server with object lock for the tests marked s3 (Ceph, 61 MB)
 #   bootstrap.sh web       builds web/console and web/verify (system Node >= 20.19, else Node from PyPI)
 # Exit code 2: something must be done by hand first; one line says what.
 set -eu
@@ -51,6 +52,24 @@ system_packages() {
   { apt-get update && $line; } >build/apt.log 2>&1 9>&- || {
     tail -5 build/apt.log >&2
     stop "系统程序安装失败 apt-get failed (build/apt.log); by hand:  $line"
+  }
+}
+
+# Ceph's object gateway: too large to ask of everyone who runs the tests, so it has a step of its own.
+s3_server() {
+  missing=
+  for pair in ceph-mon:ceph-mon ceph-osd:ceph-osd radosgw:radosgw; do
+    have "${pair%%:*}" || missing="$missing ${pair##*:}"
+  done
+  [ -n "$missing" ] || return 0
+  line="apt-get install -y --no-install-recommends$missing"
+  have apt-get || stop "缺少 S3 测试服务 no S3 server for the tests:$missing"
+  [ "$(id -u)" = 0 ] || stop "缺少 S3 测试服务，请执行 no S3 server for the tests, please run:  sudo $line"
+  say "安装 S3 测试服务 installing an S3 server for the tests (61 MB)"
+  export DEBIAN_FRONTEND=noninteractive
+  { apt-get update && $line; } >build/apt-s3.log 2>&1 9>&- || {
+    tail -5 build/apt-s3.log >&2
+    stop "安装失败 apt-get failed (build/apt-s3.log); by hand:  $line"
   }
 }
 
@@ -179,6 +198,7 @@ web() {
 
 case "${1:-}" in
   runtime | dev) python_packages "$1" ;;
+  s3) s3_server ;;
   web) web ;;
-  *) stop "usage: bootstrap.sh runtime|dev|web" ;;
+  *) stop "usage: bootstrap.sh runtime|dev|s3|web" ;;
 esac
