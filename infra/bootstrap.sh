@@ -4,6 +4,7 @@
 #   bootstrap.sh dev       the same with the development dependencies
 #   bootstrap.sh s3        an S3 server with object lock for the tests marked s3 (Ceph, 61 MB)
 #   bootstrap.sh web       builds web/console and web/verify (system Node >= 20.19, else Node from PyPI)
+#   bootstrap.sh replay    ReplayWeb.page, for the tests alone
 # Exit code 2: something must be done by hand first; one line says what.
 set -eu
 cd "$(dirname "$0")/.."
@@ -196,9 +197,23 @@ web() {
   [ -z "$second" ] || wait "$second"
 }
 
+# ReplayWeb.page for the tests: an oracle, not part of the product.
+replay() {
+  packages=$(hash_of tests/replay/package-lock.json)
+  [ "$(cat build/npm-replay.stamp 2>/dev/null)" = "$packages" ] && [ -d tests/replay/node_modules ] && return 0
+  node_ready || bundled_node
+  say "安装重放工具（测试用）installing ReplayWeb.page for the tests"
+  (cd tests/replay && npm ci --ignore-scripts --no-audit --no-fund) >build/npm-replay.log 2>&1 9>&- || {
+    tail -5 build/npm-replay.log >&2
+    stop "安装失败 npm ci failed (build/npm-replay.log)"
+  }
+  say "$packages" >build/npm-replay.stamp
+}
+
 case "${1:-}" in
   runtime | dev) python_packages "$1" ;;
   s3) s3_server ;;
   web) web ;;
-  *) stop "usage: bootstrap.sh runtime|dev|s3|web" ;;
+  replay) replay ;;
+  *) stop "usage: bootstrap.sh runtime|dev|s3|web|replay" ;;
 esac

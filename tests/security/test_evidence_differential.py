@@ -50,10 +50,9 @@ def typescript_says(cases: list[Mutant], folder: Path) -> Iterator[Answer]:
         package.write_bytes(mutant.package)
         trust.write_bytes(mutant.trust)
         lines.append(json.dumps({"package": str(package), "trust": str(trust)}))
-    node = shutil.which("node", path=str(BUNDLED)) or shutil.which("node")
-    assert node and CLI.is_file(), "the TypeScript verifier is not built: sh infra/bootstrap.sh web"
-    done = subprocess.run(  # noqa: S603 - our own file
-        [node, str(CLI), "--lines"],
+    assert CLI.is_file(), "the TypeScript verifier is not built: sh infra/bootstrap.sh web"
+    done = subprocess.run(
+        [node(), str(CLI), "--lines"],
         input="\n".join(lines),
         capture_output=True,
         text=True,
@@ -63,6 +62,13 @@ def typescript_says(cases: list[Mutant], folder: Path) -> Iterator[Answer]:
     for line in done.stdout.splitlines():
         said = json.loads(line)
         yield Answer(said["verdict"], frozenset(said["failed"]), said["details"])
+
+
+def node() -> str:
+    """The Node that bootstrap.sh found or brought."""
+    found = shutil.which("node", path=str(BUNDLED)) or shutil.which("node")
+    assert found, "no Node: sh infra/bootstrap.sh web"
+    return found
 
 
 @cache
