@@ -28,7 +28,7 @@ PERMISSIONS: Final[dict[str, tuple[str, str]]] = {
     "evidence:read": ("查看证据", "see evidence"),
     "evidence:export": ("导出证据包", "export evidence packages"),
     "evidence:hold": ("设置与解除保全冻结", "set and lift legal holds"),
-    "evidence:sweep": ("启动与停止存储复核", "start and stop sweeps of the evidence store"),
+    "store:sweep": ("启动与停止存储复核", "start and stop sweeps of the evidence store"),
     "evidence:audit": ("核查证据完整性", "audit the evidence"),
     "log:manage": ("维护存证日志", "keep the transparency log"),
     "clue:create": ("登记线索", "register clues"),
@@ -75,7 +75,7 @@ ROLES: Final[dict[str, Role]] = {
             "系统管理员",
             "system administrator",
             "admin",
-            frozenset({"user:manage", "system:read", "evidence:sweep"}),
+            frozenset({"user:manage", "system:read", "store:sweep"}),
         ),
         Role(
             "secadmin",
@@ -96,7 +96,7 @@ ROLES: Final[dict[str, Role]] = {
             "本机操作员",
             "local operator",
             "local",
-            _CAPTURE | {"system:read", "key:manage", "evidence:audit", "evidence:sweep", "log:manage"},
+            _CAPTURE | {"system:read", "key:manage", "evidence:audit", "store:sweep", "log:manage"},
         ),
     )
 }

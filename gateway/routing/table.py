@@ -35,7 +35,7 @@ SEGMENTS: Final[dict[str, Segment]] = {
     "captures": _for("crawler", "capture:create", "capture:read"),
     "evidence": _for("evidence", "evidence:read", "evidence:export"),
     "evidence-status": _for("evidence", "system:read"),
-    "evidence-store": _for("evidence", "system:read", "evidence:sweep"),
+    "evidence-store": _for("evidence", "system:read", "store:sweep"),
     "log-keeping": _for("evidence", "evidence:audit", "log:manage", max_body=16 * _KIB),
     "evidence-audits": _for("evidence", "evidence:audit", max_body=16 * _KIB),
     "log": Segment("evidence", public="anyone may check the transparency log (C2SP tiles)"),

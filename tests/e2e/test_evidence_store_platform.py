@@ -22,7 +22,7 @@ from tests.evidence_stack import OFFICER, own_home, remove, running
 pytestmark = pytest.mark.s3
 
 HOLDER = dataclasses.replace(
-    OFFICER, permissions=OFFICER.permissions | {"evidence:hold", "system:read", "evidence:sweep"}
+    OFFICER, permissions=OFFICER.permissions | {"evidence:hold", "system:read", "store:sweep"}
 )
 
 

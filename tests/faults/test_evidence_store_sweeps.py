@@ -24,7 +24,7 @@ from services.evidence.sweeps.runner import SweepRunner
 from tests.evidence_stack import OFFICER, own_home, remove, running
 from wangjian.commands.evidence import app
 
-KEEPER = dataclasses.replace(OFFICER, permissions=frozenset({"system:read", "evidence:sweep"}))
+KEEPER = dataclasses.replace(OFFICER, permissions=frozenset({"system:read", "store:sweep"}))
 FAST = 1e12
 
 

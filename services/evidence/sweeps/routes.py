@@ -22,7 +22,7 @@ async def get_store(runtime: EvidenceRuntime, session: Session, request: Request
 
 @router.post("/evidence-store/sweeps", status_code=202)
 async def post_sweep(
-    session: Session, request: Request, claims: Claims = Depends(require("evidence:sweep"))
+    session: Session, request: Request, claims: Claims = Depends(require("store:sweep"))
 ) -> SweepOut:
     """全面复核 · ask for a sweep now; an open one is given instead of a second."""
     asked = await service.request(session, f"{claims.sub} {claims.name}")
@@ -33,7 +33,7 @@ async def post_sweep(
 
 @router.post("/evidence-store/sweeps/cancellation", status_code=202)
 async def post_cancellation(
-    session: Session, claims: Claims = Depends(require("evidence:sweep"))
+    session: Session, claims: Claims = Depends(require("store:sweep"))
 ) -> SweepOut:
     """停止复核 · stop the sweep that is under way."""
     return await service.cancel(session)
