@@ -11,6 +11,7 @@ from dataclasses import replace
 
 import pytest
 import rfc3161_client
+import rfc8785
 from aiohttp import web
 from asn1crypto import tsp
 from cryptography.hazmat.primitives.hashes import SM3, Hash
@@ -329,6 +330,7 @@ def test_batch_paths_lead_to_the_root_and_no_other_message_fits(messages, data):
     batch = make_batch(messages)
     index = data.draw(st.integers(0, len(messages) - 1))
     path = json.loads(batch.paths[index])
+    assert rfc8785.dumps(path) == batch.paths[index]
     hashes = [base64.b64decode(item) for item in path["hashes"]]
     root = root_from_inclusion(leaf_hash(messages[index]), path["index"], path["size"], hashes)
     assert batch_text(path["size"], root) == batch.text == batch_message(batch.paths[index], messages[index])
