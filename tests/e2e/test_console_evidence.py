@@ -1,0 +1,216 @@
+"""Custody, proofs, prints and the health of sealing on the screen: keyboard, both languages, no barrier."""
+
+import json
+import re
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import psycopg
+import pytest
+from playwright.async_api import Browser, Page, expect
+
+from infra.embedded.postgres import EmbeddedPostgres
+from tests import console_desk
+from tests.console_desk import Person
+from tests.stack import Stack
+
+pytestmark = [pytest.mark.stack, pytest.mark.browser]
+
+HAN = re.compile(r"[㐀-鿿]")
+
+
+@pytest.fixture(scope="module")
+async def chromium() -> AsyncIterator[Browser]:
+    async with console_desk.browser() as started:
+        yield started
+
+
+@pytest.fixture
+async def officer(chromium: Browser, stack: Stack) -> AsyncIterator[Person]:
+    async with console_desk.person(chromium, stack.base_url) as someone:
+        await someone.sign_in("nanchang_officer", stack.passwords["nanchang_officer"])
+        yield someone
+
+
+CAPTURE = """
+async (url) => {
+  const token = (await (await fetch('/api/session')).json()).csrf_token
+  const headers = { 'content-type': 'application/json', 'x-csrf-token': token }
+  const body = JSON.stringify({ url, reason: '保管链测试' })
+  let capture = await (await fetch('/api/captures', { method: 'POST', headers, body })).json()
+  while (['queued', 'running'].includes(capture.state)) {
+    await new Promise((again) => setTimeout(again, 300))
+    capture = await (await fetch(`/api/captures/${capture.id}`)).json()
+  }
+  return capture.state
+}
+"""
+
+
+async def open_item(officer: Person, stack: Stack, tab: str = "") -> str:
+    """Open the newest sealed item (captured now, when there is none) by its row in the list; gives its id."""
+    page = officer.page
+    await officer.open("/evidence")
+    if await page.locator("tbody tr", has_text="已固证").count() == 0:
+        assert await page.evaluate(CAPTURE, stack.market_url + "/") == "sealed"
+        await officer.open("/evidence")
+    row = page.locator("tbody tr", has_text="已固证").first
+    await expect(row).to_be_visible()
+    address = await row.locator("a.lead-link").get_attribute("href")
+    assert address is not None
+    await officer.open(address + tab)
+    return address.rsplit("/", 1)[1]
+
+
+async def settled_chain(page: Page) -> None:
+    """Reload the chain until its newest records are in the log."""
+    chain = page.locator("[data-test=chain]")
+    await expect(chain).to_be_visible()
+    for _ in range(20):
+        if "完整" in await chain.inner_text() and "登记中" not in await chain.inner_text():
+            return
+        await page.wait_for_timeout(500)
+        await chain.locator("button").first.click()
+    raise AssertionError(await chain.inner_text())
+
+
+async def english(officer: Person) -> None:
+    await officer.page.click("[data-test=language]")
+    assert await officer.page.evaluate("document.documentElement.lang") == "en"
+
+
+async def test_the_chain_and_a_proof_by_keyboard(officer: Person, stack: Stack, tmp_path: Path) -> None:
+    page = officer.page
+    item = await open_item(officer, stack, "?tab=custody")
+    await settled_chain(page)
+    first = page.locator("[data-test=custody] > li").first
+    await expect(first).to_contain_text("采集完成")
+    stamp = first.locator("time")
+    assert re.fullmatch(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d", await stamp.inner_text())
+    assert str(await stamp.get_attribute("title")).endswith("Z")
+    await officer.check("custody")
+
+    await first.locator("[data-test=proof-open]").focus()
+    await page.keyboard.press("Enter")
+    proof = page.locator("[data-test=proof]")
+    await expect(proof).to_contain_text("这份证明说明")
+    await expect(proof).to_contain_text("见证方会签")
+    async with page.expect_download() as waiting:
+        await officer.tab_to("[data-test=proof-download]")
+        await page.keyboard.press("Enter")
+    file = tmp_path / (await waiting.value).suggested_filename
+    await (await waiting.value).save_as(file)
+    assert json.loads(file.read_text("utf-8"))["schema"] == "urn:wangjian:custody-proof:v1"
+    await officer.tab_to("[data-test=proof-verify]")
+    await page.keyboard.press("Enter")
+    await expect(proof.locator("[data-test=verdict]")).to_have_class(re.compile("LOGGED"))
+    await officer.check("proof")
+
+    # The file convinces somebody who has only the verifier and a trust file.
+    trust = tmp_path / "trust.json"
+    trust.write_text(await page.evaluate("async () => (await fetch('/api/trust')).text()"), "utf-8")
+    done = stack.command("verify", str(file), "--trust", str(trust))
+    assert done.returncode == 3, done.stdout + done.stderr
+    assert "LOGGED" in done.stdout
+    assert item in file.name
+
+    await english(officer)
+    words = await page.locator("[data-test=chain], [data-test=proof] > div > p").all_inner_texts()
+    assert words and not HAN.search(" ".join(words)), words
+    await officer.check("proof in English")
+
+
+async def test_a_record_an_administrator_altered_is_red_and_says_so(officer: Person, stack: Stack) -> None:
+    page = officer.page
+    item = await open_item(officer, stack, "?tab=custody")
+    await settled_chain(page)
+    await expect(page.locator("[data-test=custody-faults], [data-test=custody-gap]")).to_have_count(0)
+    select = "SELECT reason FROM custody_events WHERE evidence_id = %s AND seq = 1"
+    change = "UPDATE custody_events SET reason = %s WHERE evidence_id = %s AND seq = 1"
+    remove = "DELETE FROM custody_events WHERE evidence_id = %s AND seq = 2 RETURNING *"
+    with administrator(stack) as database:
+        (before,) = database.execute(select, (item,)).fetchall()
+        database.execute(change, ("改动", item))
+        (removed,) = database.execute(remove, (item,)).fetchall()
+    try:
+        await officer.open(f"/evidence/{item}?tab=custody")
+        chain = page.locator("[data-test=chain]")
+        await expect(chain).to_contain_text("保管链被改动")
+        first = page.locator("[data-test=custody] > li").first
+        await expect(first.locator("[data-verdict=altered]")).to_contain_text("数据库字段与记录原文不一致")
+        await expect(page.locator("[data-test=custody-gap]")).to_have_text(re.compile("缺少第 2 至 2 号记录"))
+        await officer.check("altered chain")
+        await english(officer)
+        await expect(chain).to_contain_text("altered")
+        assert not HAN.search(await page.locator("[data-test=custody-gap]").inner_text())
+    finally:
+        with administrator(stack) as database:
+            database.execute(change, (before[0], item))
+            values = ", ".join(["%s"] * len(removed))
+            row = [psycopg.types.json.Jsonb(v) if isinstance(v, dict) else v for v in removed]
+            database.execute(f"INSERT INTO custody_events VALUES ({values})", row)  # noqa: S608
+    await officer.open(f"/evidence/{item}?tab=custody")
+    await expect(page.locator("[data-test=custody-faults], [data-test=custody-gap]")).to_have_count(0)
+
+
+def administrator(stack: Stack) -> psycopg.Connection:
+    """A database administrator's session, with triggers switched off."""
+    url = EmbeddedPostgres(stack.home, stack.home / "run").url("evidence")
+    database = psycopg.connect(url.replace("postgresql+psycopg://", "postgresql://"))
+    database.execute("SET session_replication_role = replica")
+    return database
+
+
+async def test_a_print_has_number_digests_code_pages_and_the_whole_chain(
+    officer: Person, stack: Stack, tmp_path: Path
+) -> None:
+    page = officer.page
+    await open_item(officer, stack, "?tab=custody")
+    await page.click("[data-test=print]")
+    await page.click("[data-test=print-prepare]")
+    await expect(page.locator("#print-reason-fault")).to_be_visible()
+    await officer.check("print without a reason")
+    await page.fill("#print-reason", "入卷存档")
+    await page.keyboard.press("Enter")
+    sheet = page.locator("[data-test=print-sheet]")
+    await expect(sheet).to_be_visible()
+    text = await sheet.inner_text()
+    assert re.search(r"WJ-360121-\d{4}-\d{8}", text)
+    assert len(set(re.findall(r"\b[0-9a-f]{64}\b", text))) >= 3
+    code = sheet.locator("svg[role=img]")
+    label = str(await code.get_attribute("aria-label"))
+    assert re.search(r"/verify/#WJ-360121-\d{4}-\d{8}\.[0-9a-f]{64}$", label)
+    rows = sheet.locator("[data-test=print-chain] tbody tr")
+    await expect(rows.last).to_contain_text("打印")
+    await expect(rows.last).to_contain_text("入卷存档")
+    await officer.check("print")
+    pdf = await page.pdf(prefer_css_page_size=True)
+    (tmp_path / "print.pdf").write_bytes(pdf)
+    assert pdf.startswith(b"%PDF") and pdf.count(b"/Type /Page\n") >= 1
+
+
+async def test_sealing_says_how_it_is_to_those_who_run_the_system(chromium: Browser, stack: Stack) -> None:
+    async with console_desk.person(chromium, stack.base_url) as someone:
+        await someone.sign_in("sysadmin", stack.passwords["sysadmin"])
+        await someone.open("/system")
+        health = someone.page.locator("[data-test=evidence-health]")
+        for part in ("unstamped", "unwitnessed", "unreplicated", "authorities", "log", "custodians", "store"):
+            await expect(health.locator(f"[data-part={part}]")).to_be_visible()
+        await expect(health.locator("[data-part=unstamped]")).to_have_attribute("data-state", "ok")
+        await expect(health.locator("[data-part=log]")).to_have_attribute("data-state", "ok")
+        for details in await health.locator("summary").all():
+            await details.click()
+        await someone.check("evidence health")
+        await english(someone)
+        lines = await health.locator("[data-part] h3, [data-part] > p").all_inner_texts()
+        assert not HAN.search(" ".join(lines)), lines
+        await someone.check("evidence health in English")
+
+
+async def test_a_person_without_the_right_gets_no_print_and_no_health(officer: Person, stack: Stack) -> None:
+    item = await open_item(officer, stack)
+    token = await officer.page.evaluate("async () => (await (await fetch('/api/session')).json()).csrf_token")
+    status = await officer.page.evaluate("async () => (await fetch('/api/evidence-status')).status")
+    assert status == 403
+    ask = "async ([item, token]) => (await fetch(`/api/evidence/${item}/custody/printed`, {method: 'POST', body: '{\"reason\": \"\"}', headers: {'content-type': 'application/json', 'x-csrf-token': token}})).status"  # noqa: E501
+    assert await officer.page.evaluate(ask, [item, token]) == 422
