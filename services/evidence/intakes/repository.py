@@ -1,10 +1,11 @@
 """SQL of intakes."""
 
-from sqlalchemy import select
+from sqlalchemy import bindparam, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from services.evidence.intakes.models import Artefact
+from services.evidence.intakes.rules import Received
 from services.evidence.items.models import EvidenceItem
 from services.evidence.objects.store import Stored
 from services.evidence.orders.models import Order
@@ -26,10 +27,15 @@ async def find(session: AsyncSession, evidence_id: str, path: str) -> Artefact |
     return await session.get(Artefact, (evidence_id, path))
 
 
-async def of_item(session: AsyncSession, evidence_id: str) -> list[Artefact]:
+_OF_ITEM = select(
+    Artefact.path, Artefact.media_type, Artefact.bytes, Artefact.sha256, Artefact.sm3, Artefact.crc32
+).where(Artefact.evidence_id == bindparam("evidence_id"))
+
+
+async def of_item(session: AsyncSession, evidence_id: str) -> list[Received]:
     """All artefacts of an item in byte order of their paths."""
-    rows = (await session.execute(select(Artefact).where(Artefact.evidence_id == evidence_id))).scalars()
-    return sorted(rows, key=lambda row: row.path)
+    rows = await session.execute(_OF_ITEM, {"evidence_id": evidence_id})
+    return sorted((Received(*row) for row in rows), key=lambda row: row.path)
 
 
 async def add(session: AsyncSession, evidence_id: str, path: str, media_type: str, stored: Stored) -> bool:

@@ -1,6 +1,7 @@
 """Which artefacts are taken."""
 
 import re
+from dataclasses import dataclass
 
 from services.common.problems import Problem
 
@@ -10,6 +11,18 @@ _RESERVED = re.compile(r"evidence/(manifest\.dsse\.json|redaction\.json|log\..*|
 _MEDIA_TYPE = re.compile(r"[a-z0-9][a-z0-9.+-]{0,60}/[a-z0-9][a-z0-9.+-]{0,60}")
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 LONGEST_PATH = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    """An artefact as it was received: digests in lowercase hex, size in bytes, CRC-32 for the ZIP."""
+
+    path: str
+    media_type: str
+    bytes: int
+    sha256: str
+    sm3: str
+    crc32: int
 
 
 def check_path(path: str) -> None:

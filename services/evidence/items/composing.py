@@ -5,7 +5,7 @@ from typing import Any
 
 from services.common.canonical import canonical
 from services.common.dsse import Envelope
-from services.evidence.intakes.models import Artefact
+from services.evidence.intakes.rules import Received
 from services.evidence.items.handover import Copy
 from services.evidence.items.models import EvidenceItem
 from services.evidence.items.rules import predicate_of
@@ -30,7 +30,7 @@ def envelope_bytes(envelope: Envelope) -> bytes:
     return canonical(plain)
 
 
-def members(artefacts: Sequence[Artefact]) -> list[Member]:
+def members(artefacts: Sequence[Received]) -> list[Member]:
     """An intake's artefacts as files of the package, in byte order of their paths."""
     found = [Member(row.path, row.bytes, row.crc32, row.sha256) for row in artefacts]
     return sorted(found, key=lambda member: member.path)

@@ -2,17 +2,19 @@
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any
+from functools import cache
+from typing import Any, cast
 
-from sqlalchemy import ColumnElement, func, or_, select, update
+from sqlalchemy import ColumnElement, Table, bindparam, func, null, or_, select, text, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import selectinload, undefer
+from sqlalchemy.sql.dml import ReturningUpdate
 
 from services.common.identity import Claims
 from services.common.scope import region_filter
 from services.evidence.grants.repository import opened_to
-from services.evidence.items.models import EvidenceItem, NumberCounter, Receipt, Stamp
+from services.evidence.items.models import EvidenceItem, Receipt, Stamp
 from services.evidence.log.models import LogEntry
 from services.evidence.orders.models import Order
 from services.evidence.orders.rules import LoggedOrder, log_ref
@@ -31,17 +33,21 @@ def _visible(claims: Claims) -> ColumnElement[bool]:
     return or_(region_filter(EvidenceItem.region_code, claims), EvidenceItem.id.in_(opened_to(claims.org)))
 
 
+_ORDERED = (
+    select(
+        *(Order.id, Order.url, Order.purpose, Order.ordered_by, Order.org_code, Order.region_code),
+        *(LogEntry.shard, LogEntry.index, EvidenceItem.id.is_not(None)),
+    )
+    .select_from(Order)
+    .outerjoin(LogEntry, LogEntry.ref == bindparam("ref"))
+    .outerjoin(EvidenceItem, EvidenceItem.id == Order.id)
+    .where(Order.id == bindparam("id"))
+)
+
+
 async def ordered(session: AsyncSession, evidence_id: str) -> LoggedOrder | None:
     """The order of an item that is to be sealed."""
-    columns = (Order.id, Order.url, Order.purpose, Order.ordered_by, Order.org_code, Order.region_code)
-    query = (
-        select(*columns, LogEntry.shard, LogEntry.index, EvidenceItem.id.is_not(None))
-        .select_from(Order)
-        .outerjoin(LogEntry, LogEntry.ref == log_ref(evidence_id))
-        .outerjoin(EvidenceItem, EvidenceItem.id == Order.id)
-        .where(Order.id == evidence_id)
-    )
-    found = (await session.execute(query)).first()
+    found = (await session.execute(_ORDERED, {"id": evidence_id, "ref": log_ref(evidence_id)})).first()
     return None if found is None else LoggedOrder(*found)
 
 
@@ -82,15 +88,39 @@ async def page(
     return list((await session.execute(query)).scalars())
 
 
+# The statements of sealing are made once, on the tables: with the mapped classes SQLAlchemy would spend more
+# time on building each than PostgreSQL on running it.
+_ITEMS, _STAMPS, _RECEIPTS = (cast(Table, mapped.__table__) for mapped in (EvidenceItem, Stamp, Receipt))
+_ADD = insert(_ITEMS).on_conflict_do_nothing(index_elements=["id"]).returning(_ITEMS.c.id)
+_NUMBER = text(
+    "INSERT INTO number_counters (region_code, year, last) VALUES (:region_code, :year, 1)"
+    " ON CONFLICT (region_code, year) DO UPDATE SET last = number_counters.last + 1 RETURNING last"
+)
+_ADD_STAMPS = insert(_STAMPS)
+_ADD_RECEIPT = (
+    insert(_RECEIPTS)
+    .on_conflict_do_nothing(index_elements=["evidence_id", "custodian"])
+    .returning(_RECEIPTS.c.custodian)
+)
+
+
+@cache
+def _advance(columns: tuple[str, ...]) -> ReturningUpdate[int]:
+    return (
+        update(_ITEMS)
+        .where(_ITEMS.c.id == bindparam("_id"), _ITEMS.c.stage == bindparam("_before"))
+        .values(
+            last_error=null(),
+            custody_seq=_ITEMS.c.custody_seq + bindparam("_events"),
+            **{column: bindparam(f"to_{column}") for column in columns},
+        )
+        .returning(_ITEMS.c.custody_seq)
+    )
+
+
 async def add(session: AsyncSession, values: dict[str, Any]) -> bool:
     """Add an item at its first stage; False when there is one already."""
-    query = (
-        insert(EvidenceItem)
-        .values(**values)
-        .on_conflict_do_nothing(index_elements=["id"])
-        .returning(EvidenceItem.id)
-    )
-    return (await session.execute(query)).first() is not None
+    return (await session.execute(_ADD, values)).first() is not None
 
 
 async def advance(
@@ -100,32 +130,22 @@ async def advance(
 
     None when it is no longer at that stage: someone else moved it on. The item stays locked until the end.
     """
-    query = (
-        update(EvidenceItem)
-        .where(EvidenceItem.id == evidence_id, EvidenceItem.stage == before)
-        .values(last_error=None, custody_seq=EvidenceItem.custody_seq + events, **values)
-        .returning(EvidenceItem.custody_seq)
-        .execution_options(synchronize_session=False)
-    )
-    last = (await session.execute(query)).scalar_one_or_none()
+    given = {f"to_{column}": value for column, value in values.items()}
+    where = {"_id": evidence_id, "_before": before, "_events": events}
+    last = (await session.execute(_advance(tuple(values)), given | where)).scalar_one_or_none()
     return None if last is None else int(last) - events + 1
 
 
 async def next_number(session: AsyncSession, region_code: str, year: int) -> int:
     """The next number of a region and year: 1, 2, 3, … The counter stays locked until the transaction ends,
     and a rollback gives the number back: no gaps."""
-    query = (
-        insert(NumberCounter)
-        .values(region_code=region_code, year=year, last=1)
-        .on_conflict_do_update(index_elements=["region_code", "year"], set_={"last": NumberCounter.last + 1})
-        .returning(NumberCounter.last)
-    )
-    return int((await session.execute(query)).scalar_one())
+    found = await session.execute(_NUMBER, {"region_code": region_code, "year": year})
+    return int(found.scalar_one())
 
 
 async def add_stamps(session: AsyncSession, stamps: list[dict[str, Any]]) -> None:
     """Keep time stamps."""
-    await session.execute(insert(Stamp), stamps)
+    await session.execute(_ADD_STAMPS, stamps)
 
 
 async def note_failure(session: AsyncSession, evidence_ids: Sequence[str], problem: dict[str, Any]) -> None:
@@ -139,20 +159,13 @@ async def note_failure(session: AsyncSession, evidence_ids: Sequence[str], probl
 
 async def add_receipts(session: AsyncSession, receipts: list[dict[str, Any]]) -> int:
     """Keep custodians' receipts; one that is kept already stays. Gives how many were new."""
-    query = (
-        insert(Receipt)
-        .values(receipts)
-        .on_conflict_do_nothing(index_elements=["evidence_id", "custodian"])
-        .returning(Receipt.custodian)
-    )
-    return len((await session.execute(query)).all())
+    new = [(await session.execute(_ADD_RECEIPT, receipt)).first() for receipt in receipts]
+    return sum(row is not None for row in new)
 
 
 async def keep_sm3(session: AsyncSession, evidence_id: str, sm3: str) -> None:
     """Keep the SM3 of a sealed package."""
-    await session.execute(
-        update(EvidenceItem).where(EvidenceItem.id == evidence_id).values(package_sm3=sm3)
-    )
+    await session.execute(update(EvidenceItem).where(EvidenceItem.id == evidence_id).values(package_sm3=sm3))
 
 
 async def unsealed(session: AsyncSession, created_before: datetime, limit: int) -> list[tuple[str, str]]:

@@ -14,7 +14,7 @@ from services.common.dsse import IN_TOTO, Envelope, verify_signature
 from services.common.merkle import merkle_root
 from services.common.problems import Problem
 from services.common.suites import PublicKey
-from services.evidence.intakes.models import Artefact
+from services.evidence.intakes.rules import Received
 from services.evidence.orders.rules import LoggedOrder
 from services.evidence.package.layout import LIMIT_BYTES
 from services.evidence.verification.verifier import REQUIRED, Failed, moment, parse_manifest
@@ -72,7 +72,7 @@ def open_submission(
 def check_against_intake(
     statement: Mapping[str, Any],
     order: LoggedOrder,
-    artefacts: list[Artefact],
+    artefacts: list[Received],
     worker_keyids: list[str],
     policy: str,
 ) -> None:
@@ -101,7 +101,7 @@ def _check_times(times: Mapping[str, Any]) -> None:
         raise refused("结束时间早于开始时间", "the capture ends before it starts")
 
 
-def _check_artefacts(statement: Mapping[str, Any], artefacts: list[Artefact]) -> None:
+def _check_artefacts(statement: Mapping[str, Any], artefacts: list[Received]) -> None:
     listed = statement["predicate"]["artifacts"]
     subject = [{"name": a["path"], "digest": {"sha256": a["sha256"], "sm3": a["sm3"]}} for a in listed]
     if statement["subject"] != subject:
