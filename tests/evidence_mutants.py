@@ -1,7 +1,7 @@
-"""Packages and trust files made wrong in many ways, for comparing two verifiers: seeded, so that each can be made again.
+"""Packages and trust files made wrong in many ways, for comparing two verifiers; each can be made again.
 
-Some are made wrong by a stranger (bytes changed afterwards), some by an insider who holds every key and signs,
-stamps and logs what he changed. A few are left right.
+Some are made wrong by a stranger (bytes changed afterwards), some by an insider who holds every key and
+signs, stamps and logs what he changed. A few are left right.
 """
 
 import base64
@@ -18,6 +18,7 @@ from typing import Any
 import rfc8785
 
 from services.common.dsse import Envelope
+from services.evidence.disclosures.rules import disclosure
 from services.evidence.timestamps.batches import make_batch
 from services.evidence.timestamps.rules import stamped_message
 from tests.evidence_forger import Sample, regions, zip_of
@@ -37,7 +38,8 @@ from tests.evidence_samples import (
 
 ODD: list[Any] = [
     None, True, False, 0, 1, -1, 1.5, 2**53 - 1, 1e21, "", "0", "a" * 64, "é", "../x", "2026-11-21T08:00:00Z",
-    "2026-02-30T08:00:00Z", "2026-11-21T08:00:00+08:00", "2026-11-21T08:00:60Z", [], {}, [None], {"a": 1}, "\u0000", "2027-11-21T08:00:00Z",
+    "2026-02-30T08:00:00Z", "2026-11-21T08:00:00+08:00", "2026-11-21T08:00:60Z", [], {},
+    [None], {"a": 1}, "\u0000", "2027-11-21T08:00:00Z",
 ]  # fmt: skip
 PROOFS = (
     "evidence/manifest.dsse.json", "evidence/log.entry.json", "evidence/log.consistency.json",
@@ -57,6 +59,7 @@ class Mutant:
     what: str
     package: bytes
     trust: bytes
+    artefact: bytes | None = None
 
 
 class House:
@@ -107,17 +110,18 @@ class _Order:
 
 def mutants(seed: int, count: int, houses: list[House]) -> list[Mutant]:
     """`count` cases from a seed."""
-    rng, kinds = random.Random(seed), list(_KINDS)  # noqa: S311 - cases, not secrets
+    rng, kinds = random.Random(seed), list(_KINDS)
     return [_mutant(rng, kinds[place % len(kinds)], houses[place % len(houses)]) for place in range(count)]
 
 
 def _mutant(rng: random.Random, kind: "Kind", house: House) -> Mutant:
     trust = json.dumps(house.trust).encode()
-    what, package, changed = kind(rng, house)
-    return Mutant(f"{kind.__name__.strip('_')}: {what}", package, changed or trust)
+    what, package, changed, *artefact = kind(rng, house)
+    name = f"{kind.__name__.strip('_')}: {what}"
+    return Mutant(name, package, changed or trust, artefact[0] if artefact else None)
 
 
-Made = tuple[str, bytes, bytes | None]
+Made = tuple[str, bytes, bytes | None] | tuple[str, bytes, None, bytes | None]
 Kind = Callable[[random.Random, House], Made]
 
 
@@ -298,8 +302,51 @@ def _redacted(rng: random.Random, house: House) -> Made:
     return f"{what} without {removed}", house.repacked(files), None
 
 
+def _disclosure(rng: random.Random, house: House) -> Made:
+    statement = json.loads(
+        base64.b64decode(json.loads(house.files["evidence/manifest.dsse.json"])["payload"])
+    )
+    path = rng.choice(sorted(sample_artefacts()))
+    entry, proof = house.files["evidence/log.entry.json"], house.files["evidence/log.tlog-proof"].decode()
+    document: Any = json.loads(disclosure(statement["predicate"], path, entry, proof))
+    artefact, what = house.files[path], "right"
+    match rng.randrange(4):
+        case 0:
+            artefact, what = artefact + b"x", "longer"
+        case 1 | 2:
+            what = _alter(rng, document)
+    schema = document.get("schema")
+    if schema != "urn:wangjian:disclosure:v1":
+        document["schema"] = "urn:wangjian:disclosure:v1"
+    return f"{path} {what}", _dumped(document) or b"{}", None, artefact
+
+
+def _custody(rng: random.Random, house: House) -> Made:
+    event, log = (
+        {"at": "2026-11-21T08:00:00Z", "kind": "viewed", "salt": rng.randbytes(8).hex()},
+        Log(house.signers),
+    )
+    written = rfc8785.dumps(event)
+    entry: Any = {"event_sha256": hashlib.sha256(written).hexdigest(), "kind": "custody", "v": 1}
+    what = "right"
+    if rng.random() < 0.3:
+        what = "entry " + _alter(rng, entry)
+    logged = _dumped(entry) or b"{}"
+    document: Any = {
+        "schema": "urn:wangjian:custody-proof:v1",
+        "document": base64.b64encode(written).decode(),
+        "entry": base64.b64encode(logged).decode(),
+        "proof": log.append(logged),
+    }
+    if rng.random() < 0.4:
+        what = _alter(rng, document)
+        document["schema"] = "urn:wangjian:custody-proof:v1"
+    return what, _dumped(document) or b"{}", None, None
+
+
 _KINDS: tuple[Kind, ...] = (
-    _octets, _statement, _files, _proof, _note, _statement, _stamps, _batch, _trust, _redacted, _right,
+    _disclosure, _custody, _octets, _statement, _files, _proof, _note, _statement, _stamps, _batch, _trust,
+    _redacted, _right,
 )  # fmt: skip
 
 

@@ -40,8 +40,8 @@ def check_disclosure_form(excerpt: Excerpt) -> str:
     """The disclosure is canonical and complete."""
     names = {"artefact", "entry", "hashes", "index", "proof", "schema", "size"}
     _read(excerpt, DISCLOSURE, names)
+    compare(excerpt.document["artefact"], ARTEFACT_FORM, "artefact")
     excerpt.artefact = excerpt.document["artefact"]
-    compare(excerpt.artefact, ARTEFACT_FORM, "artefact")
     return str(excerpt.artefact["path"])
 
 

@@ -42,6 +42,8 @@ function readDocument(of: Excerpt, schema: string, names: readonly string[]): Me
   const document = members(readCanonical(of.bytes), 'document')
   exactly(document, ['entry', 'proof', 'schema', ...names], 'document')
   must(member(document, 'schema') === schema, 'another schema')
+  unbase64(member(document, 'entry'))
+  string(member(document, 'proof'), 'proof')
   return document
 }
 

@@ -9,7 +9,7 @@ import { written } from './moment.ts'
 import { Package } from './package.ts'
 import { type Source, fromBytes } from './source.ts'
 import type { Trust } from './trust.ts'
-import { type Progress, type Scanned, isPackage, packageDigest, scan } from './zip.ts'
+import { type Progress, type Scanned, isPackage, openBundle, packageDigest, scan } from './zip.ts'
 
 export type Verdict = 'VALID' | 'REDACTED' | 'DISCLOSED' | 'LOGGED' | 'INVALID'
 export interface Checked { code: string; ok: boolean; zh: string; en: string; detail: string }
@@ -100,7 +100,11 @@ export interface Options extends Progress {
 
 /** Check a package, a disclosure or a custody proof. Throws Unusable when the file is none of these, and the signal's reason when stopped. */
 export async function verify(source: Source, trust: Trust, options: Options = {}): Promise<Report> {
-  if (await isPackage(source)) return verifyPackage(source, trust, options)
+  if (await isPackage(source)) {
+    const bundle = await openBundle(source)
+    if (bundle === null) return verifyPackage(source, trust, options)
+    return verify(bundle.document, trust, { ...options, artefact: bundle.artefact })
+  }
   const bytes: Bytes | null = source.size < 1 << 24 ? await source.read(0, source.size) : null
   const kind = bytes === null ? null : excerpts.excerptKind(bytes)
   if (bytes === null || kind === null) throw new Unusable('neither a package nor a disclosure nor a custody proof')

@@ -121,6 +121,29 @@ export async function scan(source: Source, progress: Progress, whole: boolean): 
   return { sha256: reader.end(), members }
 }
 
+/**
+ * A disclosure and its artefact in one ZIP of the same layout (`disclosure.json` first), null when it is none.
+ * Nothing rests on this ZIP: the document and the artefact are checked for what they are.
+ */
+export async function openBundle(source: Source): Promise<{ document: Source; artefact: Source } | null> {
+  let entries: Entry[]
+  try {
+    entries = await readDirectory(source)
+  } catch (error) {
+    if (error instanceof Failed) return null
+    throw error
+  }
+  const [document, artefact, ...more] = entries
+  if (document?.name !== 'disclosure.json' || artefact === undefined || more.length > 0) return null
+  return { document: part(source, document), artefact: part(source, artefact) }
+}
+
+function part(source: Source, entry: Entry): Source {
+  const start = entry.offset + LOCAL_SIZE + utf8(entry.name).length
+  must(start + entry.size <= source.size, `${entry.name} reaches beyond the file`)
+  return { size: entry.size, read: (offset, length) => source.read(start + offset, length) }
+}
+
 /** One pass over a source. */
 class Pass {
   at = 0
