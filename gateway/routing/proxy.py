@@ -91,11 +91,21 @@ class Proxy:
     def __init__(self, url_of: Callable[[str], str]) -> None:
         self._url_of = url_of
         self._clients: dict[str, tuple[aiohttp.ClientSession, str]] = {}
+        self._places: dict[str, str] = {}
+
+    def parties(self, service: str) -> list[str]:
+        """Names to ask each party of a kind by; there are several when its URL is a comma list."""
+        urls = [url.strip() for url in self._url_of(service).split(",")]
+        if len(urls) == 1:
+            return [service]
+        found = {f"{service}-{place}": url for place, url in enumerate(urls)}
+        self._places |= found
+        return list(found)
 
     def _client(self, service: str) -> tuple[aiohttp.ClientSession, str]:
         known = self._clients.get(service)
         if known is None:
-            url = self._url_of(service)
+            url = self._places.get(service) or self._url_of(service)
             connector: aiohttp.BaseConnector
             if url.startswith("unix:"):
                 connector = aiohttp.UnixConnector(

@@ -120,17 +120,27 @@ class SystemHealth:
         )
 
     async def _outside(self, name: str) -> Part:
-        """A party that need not be ours: any answer to a question about its health shows that it is there."""
+        """Parties that need not be ours, of which there may be several of a kind."""
         began = time.perf_counter()
+        answers = await asyncio.gather(*map(self._answer, self._proxy.parties(name)))
+        well = answers.count("")
+        if well == len(answers):
+            return _part(name, "ok", "正常", "works", began)
+        reason = next(answer for answer in answers if answer)
+        if len(answers) == 1:
+            return _part(name, "down", "无应答或报告故障", f"does not answer ({reason})", began)
+        zh, en = f"{len(answers)} 家中 {well} 家正常", f"{well} of {len(answers)} work ({reason})"
+        return _part(name, "degraded" if well else "down", zh, en, began)
+
+    async def _answer(self, party: str) -> str:
+        """Empty when it answers a question about its health in whatever form, else what is wrong."""
         try:
-            status, _ = await self._proxy.get_json(name, "/health/ready", {}, _PATIENCE)
+            status, _ = await self._proxy.get_json(party, "/health/ready", {}, _PATIENCE)
         except ValueError:
-            status = 200  # it answered, not in JSON
+            return ""  # it answered, not in JSON
         except (aiohttp.ClientError, OSError, TimeoutError) as error:
-            return _part(name, "down", "无应答", f"does not answer ({type(error).__name__})", began)
-        if status >= 500:
-            return _part(name, "degraded", f"报告故障（{status}）", f"reports a fault ({status})", began)
-        return _part(name, "ok", "正常", "works", began)
+            return type(error).__name__
+        return f"status {status}" if status >= 500 else ""
 
     async def _postgres(self) -> Part:
         return await _probe("postgres", self._database.ping, SQLAlchemyError)

@@ -4,14 +4,17 @@ import asyncio
 import hashlib
 import time
 from collections.abc import AsyncIterator, Callable
+from pathlib import Path
 
 import httpx
 import pytest
+from fastapi import FastAPI
 
 from gateway.sessions.rules import digest_of
 from services.common.database import Database
 from services.common.settings import Settings
 from tests.gateway_house import Browser, House, open_house
+from tests.serving import serving
 
 MIB = 1024 * 1024
 
@@ -175,6 +178,21 @@ async def test_a_service_that_is_down_is_said_to_be_down(
             "tsa": "down", "custodian": "down",
             "postgres": "ok", "redis": "ok", "workers": "down",
         }  # fmt: skip
+
+
+async def test_each_of_several_authorities_is_asked(
+    make_settings: Callable[..., Settings], redis: object, tmp_path: Path
+) -> None:
+    answering, nobody = f"unix:{tmp_path}/a.sock", "unix:/nonexistent/service.sock"
+    places = {"tsa": f"{answering}, {nobody}", "custodian": f"{answering},{answering}"}
+    with serving(FastAPI(), tmp_path / "a.sock"):  # 404 to everything: it is there
+        async with open_house(
+            make_settings("gateway"), service_url=lambda name: places.get(name, nobody)
+        ) as house:
+            system = (await house.http.get("/api/system", headers=house.operator())).json()
+    parts = {part["name"]: part for part in system["parts"]}
+    assert (parts["tsa"]["state"], parts["custodian"]["state"]) == ("degraded", "ok")
+    assert "2 家中 1 家正常" in parts["tsa"]["line_zh"]
 
 
 async def test_one_token_is_signed_for_many_requests(house: House, officer: Browser) -> None:
