@@ -10,9 +10,11 @@ from typing import Any
 
 import pytest
 from sqlalchemy import text
+from sqlalchemy.exc import IntegrityError
 
 from services.common.keys import install_successor, key_path, load_signers, prepare_successor
 from services.common.suites import generate, policy_id, possession_message
+from services.evidence.keys import audit as key_audit
 from services.evidence.keys.ring import KeyRing
 from services.evidence.verification.verifier import read_trust, verify
 from tests.evidence_stack import OFFICER, own_home, remove, running
@@ -284,3 +286,39 @@ async def test_a_rotation_cut_short_is_finished_and_an_old_file_put_back_is_not_
     assert third in current
     assert new not in current
     assert (await stack.submit())["op"] != "error"
+
+
+async def test_what_an_insider_changes_among_the_keys_is_found(stack):
+    await stack.submit()
+    sealer, other = (signer.keyid for signer in stack.runtime.sealing_signers)
+    body = {"since": now().isoformat(), "reason": "x"}
+    assert (await post(stack, f"/keys/{sealer}/revocation", body)).status_code == 200
+    earlier = {"since": (now() - dt.timedelta(hours=1)).isoformat(), "reason": "y"}
+    assert (await post(stack, f"/keys/{sealer}/revocation", earlier)).status_code == 200
+
+    async def found(*changes: str) -> list[tuple[str, str]]:
+        async with stack.runtime.database.transaction() as session:
+            for change in changes:
+                await session.execute(text(change), {"keyid": sealer, "other": other})
+            findings = await key_audit.check(session)
+            await session.rollback()
+        return [(finding.code, finding.keyid) for finding in findings]
+
+    assert await found() == []
+    change = "UPDATE signing_keys SET {} WHERE keyid = :keyid"
+    for column in ("revoked_at = NULL", "not_before = NULL", "not_after = now()", "role = 'worker'"):
+        assert await found(change.format(column)) == [("key.differs", sealer)], column
+    assert await found("DELETE FROM signing_keys WHERE keyid = :keyid") == [("key.missing", sealer)]
+    copied = (
+        "INSERT INTO signing_keys SELECT {}, role, suite, algorithm, {}, not_before, NULL, NULL, reason,"
+        " changed_by, now() FROM signing_keys WHERE keyid = :other"
+    )
+    new = generate("sm2-sm3")
+    added = copied.format(f"'{new.keyid}'", f"decode('{new.public_der.hex()}', 'hex')")
+    assert await found(added) == [("key.unlogged", new.keyid)]
+    # A second row of one key, which could undo its revocation: forbidden, and found where the rule is gone.
+    twin = copied.format("repeat('0', 64)", "public_der")
+    with pytest.raises(IntegrityError):
+        await found(twin)
+    unruled = "ALTER TABLE signing_keys DROP CONSTRAINT ck_signing_keys_own_keyid"
+    assert await found(unruled, twin) == [("key.differs", "0" * 64)]

@@ -18,6 +18,7 @@ class SigningKey(Base):
     __table_args__ = (
         CheckConstraint("role IN ('worker', 'sealing')", name="known_role"),
         CheckConstraint("suite IN ('international', 'national')", name="known_suite"),
+        CheckConstraint("keyid = encode(sha256(public_der), 'hex')", name="own_keyid"),
     )
 
     keyid: Mapped[str] = mapped_column(String(64), primary_key=True)

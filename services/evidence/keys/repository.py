@@ -2,13 +2,14 @@
 
 from datetime import datetime
 
-from sqlalchemy import select, text, update
+from sqlalchemy import func, select, text, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from services.common.suites import PublicKey
 from services.evidence.keys.models import SigningKey
 from services.evidence.keys.rules import KnownKey
+from services.evidence.log.models import LogEntry
 
 # Any fixed number: changes of keys come one after another, in whatever process.
 _CHANGES_LOCK = 7_420_301
@@ -35,6 +36,20 @@ async def every(session: AsyncSession) -> list[KnownKey]:
         )
         for row in rows
     ]
+
+
+async def strays(session: AsyncSession) -> list[str]:
+    """Ids of rows that are not their key's id; the table forbids them, so someone removed that rule."""
+    query = select(SigningKey.keyid).where(
+        SigningKey.keyid != func.encode(func.sha256(SigningKey.public_der), "hex")
+    )
+    return list((await session.execute(query)).scalars())
+
+
+async def logged_events(session: AsyncSession) -> list[bytes]:
+    """The log entries of key events, in their order."""
+    query = select(LogEntry.entry).where(LogEntry.ref.like("key:%")).order_by(LogEntry.id)
+    return [bytes(entry) for entry in (await session.execute(query)).scalars()]
 
 
 async def add(session: AsyncSession, known: KnownKey, by: str) -> bool:

@@ -24,9 +24,14 @@ def upgrade() -> None:
         sa.Column("reason", sa.Text(), nullable=False),
         sa.Column("changed_by", sa.String(80), nullable=False),
         sa.Column("created_at", sa.DateTime(timezone=True), server_default=sa.func.now(), nullable=False),
-        sa.CheckConstraint("role IN ('worker', 'sealing')", name="ck_signing_keys_known_role"),
-        sa.CheckConstraint("suite IN ('international', 'national')", name="ck_signing_keys_known_suite"),
-        sa.PrimaryKeyConstraint("keyid", name="pk_signing_keys"),
+        sa.CheckConstraint("role IN ('worker', 'sealing')", name=op.f("ck_signing_keys_known_role")),
+        sa.CheckConstraint(
+            "suite IN ('international', 'national')", name=op.f("ck_signing_keys_known_suite")
+        ),
+        sa.CheckConstraint(
+            "keyid = encode(sha256(public_der), 'hex')", name=op.f("ck_signing_keys_own_keyid")
+        ),
+        sa.PrimaryKeyConstraint("keyid", name=op.f("pk_signing_keys")),
     )
 
 
