@@ -8,12 +8,11 @@ from services.evidence.objects.store import ObjectStore
 from services.evidence.settings import EvidenceSettings
 
 
-class StoreSettingsError(ValueError):
-    """The settings of the store do not suffice; the message names what is missing."""
-
-
 def open_store(own: EvidenceSettings, home: Path) -> ObjectStore:
-    """The store of this installation. Raises StoreSettingsError; an S3 server is not asked anything yet."""
+    """The store of this installation; an S3 server is not asked anything yet.
+
+    Raises Problem 503 `evidence.store_settings` when the settings do not suffice.
+    """
     if own.store == "disk":
         return DiskStore(home / "objects")
     # Imported here: a disk installation does not load the S3 client.
@@ -23,7 +22,7 @@ def open_store(own: EvidenceSettings, home: Path) -> ObjectStore:
     try:
         secret = own.s3_secret()
     except OSError as error:
-        raise StoreSettingsError(f"WANGJIAN_S3_SECRET_KEY_FILE: {error.strerror}") from error
+        raise _settings(f"WANGJIAN_S3_SECRET_KEY_FILE: {error.strerror}") from error
     given = {
         "WANGJIAN_S3_ENDPOINT": own.s3_endpoint,
         "WANGJIAN_S3_ACCESS_KEY": own.s3_access_key,
@@ -31,7 +30,7 @@ def open_store(own: EvidenceSettings, home: Path) -> ObjectStore:
     }
     missing = [name for name, value in given.items() if not value]
     if missing:
-        raise StoreSettingsError(f"WANGJIAN_STORE=s3 needs {', '.join(missing)}")
+        raise _settings(f"WANGJIAN_STORE=s3 needs {', '.join(missing)}")
     config = S3Config(
         endpoint=str(own.s3_endpoint),
         bucket=own.s3_bucket,
@@ -55,4 +54,15 @@ def not_worm(faults: tuple[str, ...]) -> Problem:
         en=f"the store does not refuse deletion, and the settings ask for that: {'; '.join(faults)}",
         todo_zh="请使用启用版本控制与对象锁定(COMPLIANCE)的存储桶,或取消 WANGJIAN_STORE_REQUIRE_WORM",
         todo_en="use a bucket with versioning and object lock, or unset WANGJIAN_STORE_REQUIRE_WORM",
+    )
+
+
+def _settings(what: str) -> Problem:
+    return Problem(
+        "evidence.store_settings",
+        503,
+        zh=f"证据存储的配置不完整:{what}",
+        en=f"the settings of the evidence store do not suffice: {what}",
+        todo_zh="请按 docs/evidence/store.md 补全配置",
+        todo_en="complete them as docs/evidence/store.md says",
     )
