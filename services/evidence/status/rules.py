@@ -20,6 +20,8 @@ NAMES = {
     "log": ("存证日志", "transparency log"),
     "custodians": ("第三方存证机构", "custodians"),
     "store": ("证据存储", "evidence store"),
+    "sweep": ("存储复核", "sweep of the store"),
+    "renewal": ("时间戳续期", "renewal of time stamps"),
 }
 
 
@@ -170,3 +172,45 @@ def store(report: Mapping[str, Any], *, low: bool) -> Part:
         )
     en = "the store does NOT refuse deletion: " + (", ".join(faults) or worm)
     return part("store", "warn", "存储不具备防删改能力,仅靠摘要与第三方副本发现改动", en, report)
+
+
+# The sweep is nightly: one missed night is noticed, not alarmed about.
+_SWEEP_LATE = timedelta(hours=50)
+
+
+def sweep(summary: Mapping[str, Any], now: datetime) -> Part:
+    """The newest re-hash of the whole store: clean, with findings, under way, late, or never made."""
+    state, zh, en = _sweep(summary, now)
+    return part("sweep", state, zh, en, summary)
+
+
+def _sweep(summary: Mapping[str, Any], now: datetime) -> tuple[State, str, str]:
+    counts = {name: count for name, count in dict(summary.get("counts") or {}).items() if count}
+    state, verdict, ended = str(summary["state"]), str(summary["verdict"]), summary.get("finished_at")
+    found = ", ".join(f"{name} {count}" for name, count in sorted(counts.items()))
+    late = ended is not None and now - datetime.fromisoformat(str(ended)) > _SWEEP_LATE
+    # The first that holds is said.
+    said: list[tuple[bool, State, str, str]] = [
+        (bool(counts.keys() - {"unreferenced"}), "bad", f"复核发现问题:{found}", f"the sweep found: {found}"),
+        (verdict == "never", "warn", "尚未复核过", "the store has never been swept"),
+        (bool(counts), "warn", "有文件不属于任何证据", "the store holds objects that belong to no item"),
+        (state in ("requested", "running"), "ok", "正在复核", "a sweep is under way"),
+        (verdict != "clean", "warn", f"上次复核未完成({state})", f"the last sweep did not end ({state})"),
+        (late, "warn", f"上次复核在 {ended},已逾期", f"the last sweep ended {ended} and is late"),
+        (True, "ok", "全部文件复核一致", "every object hashed anew and found as sealed"),
+    ]
+    return next((level, zh, en) for holds, level, zh, en in said if holds)
+
+
+def renewal(overdue: int, soon: int, days: int) -> Part:
+    """Items whose proof of time ends: already, or within `days`."""
+    facts = {"overdue": overdue, "soon": soon, "days": days}
+    if overdue:
+        zh, en = f"{overdue} 件的时间戳证书已过期而未续期", f"{overdue} time stamps expired without renewal"
+        return part("renewal", "bad", zh, en, facts)
+    if soon:
+        zh, en = f"{soon} 件将在 {days} 天内需要续期", f"{soon} must be renewed within {days} days"
+        return part("renewal", "warn", zh, en, facts)
+    return part(
+        "renewal", "ok", f"{days} 天内没有需要续期的时间戳", f"nothing to renew within {days} days", facts
+    )
