@@ -19,7 +19,7 @@ SCREENS = {
         "/presences", "/subjects/new", "/subjects/import", "/system", "/nowhere",
     ),
     "sysadmin": ("/", "/users", "/system"),
-    "secadmin": ("/users",),
+    "secadmin": ("/users", "/keys"),
     "auditor": ("/audit",),
 }  # fmt: skip
 HAN = re.compile(r"[㐀-鿿]")

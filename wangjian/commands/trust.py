@@ -43,7 +43,10 @@ def export(
     except OSError as error:
         print(f"wangjian: 无法写入 cannot write {out}: {error.strerror}", file=sys.stderr)
         raise typer.Exit(2) from error
-    for key in ("worker_keys", "sealing_keys"):
-        print(f"{key[:-1]:<12} {document[key][0]['keyid']}", file=sys.stderr)
-    print(f"{'log':<12} {document['logs'][-1]['vkey']}", file=sys.stderr)
+    for role in ("worker_keys", "sealing_keys"):
+        for key in document[role]:
+            over = "  已吊销 revoked" if key["revoked_at"] else "  已停用 ended" if key["not_after"] else ""
+            print(f"{role[:-1]:<12} {key['keyid']}{over}", file=sys.stderr)
+    for log in document["logs"]:
+        print(f"{'log':<12} {log['vkey']}", file=sys.stderr)
     print(f"已写入 written {out}  ({document['label']['zh']} / {document['label']['en']})", file=sys.stderr)

@@ -51,6 +51,7 @@ const routes: RouteRecordRaw[] = [
 
   page('/users', 'users', () => import('./users/UserList.vue'), { title: 'nav.users', needs: ['user:manage', 'role:grant'] }),
   page('/audit', 'audit', () => import('./audit/AuditList.vue'), { title: 'nav.audit', needs: ['audit:read'] }),
+  page('/keys', 'signing-keys', () => import('./keys/KeyList.vue'), { title: 'nav.signing_keys', needs: ['key:manage', 'system:read'] }),
   page('/system', 'system', () => import('./system/SystemHealth.vue'), { title: 'nav.system', needs: ['system:read'] }),
 
   page('/forbidden', 'forbidden', () => import('./frame/Forbidden.vue'), { title: 'frame.forbidden' }),

@@ -23,6 +23,9 @@ export interface Bilingual {
 export type Loose = Record<string, unknown>
 
 export type Session = Schema['SessionView']
+export type SigningKey = Schema['KeyOut']
+export type SigningKeyList = Schema['KeyList']
+export type KeysChanged = Schema['Changed']
 export type Capture = Schema['CaptureOut']
 export type Step = Schema['StepOut']
 export type Artefact = Schema['ArtefactOut']

@@ -1,5 +1,5 @@
 /** What the side navigation offers, and who sees which entry. */
-import { Collection, DataAnalysis, Document, Files, Flag, Monitor, OfficeBuilding, Tickets, User } from '@element-plus/icons-vue'
+import { Collection, DataAnalysis, Document, Files, Flag, Key, Monitor, OfficeBuilding, Tickets, User } from '@element-plus/icons-vue'
 import type { Component } from 'vue'
 
 export interface NavEntry {
@@ -31,6 +31,7 @@ export const NAVIGATION: NavGroup[] = [
     entries: [
       { route: 'users', label: 'nav.users', icon: User, needs: ['user:manage', 'role:grant'] },
       { route: 'audit', label: 'nav.audit', icon: Tickets, needs: ['audit:read'] },
+      { route: 'signing-keys', label: 'nav.signing_keys', icon: Key, needs: ['key:manage', 'system:read'] },
       { route: 'system', label: 'nav.system', icon: Document, needs: ['system:read'] },
     ],
   },
