@@ -1,5 +1,6 @@
 """Custody, proofs, prints and the health of sealing on the screen: keyboard, both languages, no barrier."""
 
+import datetime as dt
 import json
 import re
 from collections.abc import AsyncIterator
@@ -7,7 +8,7 @@ from pathlib import Path
 
 import psycopg
 import pytest
-from playwright.async_api import Browser, Page, expect
+from playwright.async_api import Browser, Page, Route, expect
 
 from infra.embedded.postgres import EmbeddedPostgres
 from tests import console_desk
@@ -184,9 +185,55 @@ async def test_a_print_has_number_digests_code_pages_and_the_whole_chain(
     await expect(rows.last).to_contain_text("打印")
     await expect(rows.last).to_contain_text("入卷存档")
     await officer.check("print")
-    pdf = await page.pdf(prefer_css_page_size=True)
-    (tmp_path / "print.pdf").write_bytes(pdf)
-    assert pdf.startswith(b"%PDF") and pdf.count(b"/Type /Page\n") >= 1
+    await page.emulate_media(media="print")
+    await expect(page.locator("[data-test=print-now]")).to_be_hidden()
+    await page.emulate_media(media="screen")
+    assert (await page.pdf(prefer_css_page_size=True)).startswith(b"%PDF")
+
+    await page.evaluate("localStorage.setItem('wj-locale', 'en')")
+    await page.reload()
+    await page.fill("#print-reason", "for the file")
+    await page.keyboard.press("Enter")
+    await expect(sheet).to_be_visible()
+    assert not HAN.search(" ".join(await sheet.locator("h1, h2, dt, th").all_inner_texts()))
+    await officer.check("print in English")
+
+
+@pytest.mark.parametrize(
+    ("stage", "waited", "said"),
+    [
+        ("signed", 60, "上限为 4 小时"),
+        ("signed", 3 * 3600, "接近 4 小时上限"),
+        ("signed", 5 * 3600, "暂停受理新的取证"),
+        ("stamped", 60, "等待日志见证方会签"),
+        ("logged", 60, "等待第三方留存副本"),
+    ],
+)
+async def test_an_unsealed_item_says_what_it_waits_for(
+    officer: Person, stack: Stack, stage: str, waited: int, said: str
+) -> None:
+    """The platform's own answer, set back to the stage: sealing is too quick here to be seen halfway."""
+    page = officer.page
+    item = await open_item(officer, stack)
+
+    async def halfway(route: Route) -> None:
+        body = await (await route.fetch()).json()
+        since = dt.datetime.now(dt.UTC) - dt.timedelta(seconds=waited)
+        body |= {"stage": stage, "evidence_no": None, "sealed_at": None, "signed_at": since.isoformat()}
+        body["seals"] |= {"custodians": [], "custodian": None}
+        body["last_error"] = {"detail": "时间戳服务暂时不可用", "detail_en": "the authority is away"}
+        await route.fulfill(json=body)
+
+    await page.route(f"**/api/evidence/{item}", halfway)
+    await officer.open(f"/evidence/{item}?tab=seals")
+    notice = page.locator("[data-test=evidence-notice]")
+    await expect(notice).to_contain_text(said)
+    await expect(page.locator("[data-test=copy]").first).to_contain_text("待确认")
+    await expect(page.locator("[data-test=print]")).to_have_count(0)
+    await officer.check(f"{stage} {waited}")
+    await english(officer)
+    assert not HAN.search(await notice.inner_text())
+    await officer.check(f"{stage} {waited} in English")
 
 
 async def test_sealing_says_how_it_is_to_those_who_run_the_system(chromium: Browser, stack: Stack) -> None:
@@ -194,7 +241,17 @@ async def test_sealing_says_how_it_is_to_those_who_run_the_system(chromium: Brow
         await someone.sign_in("sysadmin", stack.passwords["sysadmin"])
         await someone.open("/system")
         health = someone.page.locator("[data-test=evidence-health]")
-        for part in ("unstamped", "unwitnessed", "unreplicated", "authorities", "log", "custodians", "store"):
+        for part in (
+            "unstamped",
+            "unwitnessed",
+            "unreplicated",
+            "authorities",
+            "log",
+            "custodians",
+            "store",
+            "sweep",
+            "renewal",
+        ):
             await expect(health.locator(f"[data-part={part}]")).to_be_visible()
         await expect(health.locator("[data-part=unstamped]")).to_have_attribute("data-state", "ok")
         await expect(health.locator("[data-part=log]")).to_have_attribute("data-state", "ok")

@@ -7,6 +7,8 @@ import { hasEnded, mergeStep, shownSteps } from '../src/captures/steps'
 import { pictureOf, textOf } from '../src/evidence/artefacts'
 import { checksOf, notChecked } from '../src/evidence/report'
 import { columnsOf, counted, inline, isEmpty, kindOf, tidyRecord } from '../src/evidence/loose'
+import { chainRows, hoursAndMinutes, signersOf } from '../src/evidence/custody'
+import { copiesOf, operatorsIn, urgencyOf, waitedSeconds } from '../src/evidence/stage'
 import { zoomStep } from '../src/evidence/zoom'
 import { visibleNavigation } from '../src/frame/navigation'
 import { dueTone } from '../src/patterns/due'
@@ -15,7 +17,7 @@ import { groupOrganisations } from '../src/patterns/orgtree'
 import { bytes, clockTime, dateTime, span } from '../src/patterns/time'
 import { kindsIn, passwordFaults } from '../src/session/password'
 import { csvOf } from '../src/subjects/csv'
-import type { Artefact, Step } from '../src/api/types'
+import type { Artefact, Custody, Evidence, Step } from '../src/api/types'
 
 const step = (seq: number, op: string, state: Step['state']): Step => ({ seq, op, state, zh: op, en: op, at: '2026-11-21T00:00:00Z', ms: null, detail: {} })
 
@@ -177,5 +179,41 @@ describe('small things', () => {
   })
   it('writes CSV a spreadsheet cannot run', () => {
     expect(csvOf([['a', '=1+1', 'x"y', 'l1\nl2']])).toBe('\uFEFFa,\'=1+1,"x""y","l1\nl2"\r\n')
+  })
+})
+
+describe('chains of custody', () => {
+  const chain = (seqs: number[], expected: number): Custody =>
+    ({ events: seqs.map((seq) => ({ seq })), chain: { expected } }) as unknown as Custody
+  const shape = (custody: Custody): string[] => chainRows(custody).map((row) => (row.kind === 'gap' ? `gap ${row.from}-${row.to}` : String(row.event.seq)))
+
+  it.each([
+    [[1, 2, 3], 3, ['1', '2', '3']], [[1, 4, 5], 5, ['1', 'gap 2-3', '4', '5']], [[3], 4, ['gap 1-2', '3', 'gap 4-4']], [[], 2, ['gap 1-2']], [[], 0, []],
+  ])('%j of %i', (seqs, expected, rows) => expect(shape(chain(seqs, expected))).toEqual(rows))
+
+  it('reads who signed a checkpoint', () => {
+    const proof = 'c2sp.org/tlog-proof@v1\nindex 3\nAAAA\n\nlog.test\n5\nroot=\n\n— log.test AA==\n— witness.a BB==\n— witness.a CC==\n— witness.b DD==\n'
+    expect(signersOf(proof)).toEqual({ log: 'log.test', witnesses: ['witness.a', 'witness.b'] })
+    expect(signersOf('')).toEqual({ log: '', witnesses: [] })
+  })
+
+  it.each([[0, 0, 0], [59, 0, 0], [3599, 0, 59], [3600, 1, 0], [-5, 0, 0], [90_061, 25, 1]])('%i s', (seconds, hours, minutes) =>
+    expect(hoursAndMinutes(seconds)).toEqual({ hours, minutes }))
+})
+
+describe('states of sealing', () => {
+  const rule = { stamp_warn_seconds: 10_080, stamp_limit_seconds: 14_400 }
+  it.each([[0, 'ok'], [10_079, 'ok'], [10_080, 'warn'], [14_399, 'warn'], [14_400, 'late']])('%i s is %s', (waited, urgency) => expect(urgencyOf(waited, rule)).toBe(urgency))
+
+  it('counts waiting from the signature and never below nothing', () => {
+    const at = Date.parse('2026-11-21T10:00:00Z')
+    expect(waitedSeconds('2026-11-21T09:59:00Z', at)).toBe(60)
+    expect([waitedSeconds('2026-11-21T11:00:00Z', at), waitedSeconds('not a time', at)]).toEqual([0, 0])
+  })
+
+  it('names every custodian that is asked for, and one that was', () => {
+    const seals = { custodians: [{ custodian: 'b' }, { custodian: 'old' }], required: { custodian_names: ['a', 'b'] } } as unknown as Evidence['seals']
+    expect(copiesOf(seals).map((one) => [one.name, one.receipt !== null])).toEqual([['a', false], ['b', true], ['old', true]])
+    expect(operatorsIn([{ operator: 'x' }, { operator: 'x' }, { operator: 'y' }])).toBe(2)
   })
 })

@@ -272,6 +272,66 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/evidence-store": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get Store
+         * @description 证据存储 · which store, whether it refuses deletion, the newest sweep and its report.
+         */
+        get: operations["get_evidence_store"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/evidence-store/sweeps": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Post Sweep
+         * @description 全面复核 · ask for a sweep now; an open one is given instead of a second.
+         */
+        post: operations["post_evidence_store_sweeps"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/evidence-store/sweeps/cancellation": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Post Cancellation
+         * @description 停止复核 · stop the sweep that is under way.
+         */
+        post: operations["post_evidence_store_sweeps_cancellation"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/evidence/{evidence_id}": {
         parameters: {
             query?: never;
@@ -640,6 +700,90 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/log": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get Logs
+         * @description 各存证日志 · every log of this installation; the last one is written to.
+         */
+        get: operations["get_log"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/log-keeping/check": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Check Log
+         * @description 日志自检 · rebuild every log from the database and compare; one JSON line a step.
+         */
+        get: operations["get_log_keeping_check"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/log-keeping/freeze": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Freeze Log
+         * @description 封存当前日志并启用新日志 · end the log that is written to and begin the next one.
+         */
+        post: operations["post_log_keeping_freeze"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/log-keeping/reconciliation": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get Reconciliation
+         * @description 日志核对情况 · what the witnesses saw and what is missing here; nothing is changed.
+         */
+        get: operations["get_log_keeping_reconciliation"];
+        put?: never;
+        /**
+         * Post Reconciliation
+         * @description 核对并恢复日志 · recover what can be recovered, so that the log may sign again.
+         */
+        post: operations["post_log_keeping_reconciliation"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/log/checkpoint": {
         parameters: {
             query?: never;
@@ -649,9 +793,49 @@ export interface paths {
         };
         /**
          * Get Checkpoint
-         * @description 最新检查点 · the newest published checkpoint.
+         * @description 最新检查点 · the newest published checkpoint of the first log.
          */
         get: operations["get_log_checkpoint"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/log/shard/{number}/checkpoint": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get Shard Checkpoint
+         * @description 后续日志的检查点 · the newest published checkpoint of a later log.
+         */
+        get: operations["get_log_shard_number_checkpoint"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/log/shard/{number}/tile/{path}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get Shard Tile
+         * @description 后续日志的分块 · a hash tile or entry bundle of a later log.
+         */
+        get: operations["get_log_shard_number_tile_path"];
         put?: never;
         post?: never;
         delete?: never;
@@ -669,7 +853,7 @@ export interface paths {
         };
         /**
          * Get Tile
-         * @description 日志分块 · a hash tile or entry bundle.
+         * @description 日志分块 · a hash tile or entry bundle of the first log.
          */
         get: operations["get_log_tile_path"];
         put?: never;
@@ -1650,6 +1834,26 @@ export interface components {
             zh: string;
         };
         /**
+         * FindingOut
+         * @description Something that is not as it must be.
+         */
+        EvidenceFindingOut: {
+            /** Detail */
+            detail: string;
+            /** Evidence Ids */
+            evidence_ids: string[];
+            /**
+             * Kind
+             * @description missing, damaged, covered, unreferenced
+             */
+            kind: string;
+            /**
+             * Name
+             * @description SHA-256 of the object, or the name found in the store
+             */
+            name: string;
+        };
+        /**
          * Part
          * @description One thing sealing rests on: its state, one line about it in each language, and the figures.
          */
@@ -1725,18 +1929,14 @@ export interface components {
             zh: string;
         };
         /**
-         * FindingOut
-         * @description One remark about a value: it warns, nothing was changed.
+         * FreezeIn
+         * @description Ending the shard that is written to.
          */
-        FindingOut: {
-            /** Code */
-            code: string;
-            /** En */
-            en: string;
-            /** Field */
-            field: string;
-            /** Zh */
-            zh: string;
+        FreezeIn: {
+            /** Next Origin */
+            next_origin?: string | null;
+            /** Reason */
+            reason: string;
         };
         /**
          * Part
@@ -2360,7 +2560,7 @@ export interface components {
             /** Warning Count */
             warning_count: number;
             /** Warnings */
-            warnings: components["schemas"]["FindingOut"][];
+            warnings: components["schemas"]["RegistryFindingOut"][];
             /** Wechat */
             wechat: string | null;
         };
@@ -2466,6 +2666,19 @@ export interface components {
             reason: string;
         };
         /**
+         * ReconcileIn
+         * @description Putting the log in order; accept_loss: close it and begin a new one where leaves are lost for good.
+         */
+        ReconcileIn: {
+            /**
+             * Accept Loss
+             * @default false
+             */
+            accept_loss: boolean;
+            /** Reason */
+            reason: string;
+        };
+        /**
          * RedactionIn
          * @description Which artefacts to leave out, and why.
          */
@@ -2519,6 +2732,20 @@ export interface components {
              * @constant
              */
             role: "worker";
+        };
+        /**
+         * FindingOut
+         * @description One remark about a value: it warns, nothing was changed.
+         */
+        RegistryFindingOut: {
+            /** Code */
+            code: string;
+            /** En */
+            en: string;
+            /** Field */
+            field: string;
+            /** Zh */
+            zh: string;
         };
         /**
          * RequiredOut
@@ -2705,6 +2932,22 @@ export interface components {
             user: components["schemas"]["Me"];
         };
         /**
+         * ShardOut
+         * @description One log of the row.
+         */
+        ShardOut: {
+            /** Number */
+            number: number;
+            /** Origin */
+            origin: string;
+            /** Size */
+            size: number | null;
+            /** State */
+            state: string;
+            /** Vkey */
+            vkey: string;
+        };
+        /**
          * SignIn
          * @description A name and a password; more than 200 characters of either are not looked at.
          */
@@ -2740,6 +2983,23 @@ export interface components {
             state: "running" | "done" | "failed";
             /** Zh */
             zh: string;
+        };
+        /**
+         * StoreOut
+         * @description The store: which, what its probe found, how much room, the newest sweep.
+         */
+        StoreOut: {
+            /** Free Bytes */
+            free_bytes: number;
+            /** Low */
+            low: boolean;
+            /** Store */
+            store: string;
+            sweep: components["schemas"]["SweepOut"] | null;
+            /** Worm */
+            worm: string;
+            /** Worm Faults */
+            worm_faults: string[];
         };
         /**
          * SubjectIn
@@ -2822,7 +3082,7 @@ export interface components {
             /** Warning Count */
             warning_count: number;
             /** Warnings */
-            warnings: components["schemas"]["FindingOut"][];
+            warnings: components["schemas"]["RegistryFindingOut"][];
             /** Wechat */
             wechat: string | null;
         };
@@ -2891,6 +3151,52 @@ export interface components {
             warning_count: number;
             /** Wechat */
             wechat: string | null;
+        };
+        /**
+         * SweepOut
+         * @description A sweep: how far it is, and its report.
+         */
+        SweepOut: {
+            /** Bytes Done */
+            bytes_done: number;
+            /** Bytes Total */
+            bytes_total: number;
+            /** Counts */
+            counts: {
+                [key: string]: number;
+            };
+            /**
+             * Findings
+             * @description the first thousand
+             */
+            findings: components["schemas"]["EvidenceFindingOut"][];
+            /** Finished At */
+            finished_at: string | null;
+            /** Id */
+            id: string;
+            /** Last Error */
+            last_error: string | null;
+            /** Listed */
+            listed: number;
+            /** Objects Done */
+            objects_done: number;
+            /** Objects Total */
+            objects_total: number;
+            /** Phase */
+            phase: string;
+            /** Requested At */
+            requested_at: string;
+            /** Requested By */
+            requested_by: string;
+            /** Started At */
+            started_at: string | null;
+            /** State */
+            state: string;
+            /**
+             * Verdict
+             * @description clean, findings; while it is not done, its state
+             */
+            verdict: string;
         };
         /**
          * SystemState
@@ -3473,6 +3779,99 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["EvidenceStatus"];
+                };
+            };
+            /** @description 未完成 the request was not carried out */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_evidence_store: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["StoreOut"];
+                };
+            };
+            /** @description 未完成 the request was not carried out */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    post_evidence_store_sweeps: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description 会话的防伪令牌（网页必需）the session's CSRF token (required for browsers) */
+                "X-CSRF-Token"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SweepOut"];
+                };
+            };
+            /** @description 未完成 the request was not carried out */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    post_evidence_store_sweeps_cancellation: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description 会话的防伪令牌（网页必需）the session's CSRF token (required for browsers) */
+                "X-CSRF-Token"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SweepOut"];
                 };
             };
             /** @description 未完成 the request was not carried out */
@@ -4166,11 +4565,233 @@ export interface operations {
             };
         };
     };
+    get_log: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ShardOut"][];
+                };
+            };
+            /** @description 未完成 the request was not carried out */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_log_keeping_check: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description 未完成 the request was not carried out */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    post_log_keeping_freeze: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description 会话的防伪令牌（网页必需）the session's CSRF token (required for browsers) */
+                "X-CSRF-Token"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["FreezeIn"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        [key: string]: unknown;
+                    };
+                };
+            };
+            /** @description 未完成 the request was not carried out */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_log_keeping_reconciliation: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        [key: string]: unknown;
+                    };
+                };
+            };
+            /** @description 未完成 the request was not carried out */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    post_log_keeping_reconciliation: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description 会话的防伪令牌（网页必需）the session's CSRF token (required for browsers) */
+                "X-CSRF-Token"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ReconcileIn"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        [key: string]: unknown;
+                    };
+                };
+            };
+            /** @description 未完成 the request was not carried out */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     get_log_checkpoint: {
         parameters: {
             query?: never;
             header?: never;
             path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description 未完成 the request was not carried out */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_log_shard_number_checkpoint: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                number: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description 未完成 the request was not carried out */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_log_shard_number_tile_path: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                number: number;
+                path: string;
+            };
             cookie?: never;
         };
         requestBody?: never;
