@@ -4,13 +4,13 @@ import asyncio
 import datetime as dt
 import io
 import json
-import os
 import sys
 from dataclasses import replace
 
 import pytest
 from asn1crypto import tsp
 from sqlalchemy import text
+from typer.testing import CliRunner
 
 from infra.tsa.__main__ import create_app as create_tsa
 from infra.tsa.authority import SECOND, _store, create
@@ -23,6 +23,7 @@ from services.evidence.timestamps.rules import PinnedAuthority
 from services.evidence.verification.verifier import Unreadable, read_trust, verify
 from tests.evidence_stack import Peer, own_home, remove, running
 from tests.unit.test_evidence_time_client import pinned
+from wangjian.commands.evidence import app as evidence_command
 
 DAY = dt.timedelta(days=1)
 
@@ -246,42 +247,36 @@ async def test_a_digest_called_weak_in_the_trust_file_needs_a_chain_with_another
         read_trust(json.dumps(document | {"weak_digests": {"sha256": "soon"}}).encode())
 
 
-async def command(stack, *arguments: str) -> tuple[int, str]:
-    """`wangjian evidence renew` as an administrator calls it beside the running service."""
-    env = {
-        **os.environ,
-        "WANGJIAN_HOME": str(stack.settings.home),
-        "WANGJIAN_DATABASE_URL_EVIDENCE": stack.settings.database_url("evidence"),
-    }
-    run = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "wangjian.cli", "evidence", "renew", *arguments),
-        env=env,
-        stdout=-1,
-        stderr=-2,
-    )
-    said, _ = await run.communicate()
-    return int(run.returncode or 0), said.decode()
+@pytest.fixture
+def command(stack, monkeypatch):
+    """`wangjian evidence renew` beside the running service: gives (exit code, output)."""
+    monkeypatch.setattr("wangjian.commands._settings.load", lambda: stack.settings)
+
+    async def call(*arguments: str) -> tuple[int, str]:
+        done = await asyncio.to_thread(CliRunner().invoke, evidence_command, ["renew", *arguments])
+        return done.exit_code, done.output
+
+    return call
 
 
-async def test_the_command_lists_renews_and_says_what_is_wrong(stack):
+async def test_the_command_lists_renews_and_says_what_is_wrong(stack, command):
     line = await stack.submit()
     number = (await stack.get(f"/evidence/{line['id']}")).json()["evidence_no"]
-    code, said = await command(stack, "--dry-run", "--due", "90")
+    code, said = await command("--dry-run", "--due", "90")
     assert code == 0
     assert number in said
     assert (await stack.get(f"/evidence/{line['id']}/record")).status_code == 404, "a dry run changes nothing"
-    code, said = await command(stack, "--due", "90")
+    code, said = await command("--due", "90")
     assert code == 1, "no authority with a longer certificate"
     assert f"{line['id']}  no authority's certificate is valid for longer" in said
-    code, said = await command(stack, "--due", "0", "--leave", "sha256")
-    assert code == 0, said
-    assert "sha512" in await one(
-        stack, "SELECT algorithm FROM evidence_records WHERE evidence_id = :id", id=line["id"]
-    )
-    code, said = await command(stack, "--leave", "md5")
+    code, said = await command("--due", "0", "--leave", "sha256")
+    assert f"{line['id']}" not in said, "of the others two are damaged and named, see above"
+    sql = "SELECT algorithm FROM evidence_records WHERE evidence_id = :id"
+    assert await one(stack, sql, id=line["id"]) == "sha512"
+    code, said = await command("--leave", "md5")
     assert (code, "sha256, sha512, sha384" in said) == (2, True)
     await stack.tsa.stop()
-    code, said = await command(stack, "--due", "90", "--leave", "sha512")
+    code, said = await command("--due", "90", "--leave", "sha512")
     await stack.tsa.start()
     assert code == 2
     assert "时间戳" in said.splitlines()[-1]

@@ -20,18 +20,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 from packaging.version import Version
 
-from infra.tsa.__main__ import create_app
+from infra.tsa.__main__ import create_app, create_apps
 from infra.tsa.authority import POLICY, Identity, create
 from infra.tsa.authority import SM3 as SM3_OID
 from services.common.problems import Problem
+from services.common.settings import Settings
 from services.evidence.log.merkle import leaf_hash, root_from_inclusion
 from services.evidence.timestamps import answers
 from services.evidence.timestamps.answers import AnswerChecker, Question, RefusedAnswerError
 from services.evidence.timestamps.batches import batch_text, make_batch
 from services.evidence.timestamps.breaker import FIRST_PAUSE, LONGEST_PAUSE, Breaker
-from services.evidence.timestamps.client import StampClient
+from services.evidence.timestamps.client import StampClient, open_client
 from services.evidence.timestamps.clock import Sighting, clock_disagreement_ms
-from services.evidence.timestamps.rules import PinnedAuthority
+from services.evidence.timestamps.rules import PinnedAuthority, read_authorities
 from services.evidence.timestamps.waiting import limit_on, unstamped_state, unstamped_too_long
 from services.evidence.verification.verifier.timestamps import batch_message, verify_stamp
 
@@ -428,3 +429,31 @@ def test_disagreement_is_what_accuracy_way_and_rounding_do_not_explain(delta, ac
     wrong = clock_disagreement_ms([seen, None], NOW)
     assert (wrong is not None) == (seen.excess_ms > 1000)
     assert clock_disagreement_ms([seen], NOW + dt.timedelta(hours=1)) is None, "too old to say anything"
+
+
+async def test_two_development_authorities_of_two_operators_in_one_process(tmp_path):
+    """As `python -m infra.tsa` serves them; clients find them by the file they publish."""
+    urls = ",".join(f"unix:{tmp_path}/{name}.sock" for name in ("a", "b"))
+    made = create_apps(Settings(home=tmp_path, tsa_url=urls))
+    runners = [web.AppRunner(application, access_log=None, shutdown_timeout=0.1) for application, _ in made]
+    for runner, (_, url) in zip(runners, made, strict=True):
+        await runner.setup()
+        await web.UnixSite(runner, url.removeprefix("unix:")).start()
+    client = open_client(Settings(home=tmp_path), tmp_path / "tsa" / "authority.json", 2)
+    stamps = await client.stamp(b"m")
+    assert len({stamp.operator for stamp in stamps}) == 2
+    assert all(authority.development for authority in client.pinned)
+    assert len({authority.certificate for authority in client.pinned}) == 2
+    assert "url" not in client.pinned[0].as_trust(), "where it is asked is nobody else's business"
+    (tmp_path / "tsa" / "b" / "faults.json").write_text('{"mode": "away"}')
+    with pytest.raises(Problem, match="tsa_unavailable"):
+        await client.stamp(b"m")
+    await client.close()
+    for runner in runners:
+        await runner.cleanup()
+    # Started again: the same keys.
+    create_apps(Settings(home=tmp_path, tsa_url=urls))
+    again = read_authorities(tmp_path / "tsa" / "authority.json")
+    assert [item.certificate for item in again] == [item.certificate for item in client.pinned]
+    with pytest.raises(SystemExit, match="at most 2"):
+        create_apps(Settings(home=tmp_path, tsa_url=f"{urls},{urls}"))

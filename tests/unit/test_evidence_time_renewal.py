@@ -10,6 +10,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from services.common.problems import Problem
 from services.evidence.renewals import records, rules
 from services.evidence.renewals.rules import Due
 from services.evidence.renewals.structures import EvidenceRecord
@@ -262,14 +263,16 @@ def test_due_items_are_grouped_by_how_they_are_renewed():
 def test_rule_data_names_no_weak_digest_now_and_one_that_is_near_its_date_is_left(monkeypatch):
     now = dt.datetime(2026, 11, 21, tzinfo=dt.UTC)
     assert rules.weak_digests(now) == []
-    assert rules.successor(now) == "sha256"
+    assert rules.successor([]) == "sha256"
     row = {"digest": "sha256", "from": "2030-01-01", "source": "test"}
     data = rules._data() | {"weak": [row]}
     monkeypatch.setattr(rules, "_data", lambda: data)
     assert rules.weak_digests(now) == []
     near = dt.datetime(2029, 2, 1, tzinfo=dt.UTC)
     assert rules.weak_digests(near) == ["sha256"]
-    assert rules.successor(near) == "sha512"
+    assert rules.successor(["sha256"]) == "sha512"
+    with pytest.raises(Problem, match="no_digest_left"):
+        rules.successor(rules.known_digests())
 
 
 def test_a_record_can_not_be_prolonged_with_another_digest(first):

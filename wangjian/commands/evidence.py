@@ -26,7 +26,7 @@ def _run(work: Coroutine[Any, Any, T]) -> T:
         todo = f"（{problem.todo_zh}）" if problem.todo_zh else ""
         typer.echo(f"wangjian: {problem.zh}{todo} / {problem.en}", err=True)
     except (OSError, ValueError, KeyError) as error:
-        typer.echo(f"wangjian: 时间戳配置不可用 time-stamping settings cannot be used: {error}", err=True)
+        typer.echo(f"wangjian: 配置不可用 settings cannot be used: {error}", err=True)
     except OperationalError:
         typer.echo("wangjian: 数据库没有运行，请先 wangjian up / the database is not running", err=True)
     raise typer.Exit(2)
@@ -47,6 +47,13 @@ def renew(
     ] = None,
 ) -> None:
     """续期时间戳(RFC 4998)。Renew time stamps before their certificates or digests age."""
+    from services.evidence.renewals.rules import known_digests
+
+    unknown = set(leave or []) - set(known_digests())
+    if unknown:
+        names = ", ".join(known_digests())
+        typer.echo(f"wangjian: --leave 只能是 must be one of {names}", err=True)
+        raise typer.Exit(2)
     failed = _run(_renew(due, leave or [], dry_run=dry_run))
     raise typer.Exit(1 if failed else 0)
 

@@ -12,6 +12,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Literal
 
+from services.common.problems import Problem
+
 Kind = Literal["begin", "prolong", "rehash"]
 
 
@@ -44,13 +46,23 @@ def weak_digests(now: datetime) -> list[str]:
     return [name for name, since in weak_since().items() if now >= since - lead]
 
 
-def successor(now: datetime) -> str:
-    """The digest that new chains use: the first listed one that is not weak. Raises LookupError for none."""
-    weak = weak_digests(now)
-    for name in _data()["order"]:
-        if name not in weak:
-            return str(name)
-    raise LookupError("every known digest is weak")
+def known_digests() -> list[str]:
+    """The digests a chain may use, the preferred one first."""
+    return list(_data()["order"])
+
+
+def successor(weak: Iterable[str]) -> str:
+    """The digest that new chains use: the first known one that is not weak. Raises Problem 422 for none."""
+    leave = set(weak)
+    for name in known_digests():
+        if name not in leave:
+            return name
+    raise Problem(
+        "evidence.no_digest_left",
+        422,
+        zh="所有已知摘要算法均已弃用,无法续期",
+        en="every known digest is to be left; nothing can be renewed with any",
+    )
 
 
 def kind_of(due: Due, weak: Iterable[str]) -> Kind:

@@ -92,7 +92,7 @@ class Renewer:
     async def _renew(
         self, kind: Kind, algorithm: str | None, group: list[Due], weak: Sequence[str], outcome: Outcome
     ) -> None:
-        name = algorithm if kind == "prolong" and algorithm else _successor(weak)
+        name = algorithm if kind == "prolong" and algorithm else rules.successor(weak)
         digests = {} if kind == "prolong" else await self._digests(group, kind, name, outcome)
         left = [item for item in group if item.evidence_id not in outcome.failed]
         if not left:
@@ -105,7 +105,7 @@ class Renewer:
         token = tsp.TimeStampResp.load(stamp.response, strict=True)["time_stamp_token"].dump()
         rows = []
         for item in left:
-            if kind != "rehash" and item.until and stamp.valid_until and stamp.valid_until <= item.until:
+            if not weak and item.until and stamp.valid_until and stamp.valid_until <= item.until:
                 outcome.failed[item.evidence_id] = "no authority's certificate is valid for longer"
                 continue
             record = records.extend(old.get(item.evidence_id), plan, tree, item.evidence_id, token)
@@ -176,11 +176,6 @@ class Renewer:
             for row in sorted(rows, key=lambda row: str(row["evidence_id"])):
                 event = custody.Happened("renewed", about={**about, "until": row["valid_until"].isoformat()})
                 await custody.record(session, row["evidence_id"], event)
-
-
-def _successor(weak: Sequence[str]) -> str:
-    name = rules.successor(utc_now())
-    return next((other for other in (name, "sha512", "sha384") if other not in weak), name)
 
 
 def _plan(kind: Kind, name: str, old: Mapping[str, bytes], digests: Mapping[str, bytes]) -> Plan:
