@@ -5,6 +5,8 @@ import re
 from pathlib import Path
 from typing import Any
 
+from services.evidence.verification.verifier import Failed, Unreadable, read_trust
+from tests.evidence_matrix.trusts import apply, spoilt
 from tests.evidence_matrix.world import Case, World
 
 FILE = Path(__file__).with_name("reasons.json")
@@ -48,6 +50,23 @@ def _honest(world: World) -> dict[str, dict[str, Any]]:
     }
 
 
+def refusal(world: World, path: str, value: Any) -> str:
+    """Why a trust file spoilt there is refused. Raises AssertionError when it is not."""
+    document = world.document()
+    apply(document, path, value)
+    try:
+        read_trust(json.dumps(document).encode())
+    except Unreadable as error:
+        # A library's own words differ from version to version.
+        return steady(str(error)) if isinstance(error.__cause__, Failed | KeyError) else "refused"
+    raise AssertionError(f"{path}: {value} was accepted")
+
+
+def trust_refusals() -> dict[str, str]:
+    """Why each spoilt trust file is refused, as recorded."""
+    return recorded()["trust"]
+
+
 def recorded() -> dict[str, dict[str, Any]]:
     """What was recorded, by `group: name`. A null differs from run to run."""
     return dict(json.loads(FILE.read_text("utf-8")))
@@ -63,5 +82,6 @@ def record(cases: list[Case]) -> dict[str, dict[str, Any]]:
             key: told[0][key] if all(one[key] == told[0][key] for one in told) else None for key in told[0]
         }
     found |= _honest(worlds[0])
+    found["trust"] = {name: refusal(worlds[0], path, value) for name, path, value in spoilt()}
     FILE.write_text(json.dumps(found, ensure_ascii=False, indent=0) + "\n", encoding="utf-8")
     return found

@@ -1,4 +1,4 @@
-"""Independent oracles over whole packages: OpenSSL, py-wacz, published vectors of Certificate Transparency."""
+"""Independent oracles over whole packages: OpenSSL, py-wacz, vectors of Certificate Transparency."""
 
 import base64
 import json
