@@ -1,5 +1,7 @@
 """Legal holds over HTTP."""
 
+from typing import Annotated
+
 from fastapi import APIRouter, Depends, Request
 
 from services.common.identity import Claims, require
@@ -11,6 +13,9 @@ from services.evidence.runtime import EvidenceRuntime
 
 router = APIRouter(tags=["保全 retention and hold"])
 
+# First among the parameters, so that leave is checked before anything else is looked at.
+Holder = Annotated[Claims, Depends(require("evidence:hold"))]
+
 
 def _wake(request: Request) -> None:
     jobs: RetentionJobs = request.app.state.retention
@@ -19,11 +24,7 @@ def _wake(request: Request) -> None:
 
 @router.post("/evidence/{evidence_id}/hold")
 async def post_hold(
-    evidence_id: EvidenceId,
-    given: HoldIn,
-    runtime: EvidenceRuntime,
-    request: Request,
-    claims: Claims = Depends(require("evidence:hold")),
+    claims: Holder, evidence_id: EvidenceId, given: HoldIn, runtime: EvidenceRuntime, request: Request
 ) -> RetentionOut:
     """保全冻结 · put the item under legal hold; the reason goes on record."""
     shown = await service.hold(runtime, evidence_id, claims, given.reason)
@@ -33,11 +34,7 @@ async def post_hold(
 
 @router.post("/evidence/{evidence_id}/hold/release")
 async def post_release(
-    evidence_id: EvidenceId,
-    given: HoldIn,
-    runtime: EvidenceRuntime,
-    request: Request,
-    claims: Claims = Depends(require("evidence:hold")),
+    claims: Holder, evidence_id: EvidenceId, given: HoldIn, runtime: EvidenceRuntime, request: Request
 ) -> RetentionOut:
     """解除冻结 · lift the legal hold; the reason goes on record."""
     shown = await service.release(runtime, evidence_id, claims, given.reason)

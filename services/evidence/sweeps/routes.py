@@ -1,5 +1,7 @@
 """The store and its sweeps over HTTP."""
 
+from typing import Annotated
+
 from fastapi import APIRouter, Depends, Request
 
 from services.common.database import Session
@@ -22,7 +24,7 @@ async def get_store(runtime: EvidenceRuntime, session: Session, request: Request
 
 @router.post("/evidence-store/sweeps", status_code=202)
 async def post_sweep(
-    session: Session, request: Request, claims: Claims = Depends(require("store:sweep"))
+    claims: Annotated[Claims, Depends(require("store:sweep"))], session: Session, request: Request
 ) -> SweepOut:
     """全面复核 · ask for a sweep now; an open one is given instead of a second."""
     asked = await service.request(session, f"{claims.sub} {claims.name}")
@@ -31,9 +33,9 @@ async def post_sweep(
     return asked
 
 
-@router.post("/evidence-store/sweeps/cancellation", status_code=202)
-async def post_cancellation(
-    session: Session, claims: Claims = Depends(require("store:sweep"))
-) -> SweepOut:
+@router.post(
+    "/evidence-store/sweeps/cancellation", status_code=202, dependencies=[Depends(require("store:sweep"))]
+)
+async def post_cancellation(session: Session) -> SweepOut:
     """停止复核 · stop the sweep that is under way."""
     return await service.cancel(session)
