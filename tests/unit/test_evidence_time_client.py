@@ -1,7 +1,6 @@
 """Many authorities, counted by operator; absent, hung, lying and slow ones; batches; each with a control."""
 
 import asyncio
-import base64
 import datetime as dt
 import hashlib
 import json
@@ -11,13 +10,10 @@ from dataclasses import replace
 
 import pytest
 import rfc3161_client
-import rfc8785
 from aiohttp import web
 from asn1crypto import tsp
 from cryptography.hazmat.primitives.hashes import SM3, Hash
 from cryptography.hazmat.primitives.serialization import Encoding
-from hypothesis import given
-from hypothesis import strategies as st
 from packaging.version import Version
 
 from infra.tsa.__main__ import create_app, create_apps
@@ -25,15 +21,10 @@ from infra.tsa.authority import POLICY, Identity, create
 from infra.tsa.authority import SM3 as SM3_OID
 from services.common.problems import Problem
 from services.common.settings import Settings
-from services.evidence.log.merkle import leaf_hash, root_from_inclusion
 from services.evidence.timestamps import answers
 from services.evidence.timestamps.answers import AnswerChecker, Question, RefusedAnswerError
-from services.evidence.timestamps.batches import batch_text, make_batch
-from services.evidence.timestamps.breaker import FIRST_PAUSE, LONGEST_PAUSE, Breaker
 from services.evidence.timestamps.client import StampClient, open_client
-from services.evidence.timestamps.clock import Sighting, clock_disagreement_ms
 from services.evidence.timestamps.rules import PinnedAuthority, read_authorities
-from services.evidence.timestamps.waiting import limit_on, unstamped_state, unstamped_too_long
 from services.evidence.verification.verifier.timestamps import batch_message, verify_stamp
 
 PAST = dt.datetime.now(dt.UTC) - dt.timedelta(days=3)
@@ -326,67 +317,6 @@ async def test_batch_of_many_is_one_question_and_each_item_verifies_alone(tmp_pa
         assert alone.path is None
 
 
-@given(st.lists(st.binary(max_size=20), min_size=1, max_size=40), st.data())
-def test_batch_paths_lead_to_the_root_and_no_other_message_fits(messages, data):
-    batch = make_batch(messages)
-    index = data.draw(st.integers(0, len(messages) - 1))
-    path = json.loads(batch.paths[index])
-    assert rfc8785.dumps(path) == batch.paths[index]
-    hashes = [base64.b64decode(item) for item in path["hashes"]]
-    root = root_from_inclusion(leaf_hash(messages[index]), path["index"], path["size"], hashes)
-    assert batch_text(path["size"], root) == batch.text == batch_message(batch.paths[index], messages[index])
-    assert batch_message(batch.paths[index], messages[index] + b"x") != batch.text
-
-
-def test_empty_batch_is_refused():
-    with pytest.raises(ValueError, match="needs a message"):
-        make_batch([])
-
-
-@given(st.integers(0, 60 * 60 * 24 * 3))
-def test_four_hour_rule(seconds):
-    state = unstamped_state(NOW - dt.timedelta(seconds=seconds), NOW)
-    hours = seconds / 3600
-    assert state == ("refuse" if hours >= 4 else "warn" if hours >= 2.8 else "ok")
-
-
-def test_nothing_waiting_is_ok_and_the_refusal_says_what_to_do():
-    assert unstamped_state(None, NOW) == "ok"
-    problem = unstamped_too_long(NOW - dt.timedelta(hours=5), NOW)
-    assert (problem.code, problem.status) == ("evidence.unstamped_too_long", 503)
-    assert "4" in problem.zh
-    assert problem.todo_zh
-    assert problem.todo_en
-    assert limit_on(dt.date(2000, 1, 1)) == limit_on(dt.date(2026, 1, 1))
-
-
-@given(st.lists(st.tuples(st.booleans(), st.floats(0, 10), st.floats(0, 100)), max_size=40))
-def test_breaker_never_shuts_for_longer_than_its_pause(events):
-    breaker, now = Breaker(), 0.0
-    for good, took, wait in events:
-        now += wait
-        if not breaker.admit(now):
-            assert breaker.until > now
-            continue
-        now += took
-        if good:
-            breaker.succeeded()
-        else:
-            breaker.failed(took, now)
-        assert breaker.pause == 0 or FIRST_PAUSE <= breaker.pause <= LONGEST_PAUSE
-        assert breaker.state(now + LONGEST_PAUSE) != "open"
-
-
-def test_half_open_breaker_lets_one_through():
-    breaker = Breaker()
-    breaker.failed(5.0, 0.0)
-    assert not breaker.admit(1.0)
-    assert breaker.admit(3.0)
-    assert not breaker.admit(3.0), "one trial at a time"
-    breaker.failed(5.0, 8.0)
-    assert breaker.pause == 2 * FIRST_PAUSE
-
-
 async def test_cancelled_caller_leaves_no_question_behind(tmp_path):
     async with served(tmp_path, app(A, tmp_path, mode="slow", seconds=60), limit_seconds=30) as client:
         task = asyncio.create_task(client.stamp(b"m"))
@@ -418,17 +348,6 @@ async def test_one_authority_with_a_wrong_clock_does_not_outweigh_two(tmp_path):
         await client.stamp(b"m")
         client.require_clock()
         assert client.states()[2]["clock_excess_ms"] > 80_000_000
-
-
-@given(st.floats(-5000, 5000), st.floats(0, 2000), st.floats(0, 2000), st.booleans())
-def test_disagreement_is_what_accuracy_way_and_rounding_do_not_explain(delta, accuracy, way, whole):
-    seen = Sighting(NOW, delta, accuracy, way, whole=whole)
-    low, high = -accuracy - way / 2 - (1000 if whole else 0), accuracy + way / 2
-    inside = low <= delta <= high
-    assert (seen.excess_ms == 0) == inside or abs(seen.excess_ms) < 1e-9
-    wrong = clock_disagreement_ms([seen, None], NOW)
-    assert (wrong is not None) == (seen.excess_ms > 1000)
-    assert clock_disagreement_ms([seen], NOW + dt.timedelta(hours=1)) is None, "too old to say anything"
 
 
 async def test_two_development_authorities_of_two_operators_in_one_process(tmp_path):
