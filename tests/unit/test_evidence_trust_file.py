@@ -6,7 +6,7 @@ import pytest
 
 from services.evidence.verification.verifier import Unreadable, read_trust
 from tests.evidence_matrix.reasons import refusal, trust_refusals
-from tests.evidence_matrix.trusts import named, spoilt
+from tests.evidence_matrix.trusts import spoilt
 from tests.evidence_matrix.world import World
 
 
@@ -15,11 +15,13 @@ def world() -> World:
     return World()
 
 
-@pytest.mark.parametrize(("path", "value"), spoilt(), ids=lambda item: str(item)[:40])
-def test_spoilt_trust_files_are_refused(world, path, value):
-    assert refusal(world, path, value) == trust_refusals()[named(path, value)], (
-        "python -m tests.evidence_matrix"
-    )
+SPOILT = spoilt()
+REFUSALS = trust_refusals()
+
+
+@pytest.mark.parametrize(("name", "path", "value"), SPOILT, ids=[name for name, _, _ in SPOILT])
+def test_spoilt_trust_files_are_refused(world, name, path, value):
+    assert refusal(world, path, value) == REFUSALS[name], "if that is meant: python -m tests.evidence_matrix"
 
 
 def test_the_refusal_is_told_in_chinese_too():
