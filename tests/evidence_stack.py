@@ -19,6 +19,7 @@ import httpx
 import rfc8785
 from aiohttp import web
 from fastapi import FastAPI
+from sqlalchemy import text
 
 from infra.custodian.service import create_app as create_custodian
 from infra.tsa.__main__ import create_app as create_tsa
@@ -30,6 +31,7 @@ from services.common.keys import load_signers
 from services.common.settings import Settings
 from services.common.suites import Signer
 from services.evidence.app import create_app
+from services.evidence.log.fsck import Finding, fsck
 from tests.evidence_samples import URL, artefact_entries, make_statement, rfc3339, sample_artefacts, sm3
 
 OFFICER = Claims(
@@ -59,7 +61,7 @@ class Peer:
     async def start(self) -> None:
         """Serve."""
         self.socket.unlink(missing_ok=True)
-        self.runner = web.AppRunner(self.make(), access_log=None)
+        self.runner = web.AppRunner(self.make(), access_log=None, shutdown_timeout=1.0)
         await self.runner.setup()
         await web.UnixSite(self.runner, str(self.socket)).start()
 
@@ -204,6 +206,22 @@ async def running(settings: Settings, *, app: FastAPI | None = None) -> AsyncIte
     finally:
         await tsa.stop()
         await custodian.stop()
+
+
+async def log_findings(stack: EvidenceStack) -> list[Finding]:
+    """What checking the log finds, once everything signed is published."""
+    log, custodians = stack.runtime.log, stack.runtime.custodians()
+    await log.flush()
+    keys = [custodian.pinned.witness for custodian in custodians]
+    return await fsck(stack.runtime.database, log.shards, log.root, keys)
+
+
+async def as_insider(stack: EvidenceStack, *statements: str) -> None:
+    """Change rows with the triggers out of the way, as a database administrator can."""
+    async with stack.runtime.database.transaction() as session:
+        await session.execute(text("SET LOCAL session_replication_role = replica"))
+        for statement in statements:
+            await session.execute(text(statement))
 
 
 def remove(settings: Settings) -> None:

@@ -35,10 +35,10 @@ class RefusedError(Exception):
 
 
 class Vault:
-    """Packages and receipts below `root`."""
+    """Packages and receipts below `root`, verified under `trust`."""
 
     def __init__(self, root: Path, identity: Identity, trust: dict[str, Any]) -> None:
-        self._root, self._identity, self._trust = root, identity, trust
+        self._root, self._identity, self.trust = root, identity, trust
         self._lock = threading.Lock()
         for name in ("tmp", "sha256", "receipts"):
             (root / name).mkdir(parents=True, exist_ok=True)
@@ -64,7 +64,7 @@ class Vault:
         """
         with _full_is_refused(), ThreadPoolExecutor(1) as syncing:
             synced = syncing.submit(arrival.sync)
-            report = verifier.verify(cast(BinaryIO, arrival), self._trust, package_sm3=False)
+            report = verifier.verify(cast(BinaryIO, arrival), self.trust, package_sm3=False)
             synced.result()
             self._check(evidence_id, report)
             return self._keep(evidence_id, arrival.path, report)

@@ -7,16 +7,10 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import text
 
-from services.common.database import Database
-from services.evidence.app import create_app
 from services.evidence.items.sealing import Sealer
-from services.evidence.log import repository as log_repository
-from services.evidence.log.fsck import fsck
-from services.evidence.log.notes import open_checkpoint
-from services.evidence.log.service import LogCorruptError, TransparencyLog
-from services.evidence.objects.disk import object_path
+from services.evidence.objects.disk import DiskStore, object_path
 from services.evidence.verification.verifier import read_trust, verify
-from tests.evidence_stack import OFFICER, own_home, remove, running
+from tests.evidence_stack import log_findings, own_home, remove, running
 
 NOW = timedelta(seconds=-1)
 
@@ -94,7 +88,7 @@ async def test_service_restarts_and_goes_on_by_itself(make_settings, monkeypatch
         assert stack.runtime.log.size >= size
         await resume(stack)
         await check_sealed(stack, evidence_id)
-        assert await fsck(stack.runtime.database, stack.runtime.log.public, stack.runtime.log.folder) == []
+        assert await log_findings(stack) == []
     remove(settings)
 
 
@@ -137,15 +131,13 @@ async def test_damaged_object_is_never_called_sealed(stack, monkeypatch):
 
 
 async def test_a_store_that_is_full_while_sealing_goes_on_later(stack, monkeypatch):
-    from services.evidence.objects import store
-
     evidence_id, envelope = await stack.intake()
 
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
     with monkeypatch.context() as patch:
-        patch.setattr(store.Writer, "keep", full)
+        patch.setattr(DiskStore, "_name", full)
         lines = await stack.seal(evidence_id, envelope)
         assert lines[-1]["problem"]["code"] == "evidence.store_full"
     await resume(stack)
@@ -179,132 +171,18 @@ async def test_many_items_with_faults_in_between(stack, monkeypatch):
 async def test_a_failed_log_transaction_gives_no_leaf_and_no_gap(stack, monkeypatch):
     from services.evidence.log import repository
 
-    real, failures = repository.add_checkpoint, [0]
+    real, failures = repository.assign, [0]
 
-    async def failing(session, size, note):
+    async def failing(*given):
         if failures[0] < 2:
             failures[0] += 1
             raise OSError("database gone")
-        await real(session, size, note)
+        await real(*given)
 
     with monkeypatch.context() as patch:
-        patch.setattr(repository, "add_checkpoint", failing)
+        patch.setattr(repository, "assign", failing)
         sealed = await stack.submit()
     assert failures[0] == 2
     await check_sealed(stack, sealed["id"])
     await asyncio.sleep(0.6)
-    assert await fsck(stack.runtime.database, stack.runtime.log.public, stack.runtime.log.folder) == []
-
-
-# --- an insider at the log --------------------------------------------------------------------------------
-
-
-async def as_insider(stack, *statements: str) -> None:
-    """Change rows with the triggers out of the way, as a database administrator can."""
-    async with stack.runtime.database.transaction() as session:
-        await session.execute(text("SET LOCAL session_replication_role = replica"))
-        for statement in statements:
-            await session.execute(text(statement))
-
-
-async def findings(stack) -> set[str]:
-    log = stack.runtime.log
-    return {finding.code for finding in await fsck(stack.runtime.database, log.public, log.folder)}
-
-
-async def test_two_processes_write_one_log(stack):
-    """Two writers on one database: every entry one leaf, no gap, both know the same tree."""
-    first, settings = stack.runtime.log, stack.settings
-    database = Database(settings.database_url("evidence"), "evidence")
-    second = TransparencyLog(database, first.key, first.origin, settings.home / "second")
-    await second.start()
-
-    async def write(log, own, number: int) -> int:
-        async with own.transaction() as session:
-            await log_repository.enqueue(session, {f"test:{number}": b"entry %d" % number})
-        return await log.wait_for(f"test:{number}")
-
-    writers = [(first, stack.runtime.database), (second, database)]
-    indexes = await asyncio.gather(*(write(*writers[number % 2], number) for number in range(60)))
-    assert sorted(indexes) == list(range(60))
-    await asyncio.gather(*(write(*writer, 60 + n) for n, writer in enumerate(writers)))
-    await second.stop()
-    await database.close()
-    async with stack.runtime.database.transaction() as session:
-        assert len(await log_repository.entries(session, 0, 100)) == 62
-        signed = await log_repository.checkpoints(session, -1, 100)
-    heads = [open_checkpoint(item.note, first.public) for item in signed]
-    assert heads[-1].size == 62
-    await first._ensure_loaded(62)
-    assert all(head.root == first._tree.root(head.size) for head in heads)
-
-
-async def test_history_rows_refuse_ordinary_changes(stack):
-    await stack.submit()
-    await asyncio.sleep(0.6)
-    for statement in (
-        "UPDATE log_entries SET entry = 'x'",
-        "UPDATE log_entries SET index = index + 1000",
-        "DELETE FROM log_entries",
-        "UPDATE log_checkpoints SET note = 'x'",
-        "DELETE FROM log_checkpoints",
-        "UPDATE custody_events SET reason = 'x'",
-        "DELETE FROM custody_events",
-        "UPDATE stamps SET operator = 'x'",
-        "UPDATE orders SET url = 'x'",
-    ):
-        with pytest.raises(Exception, match=r"cannot be changed|history"):
-            async with stack.runtime.database.transaction() as session:
-                await session.execute(text(statement))
-
-
-async def test_fsck_finds_what_an_insider_changes(stack):
-    await stack.submit()
-    await asyncio.sleep(0.7)
-    assert await findings(stack) == set()
-    await as_insider(stack, "UPDATE log_entries SET entry = convert_to('forged','UTF8') WHERE index = 0")
-    assert {"checkpoint.root", "tile.differs", "checkpoint.file"} <= await findings(stack)
-
-
-async def test_fsck_finds_a_removed_entry_and_changed_files(stack):
-    await stack.submit()
-    await asyncio.sleep(0.7)
-    tile = next((stack.runtime.log.folder / "tile" / "0").rglob("*.p/*"))
-    good = tile.read_bytes()
-    tile.write_bytes(b"\x00" + good[1:])
-    changed = await findings(stack)
-    assert changed <= {"tile.differs"}
-    tile.write_bytes(good)
-    await as_insider(stack, "DELETE FROM log_entries WHERE index = 1")
-    assert await findings(stack) == {"entry.gap"}
-
-
-async def test_a_log_that_was_edited_does_not_start_to_sign(stack):
-    await stack.submit()
-    await as_insider(stack, "UPDATE log_entries SET entry = convert_to('forged','UTF8') WHERE index = 0")
-    log = stack.runtime.log
-    fresh = TransparencyLog(stack.runtime.database, log.key, log.origin, log.folder)
-    with pytest.raises(LogCorruptError):
-        await fresh.start()
-
-
-async def test_a_log_restored_from_an_old_backup_is_stopped_by_the_custodian(make_settings):
-    """Entries and checkpoints after a point vanish with their rows; the witness has seen more."""
-    settings = own_home(make_settings("evidence"))
-    async with running(settings) as stack:
-        await stack.submit()
-        await asyncio.sleep(0.6)
-        keep = stack.runtime.log.size
-        await stack.submit()
-        await asyncio.sleep(0.6)
-        await as_insider(
-            stack,
-            f"DELETE FROM log_entries WHERE index >= {keep}",  # noqa: S608 - our own number
-            f"DELETE FROM log_checkpoints WHERE size > {keep}",  # noqa: S608
-        )
-    async with running(settings, app=create_app(settings)) as stack:
-        evidence_id, envelope = await stack.intake()
-        lines = await stack.seal(evidence_id, envelope)
-        assert lines[-1]["problem"]["code"] == "evidence.log_fork"
-        assert (await stack.get(f"/evidence/{evidence_id}", OFFICER)).json()["stage"] == "stamped"
-    remove(settings)
+    assert await log_findings(stack) == []

@@ -37,7 +37,7 @@ class LogShard(Base):
     origin: Mapped[str] = mapped_column(String(200), unique=True)
     vkey: Mapped[str] = mapped_column(Text)
     state: Mapped[str] = mapped_column(String(10))
-    refusal: Mapped[dict[str, Any] | None] = mapped_column(JSONB)
+    refusal: Mapped[dict[str, Any] | None] = mapped_column(JSONB(none_as_null=True))
     created_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=func.now())
     closed_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
 

@@ -147,6 +147,11 @@ async def entries(session: AsyncSession, shard: int, start: int, end: int) -> li
     return found
 
 
+async def one_snapshot(session: AsyncSession) -> None:
+    """Have all that follows in this transaction see the same moment."""
+    await session.execute(text("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ"))
+
+
 async def leaf_count(session: AsyncSession, shard: int) -> int:
     """One more than the highest leaf index of a shard; 0 without leaves."""
     query = select(func.max(LogEntry.index)).where(LogEntry.shard == shard)

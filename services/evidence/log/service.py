@@ -226,6 +226,7 @@ class TransparencyLog(LogReader):
                 # Another process closed this shard, or stopped it from signing.
                 async with self.writing:
                     await self.reopen()
+                await asyncio.sleep(_POLL / 10)
                 self.wake()
             except Exception as error:
                 # The entries stay queued in the database; the next wake-up tries again.
