@@ -280,3 +280,15 @@ async def test_the_command_lists_renews_and_says_what_is_wrong(stack, command):
     await stack.tsa.start()
     assert code == 2
     assert "时间戳" in said.splitlines()[-1]
+
+
+async def test_two_runs_at_once_renew_each_item_once(stack, newer):
+    line = await stack.submit()
+    runs = [Renewer(stack.runtime.database, stack.runtime.store, newer, newer.pinned) for _ in range(2)]
+    ended = await asyncio.gather(*(run.run(90) for run in runs), return_exceptions=True)
+    for end in ended:
+        assert not isinstance(end, Exception) or getattr(end, "code", "") == "evidence.renewed_meanwhile", end
+    sql = "SELECT stamps FROM evidence_records WHERE evidence_id = :id"
+    assert await one(stack, sql, id=line["id"]) == 1
+    events = (await stack.get(f"/evidence/{line['id']}/custody")).json()["events"]
+    assert [event["event"] for event in events].count("renewed") == 1

@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from services.evidence.items.models import EvidenceItem, Stamp
 from services.evidence.renewals.models import Record
-from services.evidence.renewals.rules import Due
+from services.evidence.renewals.rules import Due, renewed_meanwhile
 
 # A statement takes 65,535 values at most.
 _ROWS = 1000
@@ -69,14 +69,14 @@ async def keep(
 ) -> None:
     """Keep new records in place of those they extend.
 
-    Raises LookupError when one was extended by someone else meanwhile: nothing of the transaction then holds.
+    Raises Problem 409 when one was extended by someone else meanwhile: nothing of the transaction then holds.
     """
     fresh = [row for row in rows if row["evidence_id"] not in replaced]
     for start in range(0, len(fresh), _ROWS):
         some = fresh[start : start + _ROWS]
         query = insert(Record).values(some).on_conflict_do_nothing().returning(Record.evidence_id)
         if len((await session.execute(query)).all()) != len(some):
-            raise LookupError("a record was begun meanwhile")
+            raise renewed_meanwhile()
     for row in rows:
         before = replaced.get(row["evidence_id"])
         if before is None:
@@ -88,4 +88,4 @@ async def keep(
             .returning(Record.evidence_id)
         )
         if (await session.execute(change)).first() is None:
-            raise LookupError("a record was renewed meanwhile")
+            raise renewed_meanwhile()

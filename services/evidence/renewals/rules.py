@@ -79,3 +79,15 @@ def groups(found: Iterable[Due], weak: Iterable[str]) -> Mapping[tuple[Kind, str
     for item in found:
         sorted_out.setdefault((kind_of(item, known), item.algorithm), []).append(item)
     return sorted_out
+
+
+def renewed_meanwhile() -> Problem:
+    """409: another run renewed the same items at the same time."""
+    return Problem(
+        "evidence.renewed_meanwhile",
+        409,
+        zh="这些证据正由另一任务续期",
+        en="another run is renewing the same items",
+        todo_zh="请稍后再次执行,已续期的不会重复",
+        todo_en="run it again later: what has been renewed is left alone",
+    )

@@ -30,6 +30,9 @@ from services.evidence.verification.verifier.renewal import check_record
 AT_ONCE = 10_000
 """Most packages under one archive time stamp."""
 
+# Items are locked while their event is written: not for longer than a second.
+_KEPT_TOGETHER = 500
+
 Progress = Callable[[int, int], None]
 
 
@@ -73,7 +76,8 @@ class Renewer:
     ) -> Outcome:
         """Renew all that is due. progress: called with (done, found so far).
 
-        Raises Problem 503 `evidence.tsa_unavailable`, 502 `evidence.tsa_refused`.
+        Raises Problem 503 `evidence.tsa_unavailable`, 502 `evidence.tsa_refused`, 409
+        `evidence.renewed_meanwhile`.
         """
         outcome, seen = Outcome(), 0
         while True:
@@ -168,14 +172,17 @@ class Renewer:
     async def _keep(
         self, rows: list[dict[str, Any]], old: Mapping[str, bytes], kind: Kind, stamp: Stamp
     ) -> None:
-        if not rows:
-            return
+        """Keep records and custody events, some hundred items a transaction. Raises Problem 409."""
         about = {"kind": kind, "authority": stamp.authority}
-        async with self._database.transaction() as session:
-            await repository.keep(session, rows, old)
-            for row in sorted(rows, key=lambda row: str(row["evidence_id"])):
-                event = custody.Happened("renewed", about={**about, "until": row["valid_until"].isoformat()})
-                await custody.record(session, row["evidence_id"], event)
+        rows = sorted(rows, key=lambda row: str(row["evidence_id"]))
+        for start in range(0, len(rows), _KEPT_TOGETHER):
+            some = rows[start : start + _KEPT_TOGETHER]
+            async with self._database.transaction() as session:
+                await repository.keep(session, some, old)
+                for row in some:
+                    until = row["valid_until"].isoformat()
+                    event = custody.Happened("renewed", about={**about, "until": until})
+                    await custody.record(session, row["evidence_id"], event)
 
 
 def _plan(kind: Kind, name: str, old: Mapping[str, bytes], digests: Mapping[str, bytes]) -> Plan:
