@@ -16,12 +16,13 @@ from infra.tsa.__main__ import create_app as create_tsa
 from infra.tsa.authority import SECOND, _store, create
 from services.common.ids import new_id
 from services.evidence.renewals.jobs import RenewalJobs
+from services.evidence.renewals.models import Record
 from services.evidence.renewals.service import Renewer
 from services.evidence.timestamps.client import StampClient
 from services.evidence.timestamps.clock import Sighting
 from services.evidence.timestamps.rules import PinnedAuthority
 from services.evidence.verification.verifier import Unreadable, read_trust, verify
-from tests.evidence_stack import Peer, own_home, remove, running
+from tests.evidence_stack import OFFICER, Peer, own_home, remove, running
 from tests.unit.test_evidence_time_client import pinned
 from wangjian.commands.evidence import app as evidence_command
 
@@ -292,3 +293,22 @@ async def test_two_runs_at_once_renew_each_item_once(stack, newer):
     assert await one(stack, sql, id=line["id"]) == 1
     events = (await stack.get(f"/evidence/{line['id']}/custody")).json()["events"]
     assert [event["event"] for event in events].count("renewed") == 1
+
+
+async def test_the_service_verifies_with_the_record_it_keeps(stack, newer):
+    """Its report says `renewed`; with a record of which a byte is changed the same report is INVALID."""
+    line = await stack.submit()
+    await Renewer(stack.runtime.database, stack.runtime.store, newer, newer.pinned).run(90)
+    url = f"/evidence/{line['id']}/verification"
+    known = [item.as_trust() for item in newer.pinned]
+    trust = stack.runtime.trust()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(type(stack.runtime), "trust", lambda _: trust | {"tsas": known})
+        report = (await stack.client.post(url, headers=stack.headers(OFFICER))).json()
+        current = {check["code"]: check for check in report["checks"]}["timestamp.current"]
+        assert (report["verdict"], current["detail"].split(",")[0]) == ("VALID", "renewed")
+        async with stack.runtime.database.transaction() as session:
+            row = await session.get(Record, line["id"])
+            row.record = row.record[:-1] + bytes([row.record[-1] ^ 1])
+        report = (await stack.client.post(url, headers=stack.headers(OFFICER))).json()
+    assert report["verdict"] == "INVALID"

@@ -24,6 +24,7 @@ from services.evidence.items.schemas import ItemOut, ItemRow, RequiredOut
 from services.evidence.objects.store import store_damaged
 from services.evidence.package.layout import Part, load_layout
 from services.evidence.package.reader import BLOCK, PackageReader, blocks
+from services.evidence.renewals import repository as renewals
 from services.evidence.retention import service as retention
 from services.evidence.runtime import Runtime
 from services.evidence.timestamps.waiting import limit_on
@@ -193,16 +194,19 @@ async def stream_parts(runtime: Runtime, parts: list[Part]) -> AsyncIterator[byt
 
 
 async def verify_item(runtime: Runtime, evidence_id: str, claims: Claims) -> dict[str, Any]:
-    """The offline verifier's report on the stored package. Raises Problem 404, 409."""
+    """The offline verifier's report on the package and its evidence record. Raises Problem 404, 409."""
     trust = runtime.trust()
     async with runtime.database.transaction() as session:
         item = await visible_item(session, evidence_id, claims)
         parts = await sealed_parts(runtime, item)
+        kept = await renewals.find(session, evidence_id)
         await custody.record(session, evidence_id, custody.Happened("verified", custody.actor_of(claims)))
     runtime.log.wake(urgent=False)
-    return await asyncio.to_thread(_verify, parts, runtime, trust)
+    return await asyncio.to_thread(_verify, parts, runtime, trust, kept.record if kept else None)
 
 
-def _verify(parts: list[Part], runtime: Runtime, trust: dict[str, Any]) -> dict[str, Any]:
+def _verify(
+    parts: list[Part], runtime: Runtime, trust: dict[str, Any], record: bytes | None
+) -> dict[str, Any]:
     with closing(PackageReader(parts, runtime.store.open)) as reader:
-        return verifier.verify(cast(BinaryIO, reader), trust)
+        return verifier.verify(cast(BinaryIO, reader), trust, record=record)
