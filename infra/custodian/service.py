@@ -119,7 +119,7 @@ async def _receive(request: web.Request, vault: Vault, evidence_id: str) -> byte
             vault.receive(arrival, chunk)
         arrival.end()
         return await asyncio.wrap_future(taking)
-    except aiohttp.ClientPayloadError as error:
+    except (aiohttp.ClientPayloadError, ConnectionResetError) as error:
         raise RefusedError(400, "the body ends early") from error
     finally:
         # However this ends, no reader is left waiting for bytes that will not come.

@@ -129,7 +129,8 @@ async def _check_all(stack: EvidenceStack, ids: list[str]) -> None:
 
 _UNPROVEN = (
     "SELECT i.id FROM evidence_items i LEFT JOIN log_entries l ON l.ref = 'seal:' || i.id"
-    " WHERE stage = 'sealed' AND (l.index IS NULL OR NOT EXISTS (SELECT 1 FROM stamps s WHERE s.evidence_id = i.id)"
+    " WHERE stage = 'sealed' AND (l.index IS NULL"
+    " OR NOT EXISTS (SELECT 1 FROM stamps s WHERE s.evidence_id = i.id)"
     " OR NOT EXISTS (SELECT 1 FROM receipts r WHERE r.evidence_id = i.id) OR proof IS NULL)"
 )
 
