@@ -71,11 +71,12 @@ async def _startup(app: FastAPI) -> None:
     settings: Settings = app.state.settings
     await asyncio.to_thread(upgrade, "evidence", settings.database_url("evidence"))
     runtime = open_runtime(settings, app.state.db)
+    # Before anything else runs: it may refuse to start.
+    app.state.store_watch = StoreWatch(runtime.store, require_worm=runtime.own.store_require_worm)
+    await app.state.store_watch.start()
     await runtime.keys.start()
     await runtime.log.start()
     app.state.evidence = runtime
-    app.state.store_watch = StoreWatch(runtime.store, require_worm=runtime.own.store_require_worm)
-    await app.state.store_watch.start()
     async with runtime.database.transaction() as session:
         await load_shipped(session)
     app.state.jobs = SealingJobs(Sealer(runtime))

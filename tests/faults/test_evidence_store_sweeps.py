@@ -5,6 +5,7 @@ import asyncio
 import dataclasses
 import json
 import os
+import sys
 import time
 from datetime import UTC, datetime, timedelta
 
@@ -13,12 +14,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from typer.testing import CliRunner
 
+from services.common.database import Database
 from services.common.problems import Problem
+from services.common.queue import celery
 from services.evidence.custody.rules import Actor
 from services.evidence.objects.disk import object_path
 from services.evidence.objects.store import store_away
 from services.evidence.restorations import service as restorations
-from services.evidence.sweeps import repository, service
+from services.evidence.sweeps import repository, service, tasks
+from services.evidence.sweeps.jobs import SweepJobs
 from services.evidence.sweeps.rules import Expected, judged, overdue, verdict
 from services.evidence.sweeps.runner import SweepRunner
 from tests.evidence_stack import OFFICER, own_home, remove, running
@@ -62,6 +66,16 @@ async def _sweep(stack, rate=FAST):
 async def _newest(stack):
     async with stack.runtime.database.transaction() as session:
         return await service.newest(session)
+
+
+async def _until(stack, reached):
+    """The newest sweep once it has got there; at most a minute."""
+    for _ in range(600):
+        report = await _newest(stack)
+        if reached(report):
+            return report
+        await asyncio.sleep(0.1)
+    raise AssertionError(f"not reached: {report}")
 
 
 def _file(stack, sha256):
@@ -305,3 +319,59 @@ def test_a_report_is_clean_only_when_done_and_empty():
     assert verdict("done", {"covered": 1}) == "findings"
     assert verdict("cancelled", {}) == "cancelled"
     assert verdict("running", {"missing": 3}) == "running"
+
+
+_SLOW_SWEEP = """
+import asyncio, sys
+from pathlib import Path
+from services.common.database import Database
+from services.evidence.objects.disk import DiskStore
+from services.evidence.sweeps.runner import SweepRunner
+
+asyncio.run(SweepRunner(Database(sys.argv[1], "evidence"), DiskStore(Path(sys.argv[2])), 30_000).run_next())
+"""
+
+
+@pytest.mark.slow
+async def test_a_process_killed_in_the_middle_loses_nothing(stack, item):
+    """kill -9 while a real process sweeps; after its lease another goes on and the report is whole."""
+    async with stack.runtime.database.transaction() as session:
+        await service.request(session, "test")
+    where = (stack.settings.database_url("evidence"), str(stack.runtime.store.root))
+    process = await asyncio.create_subprocess_exec(sys.executable, "-c", _SLOW_SWEEP, *where)
+    await _until(stack, lambda report: report.objects_done > 0)
+    process.kill()
+    await process.wait()
+    cut = await _newest(stack)
+    assert cut.state == "running"
+    async with stack.runtime.database.transaction() as session:
+        past = datetime.now(UTC) - timedelta(seconds=1)
+        await repository.advance(session, cut.id, {"lease_until": past}, [])
+    assert await _runner(stack).run_next() == "done"
+    report = await _newest(stack)
+    assert (report.verdict, report.objects_done) == ("clean", report.objects_total)
+
+
+async def test_the_clock_asks_and_the_service_runs(stack, item, monkeypatch):
+    """The nightly task adds a row; the service's own background task runs it without being told."""
+    schedule = celery.conf.beat_schedule["evidence-sweep"]
+    assert schedule["task"] == tasks.request_sweep.name
+    database = Database(stack.settings.database_url("evidence"), "evidence", pool_size=1)
+    monkeypatch.setattr(tasks, "worker_database", lambda _: database)
+    asked = await asyncio.to_thread(tasks.request_sweep)
+    monkeypatch.setattr("services.evidence.sweeps.jobs.EVERY_SECONDS", 0.1)
+    jobs = SweepJobs(_runner(stack))
+    jobs.start()
+    report = await _until(stack, lambda report: report.state == "done")
+    await jobs.stop()
+    assert (report.id, report.verdict, report.requested_by) == (asked, "clean", "service:beat")
+
+
+async def test_the_service_insists_on_worm_when_told(make_settings, monkeypatch):
+    """WANGJIAN_STORE_REQUIRE_WORM on a disk: it does not start, and says why."""
+    monkeypatch.setenv("WANGJIAN_STORE_REQUIRE_WORM", "true")
+    settings = own_home(make_settings("evidence"))
+    with pytest.raises(Problem, match="does not refuse deletion"):
+        async with running(settings):
+            pass
+    remove(settings)

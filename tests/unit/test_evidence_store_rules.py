@@ -1,6 +1,8 @@
 """The store's parts that need no server: the ranged reader, what errors mean, settings, versions."""
 
+import asyncio
 import io
+import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
@@ -13,10 +15,13 @@ from urllib3.exceptions import MaxRetryError
 
 from infra import radosgw
 from services.common.problems import Problem
+from services.evidence.objects.disk import DiskStore
 from services.evidence.objects.opening import open_store
 from services.evidence.objects.s3_errors import asking
 from services.evidence.objects.s3_reader import FIRST_WINDOW, LARGEST_WINDOW, S3Reader
 from services.evidence.objects.s3_versions import by_name, described, whole_seconds
+from services.evidence.objects.store import store_away
+from services.evidence.objects.watch import StoreWatch
 from services.evidence.settings import EvidenceSettings
 
 MOVES = st.lists(st.tuples(st.integers(0, 900_000), st.integers(-1, 700_000)), max_size=12)
@@ -102,7 +107,49 @@ def test_settings_that_do_not_suffice_are_named(tmp_path: Path):
         open_store(EvidenceSettings(store="s3"), tmp_path)
     with pytest.raises(Problem, match="WANGJIAN_S3_SECRET_KEY_FILE"):
         open_store(EvidenceSettings(store="s3", s3_secret_key_file=tmp_path / "none"), tmp_path)
+    keys = {"s3_access_key": "a", "s3_secret_key": "b"}
+    with pytest.raises(Problem, match="WANGJIAN_S3_ENDPOINT"):
+        open_store(EvidenceSettings(store="s3", s3_endpoint="https://s3.example", **keys), tmp_path)
     assert open_store(EvidenceSettings(), tmp_path).kind == "disk"
+
+
+class _HangingStore(DiskStore):
+    """A store that does not answer the probe for a while."""
+
+    def probe(self):
+        time.sleep(0.6)
+        return super().probe()
+
+
+async def test_a_store_that_hangs_does_not_hold_up_the_start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """The service comes up with `unknown` and learns the answer later."""
+    monkeypatch.setattr("services.evidence.objects.watch._AT_START_SECONDS", 0.05)
+    watch = StoreWatch(_HangingStore(tmp_path), require_worm=False)
+    await watch.start()
+    assert watch.report()["worm"] == "unknown"
+    await asyncio.wait_for(watch._asked.wait(), 5)
+    assert watch.report()["worm"] == "not offered (disk)"
+    await watch.stop()
+
+
+async def test_a_store_that_is_away_is_asked_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """`unknown` with the reason; a service that insists on WORM does not start."""
+    store = DiskStore(tmp_path)
+    monkeypatch.setattr("services.evidence.objects.watch._AGAIN_SECONDS", 0.05)
+    with monkeypatch.context() as patch:
+
+        def away():
+            raise store_away("test")
+
+        patch.setattr(store, "probe", away)
+        watch = StoreWatch(store, require_worm=False)
+        await watch.start()
+        assert "not available" in watch.report()["worm_faults"][0]
+        with pytest.raises(Problem, match="not available"):
+            await StoreWatch(store, require_worm=True).start()
+    await asyncio.sleep(0.3)
+    assert watch.report()["worm"] == "not offered (disk)"
+    await watch.stop()
 
 
 def test_the_secret_is_not_in_what_settings_print(tmp_path: Path):

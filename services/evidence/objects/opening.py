@@ -42,7 +42,10 @@ def open_store(own: EvidenceSettings, home: Path) -> ObjectStore:
         timeout_seconds=own.s3_timeout_seconds,
         lock_days=own.store_lock_days,
     )
-    return S3Store(config, home / "spool")
+    try:
+        return S3Store(config, home / "spool")
+    except ValueError as error:
+        raise _settings(f"WANGJIAN_S3_ENDPOINT: {error}") from error
 
 
 def not_worm(faults: tuple[str, ...]) -> Problem:
