@@ -205,8 +205,13 @@ def test_openssl_made_rsa_token_is_accepted(tmp_path):
         )
         assert run.returncode == 0, run.stderr
     certificate = x509.load_pem_x509_certificate((tmp_path / "c.pem").read_bytes()).public_bytes(Encoding.DER)
-    trusted = PinnedAuthority("rsa", "rsa", certificate, (), ("1.2.3.4",), False).as_trust()
-    assert verify_stamp((tmp_path / "r.tsr").read_bytes(), MESSAGE, [trusted])["policy"] == "1.2.3.4"
+    trusted = PinnedAuthority("rsa", "rsa", certificate, (), ("1.2.3.4",), False)
+    answer = (tmp_path / "r.tsr").read_bytes()
+    assert verify_stamp(answer, MESSAGE, [trusted.as_trust()])["policy"] == "1.2.3.4"
+    nonce = tsp.TimeStampReq.load((tmp_path / "q.tsq").read_bytes())["nonce"].native
+    assert AnswerChecker(trusted).check(answer, Question.of(MESSAGE, nonce)).policy == "1.2.3.4"
+    with pytest.raises(RefusedAnswerError, match="nonce"):
+        AnswerChecker(trusted).check(answer, Question.of(MESSAGE, nonce + 1))
 
 
 def test_authority_on_disk_is_made_once_and_described(tmp_path):
