@@ -23,6 +23,12 @@ from services.evidence.package.wacz import (
 from services.evidence.timestamps.client import Stamp as FreshStamp
 from services.evidence.verification.verifier import moment
 
+NEW = (
+    *("id", "org_code", "region_code", "ordered_by", "stage", "envelope", "requested_url", "final_url"),
+    *("title", "http_status", "outcome", "captured_at"),
+)
+"""The columns of a new item."""
+
 
 def envelope_bytes(envelope: Envelope) -> bytes:
     """The envelope as it stands in the package: RFC 8785 JSON."""

@@ -17,7 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm.attributes import set_committed_value
 
 from services.common.clock import utc_now
-from services.common.dsse import Envelope, add_signature
+from services.common.dsse import add_signature
 from services.common.problems import Problem, not_found
 from services.evidence.custody import service as custody
 from services.evidence.custody.rules import Actor, Happened
@@ -51,6 +51,7 @@ class _Run:
     last: bytes | None = None
     handover: Handover | None = None
     parts: list[Part] = field(default_factory=list)
+    stamping: asyncio.Task[list[FreshStamp]] | None = None
 
     def advanced(self, values: Mapping[str, Any]) -> None:
         """The item (detached from any session) as the database now has it."""
@@ -61,6 +62,9 @@ class _Run:
         if self.handover is not None:
             self.handover.abandon()
             self.handover = None
+        if self.stamping is not None:
+            self.stamping.cancel()
+            self.stamping = None
 
 
 class Sealer:
@@ -123,19 +127,24 @@ class Sealer:
         """
         await self.runtime.keys.meet(rules.signers_of(envelope))
         async with self.runtime.database.transaction() as session:
-            run = await self._sign(session, evidence_id, envelope)
+            drafted = await self._draft(session, evidence_id, envelope)
+        run = await self._keep(*drafted) if drafted else await self._resumed(evidence_id)
         if json.loads(run.item.envelope)["payload"] != envelope.get("payload"):
+            run.abandon()
             raise _other_manifest()
         if run.members:
             run.handover = self._hand_over(evidence_id, begin(run.members))
         return run
 
-    async def _sign(self, session: AsyncSession, evidence_id: str, envelope: Mapping[str, Any]) -> _Run:
+    async def _draft(
+        self, session: AsyncSession, evidence_id: str, envelope: Mapping[str, Any]
+    ) -> tuple[EvidenceItem, list[Member], str] | None:
+        """The item as it is to be kept, signed; its artefacts; its purpose. None when sealing has begun."""
         order = await repository.ordered(session, evidence_id)
         if order is None:
             raise not_found("采集任务", "order")
         if order.begun:
-            return _Run(await _loaded(session, evidence_id))
+            return None
         suites = self.runtime.settings.suites
         signed, statement = rules.open_submission(envelope, self.runtime.worker_keys(), suites)
         worker_keyids = [signature["keyid"] for signature in signed["signatures"]]
@@ -144,20 +153,35 @@ class Sealer:
         await self._check_beacon(session, order, statement["predicate"]["times"]["beacon_checkpoint"])
         for signer in self.runtime.sealing_signers:
             signed = add_signature(signed, signer)
-        events = [Happened("captured", _WORKER, order.purpose), Happened("hashed"), Happened("signed")]
-        values = composing.item_values(statement["predicate"], composing.envelope_bytes(signed)) | {
-            "id": evidence_id,
-            "org_code": order.org_code,
-            "region_code": order.region_code,
-            "ordered_by": order.ordered_by,
-            "custody_seq": len(events),
-        }
-        if not await repository.add(session, values):
-            return _Run(await _loaded(session, evidence_id))
-        run = _Run(EvidenceItem(), composing.members(artefacts))
-        run.last = await custody.add(session, evidence_id, 1, events)
-        run.advanced(values | {"stamps": [], "receipts": [], "package_sm3": None})
+        item = EvidenceItem(
+            id=evidence_id,
+            org_code=order.org_code,
+            region_code=order.region_code,
+            ordered_by=order.ordered_by,
+            **composing.item_values(statement["predicate"], composing.envelope_bytes(signed)),
+        )
+        return item, composing.members(artefacts), order.purpose
+
+    async def _keep(self, item: EvidenceItem, members: list[Member], purpose: str) -> _Run:
+        """Keep a new item while its stamps are already asked for; another run may have been faster."""
+        run = _Run(item, members)
+        run.stamping = asyncio.create_task(self._ask_stamps(item.envelope), name=f"stamp-{item.id}")
+        events = [Happened("captured", _WORKER, purpose), Happened("hashed"), Happened("signed")]
+        values = {name: getattr(item, name) for name in composing.NEW} | {"custody_seq": len(events)}
+        try:
+            async with self.runtime.database.transaction() as session:
+                if not await repository.add(session, values):
+                    run.abandon()
+                    return _Run(await _loaded(session, item.id))
+                run.last = await custody.add(session, item.id, 1, events)
+        except BaseException:
+            run.abandon()
+            raise
+        run.advanced({"custody_seq": len(events), "stamps": [], "receipts": [], "package_sm3": None})
         return run
+
+    async def _ask_stamps(self, envelope: bytes) -> list[FreshStamp]:
+        return await self.runtime.stamps().stamp(stamped_message(json.loads(envelope)))
 
     async def _check_beacon(self, session: AsyncSession, order: LoggedOrder, beacon: Any) -> None:
         """The beacon must be a checkpoint this log signed, over the order: captured after it was ordered."""
@@ -176,14 +200,16 @@ class Sealer:
 
         Raises Problem 503 `evidence.tsa_unavailable`, 502 `evidence.tsa_refused`.
         """
-        stamps = await self.runtime.stamps().stamp(_message(run.item))
-        await self._stamped(run, stamps)
+        asked, run.stamping = run.stamping, None
+        await self._stamped(run, await (asked or self._ask_stamps(run.item.envelope)))
 
     async def stamp_batch(self, evidence_ids: Sequence[str]) -> int:
         """The same for many items with one request to each authority; gives how many were stamped."""
         loaded = [await self._resumed(evidence_id) for evidence_id in evidence_ids]
         runs = [run for run in loaded if run.item.stage == "signed"]
-        stamped = await self.runtime.stamps().stamp_many([_message(run.item) for run in runs])
+        stamped = await self.runtime.stamps().stamp_many(
+            [stamped_message(json.loads(run.item.envelope)) for run in runs]
+        )
         for run, stamps in zip(runs, stamped, strict=True):
             await self._stamped(run, stamps)
         return len(runs)
@@ -304,11 +330,6 @@ class Sealer:
         for block in sent(parts, self.runtime.store.open):
             digest.update(block)
         return digest.finalize().hex()
-
-
-def _message(item: EvidenceItem) -> bytes:
-    envelope: Envelope = json.loads(item.envelope)
-    return stamped_message(envelope)
 
 
 async def _loaded(session: AsyncSession, evidence_id: str) -> EvidenceItem:
