@@ -44,6 +44,7 @@ def _arguments() -> argparse.ArgumentParser:
     )
     parser.add_argument("--record", type=Path, help="续期证据记录(.er)evidence record, RFC 4998")
     parser.add_argument("--file", type=Path, help="被披露的文件(默认为同目录下同名文件)the disclosed file")
+    parser.add_argument("--sm3", action="store_true", help="另算整包 SM3(耗时)also the SM3 of the whole file")
     parser.add_argument("--json", action="store_true", help="以 JSON 输出报告 print the report as JSON")
     return parser
 
@@ -78,7 +79,7 @@ def _verify(given: argparse.Namespace) -> dict[str, Any]:
     try:
         with given.package.open("rb") as file:
             if is_package(file):
-                return verify(file, trust, record=record)
+                return verify(file, trust, record=record, package_sm3=given.sm3)
     except OSError as error:
         raise Unreadable(f"无法读取 {given.package}", f"cannot read the package: {error}") from error
     return _verify_document(given, trust)
@@ -127,10 +128,9 @@ def _table(report: dict[str, Any]) -> str:
     verdict = report["verdict"]
     lines = [f"{_VERDICTS[verdict]} {verdict}  {report['evidence_no'] or report['evidence_id'] or '-'}"]
     if report["package"]["sha256"]:
-        lines += [
-            f"SHA-256  {report['package']['sha256']}",
-            f"SM3      {report['package']['sm3']}",
-        ]
+        lines.append(f"SHA-256  {report['package']['sha256']}")
+    if report["package"]["sm3"]:
+        lines.append(f"SM3      {report['package']['sm3']}")
     lines += [f"长度 size {report['package']['bytes']} bytes", *_facts(report["facts"])]
     if report["trust"]["development"]:
         lines.append(f"注意 note  {report['trust']['label']['zh']} / {report['trust']['label']['en']}")
