@@ -23,6 +23,7 @@ from services.common.problems import Problem
 from services.common.settings import Settings
 from services.evidence.timestamps import answers
 from services.evidence.timestamps.answers import AnswerChecker, Question, RefusedAnswerError
+from services.evidence.timestamps.breaker import Breaker
 from services.evidence.timestamps.client import StampClient, open_client
 from services.evidence.timestamps.rules import PinnedAuthority, read_authorities
 from services.evidence.verification.verifier.timestamps import batch_message, verify_stamp
@@ -227,6 +228,22 @@ async def test_bad_answers_are_refused_and_named(tmp_path, forgery):
     # One liar among enough honest ones does not stop the work, and is not counted.
     async with served(tmp_path, lying(FORGED[forgery]), app(B), quorum=1) as client:
         assert [s.operator for s in await client.stamp(b"m")] == ["operator-b"]
+
+
+async def test_control_without_the_nonce_an_old_answer_over_the_same_message_passes(tmp_path, monkeypatch):
+    monkeypatch.setattr(AnswerChecker, "_expect", lambda *_: None)
+    async with served(tmp_path, lying(replayed)) as client:
+        assert len(await client.stamp(b"m")) == 1
+
+
+async def test_control_without_the_breaker_every_item_waits(tmp_path, monkeypatch):
+    monkeypatch.setattr(Breaker, "failed", lambda *_: None)
+    hung = app(B, tmp_path, mode="slow", seconds=60)
+    async with served(tmp_path, app(A), hung, limit_seconds=0.6, grace_seconds=0.2) as client:
+        for _ in range(3):
+            began = time.monotonic()
+            await client.stamp(b"m")
+            assert time.monotonic() - began > 0.15
 
 
 class Believing:
