@@ -207,3 +207,33 @@ def test_opening_is_quick(tmp_path: Path, given: Path) -> None:
         load_or_create_signer(path, "ed25519")
         took.append(time.perf_counter() - began)
     assert min(took) < 0.15, json.dumps(took)
+
+
+def test_a_command_and_a_service_stop_at_a_key_that_does_not_open(tmp_path: Path) -> None:
+    (tmp_path / "phrase").write_text("right\n")
+    env = {
+        **os.environ,
+        "WANGJIAN_HOME": str(tmp_path / "home"),
+        "WANGJIAN_KEYS_PASSPHRASE_FILE": str(tmp_path / "phrase"),
+    }
+    request = ["wangjian", "keys", "request", "--out", str(tmp_path / "request.json")]
+    service = (
+        "from services.common.identity import TokenIssuer; from services.common.settings import get_settings"
+    )
+    start = f"{service}; TokenIssuer(get_settings().keys_dir, 'gateway')"
+
+    def run(*arguments: str) -> tuple[int, list[str]]:
+        done = subprocess.run(
+            [sys.executable, *arguments], env=env, capture_output=True, text=True, check=False
+        )
+        return done.returncode, done.stderr.strip().splitlines()
+
+    assert run("-m", *request)[0] == 0
+    assert run("-c", start) == (0, [])
+    kept = {file: file.read_bytes() for file in (tmp_path / "home" / "keys").iterdir()}
+    (tmp_path / "phrase").write_text("wrong\n")
+    code, lines = run("-m", *request)
+    assert (code, len(lines)) == (2, 1) and "does not open" in lines[0]
+    code, lines = run("-c", start)
+    assert code != 0 and "does not open" in lines[-1]  # what the launcher shows of a log is its last line
+    assert {file: file.read_bytes() for file in (tmp_path / "home" / "keys").iterdir()} == kept
