@@ -8,6 +8,7 @@ from fastapi import FastAPI
 from services.common.app import create_service
 from services.common.migrate import upgrade
 from services.common.settings import Settings, get_settings
+from services.evidence.audits.routes import router as audits
 from services.evidence.custody.routes import router as custody
 from services.evidence.disclosures.routes import router as disclosures
 from services.evidence.grants import events
@@ -58,6 +59,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
             log,
             log_keeping,
             reconciliations,
+            audits,
         ],
         startup=_startup,
         shutdown=_shutdown,

@@ -1,4 +1,4 @@
-"""证据维护 keep evidence good: renew its time stamps"""
+"""证据维护 keep evidence good: audit it, renew its time stamps"""
 
 import asyncio
 from collections.abc import Coroutine
@@ -132,3 +132,19 @@ def restore(
     from wangjian.commands import _storekeeping
 
     raise typer.Exit(_run(_storekeeping.restore(evidence, reason, as_json=as_json)))
+
+
+@app.command()
+def audit(
+    after: Annotated[
+        str, typer.Option(help="从该证据之后继续 go on after this item (an audit that was broken off)")
+    ] = "",
+    as_json: Annotated[bool, typer.Option("--json", help="机器可读 machine-readable")] = False,
+) -> None:
+    """核查全部证据:数据库、存储、日志、保管链、编号、回执、第三方副本、时钟。Audit everything that is kept.
+
+    退出码 exit code: 0 一致 in order, 1 有问题 findings, 2 无法核查 cannot tell.
+    """
+    from wangjian.commands._audit import run
+
+    raise typer.Exit(run(after, as_json=as_json))

@@ -165,6 +165,11 @@ async def index_of(session: AsyncSession, ref: str) -> LeafIndex | None:
     return None if row is None or row[0] is None else LeafIndex(row[0], row[1] or 0)
 
 
+async def entry_of(session: AsyncSession, ref: str) -> bytes | None:
+    """The entry queued or logged under a name."""
+    return (await session.execute(select(LogEntry.entry).where(LogEntry.ref == ref))).scalar_one_or_none()
+
+
 async def indexes_of(session: AsyncSession, refs: Sequence[str]) -> dict[str, LeafIndex]:
     """Leaf indexes by ref of those entries that have one."""
     rows = await session.execute(

@@ -1,0 +1,1 @@
+"""Auditing the evidence: does everything that is kept still say the same?"""
