@@ -1,8 +1,9 @@
 """SQL of signing keys."""
 
+import json
 from datetime import datetime
 
-from sqlalchemy import func, select, text, update
+from sqlalchemy import func, or_, select, text, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -47,9 +48,11 @@ async def strays(session: AsyncSession) -> list[str]:
 
 
 async def logged_events(session: AsyncSession) -> list[bytes]:
-    """The log entries of key events, in their order."""
-    query = select(LogEntry.entry).where(LogEntry.ref.like("key:%")).order_by(LogEntry.id)
-    return [bytes(entry) for entry in (await session.execute(query)).scalars()]
+    """The log entries of key events, in their order; also those that were put back without their names."""
+    named = or_(LogEntry.ref.like("key:%"), LogEntry.ref.like("recovered:%"))
+    query = select(LogEntry.entry).where(named).order_by(LogEntry.id)
+    entries = [bytes(entry) for entry in (await session.execute(query)).scalars()]
+    return [entry for entry in entries if json.loads(entry).get("kind") == "key"]
 
 
 async def add(session: AsyncSession, known: KnownKey, by: str) -> bool:
