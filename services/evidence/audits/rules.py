@@ -46,6 +46,9 @@ CODES = {
     "custody.gap": ("保管链缺少记录", "custody events are missing"),
     "custody.altered": ("保管链记录被改动", "a custody event was changed"),
     "custody.removed": ("保管链记录已不存在", "a logged custody event is gone"),
+    "key.unlogged": ("签名密钥未在日志中登记", "a signing key nobody logged"),
+    "key.missing": ("日志中的签名密钥已不在库中", "a logged signing key is gone"),
+    "key.differs": ("签名密钥记录与日志不一致", "a signing key's row differs from its log events"),
     "clock.moved": ("时钟曾被拨动", "a clock was moved"),
 }
 

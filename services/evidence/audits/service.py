@@ -13,6 +13,7 @@ from services.evidence.audits import repository, rules
 from services.evidence.audits.inspection import ItemAudit
 from services.evidence.audits.rules import Finding, Signed, Timeline
 from services.evidence.custodian import CustodianClient
+from services.evidence.keys import audit as keys
 from services.evidence.log import fsck
 from services.evidence.log.entries import read_entry, subject_of
 from services.evidence.log.models import LogCheckpoint
@@ -76,7 +77,7 @@ class Audit:
         for shard, timeline in timelines.items():
             for why in timeline.jumps():
                 yield self._line(Finding("clock.moved", detail=f"shard {shard}: {why}"))
-        for finding in [*await self._without_rows(), *await self._numbers()]:
+        for finding in [*await self._without_rows(), *await self._numbers(), *await self._keys()]:
             yield self._line(finding)
         for custodian in custodians:
             async for line in self._copies(custodian):
@@ -120,6 +121,12 @@ class Audit:
             for ref, _ in await repository.without_rows(session, "custody", _MOST):
                 found.append(Finding("custody.removed", detail=f"event {ref.removeprefix('custody:')}"))
         return found
+
+    async def _keys(self) -> list[Finding]:
+        """The table of signing keys, which makes the trust file, against the log's key events."""
+        async with self._runtime.database.transaction() as session:
+            differing = await keys.check(session)
+        return [Finding(one.code, detail=" ".join((one.keyid, *one.fields))) for one in differing]
 
     async def _numbers(self) -> list[Finding]:
         async with self._runtime.database.transaction() as session:
