@@ -42,6 +42,7 @@ WRITES = Nothing(
     "takes evidence in; its own events (captured, hashed, signed, …) are checked by the sealing tests"
 )
 STATE = Nothing("tells of processes, not of evidence")
+AUDITS = Nothing("compares digests everywhere; findings name items and records, no content")
 SWEEP = Nothing("hashes every object anew; nobody sees any of it")
 LOG_KEEPING = Nothing("works on the log's digests; what it does is in the audit record")
 OPEN_LOG = Nothing("the public log: salted digests, open to every monitor")
@@ -81,6 +82,7 @@ ROUTES: dict[str, Leaves | Nothing] = {
     "GET /log-keeping/reconciliation": LOG_KEEPING,
     "POST /log-keeping/reconciliation": LOG_KEEPING,
     "POST /log-keeping/freeze": LOG_KEEPING,
+    "GET /evidence-audits": AUDITS,
     "GET /evidence-store": STATE,
     "POST /evidence-store/sweeps": SWEEP,
     "POST /evidence-store/sweeps/cancellation": SWEEP,
