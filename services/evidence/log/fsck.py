@@ -101,6 +101,8 @@ class _Check:
             total = await repository.leaf_count(session, self._shard.number)
             newest = await repository.newest_checkpoint(session, self._shard.number)
         known = published.size if published else 0
+        # What was published must be in the rows too, also when the last of them were removed.
+        total = max(total, known)
         while self._tree.size < total:
             before = self._tree.size
             findings = await self._entries(min(total, before + _STEP), known)
