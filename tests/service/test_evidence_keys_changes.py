@@ -322,3 +322,24 @@ async def test_what_an_insider_changes_among_the_keys_is_found(stack):
         await found(twin)
     unruled = "ALTER TABLE signing_keys DROP CONSTRAINT ck_signing_keys_own_keyid"
     assert await found(unruled, twin) == [("key.differs", "0" * 64)]
+
+
+async def test_a_custodian_that_does_not_know_the_new_key_loses_nothing(stack):
+    """Its operator put the trust file there: it does not follow by itself, and seals wait until he has."""
+    await stack.submit()
+    [file] = (stack.settings.home / "custodian").rglob("trust.json")
+    pinned = json.loads(file.read_bytes())
+    assert pinned.pop("pinned_at_first_use") is True
+    file.write_text(json.dumps(pinned))
+    rotation = {"role": "sealing", "reason": "x"}
+    assert (await post(stack, "/keys/rotation", rotation)).status_code == 200
+    evidence_id, envelope = await stack.intake()
+    lines = await stack.seal(evidence_id, envelope)
+    assert lines[-1]["op"] == "error", lines
+    assert lines[-1]["problem"]["code"] == "evidence.custodian_refused"
+    assert "signature.sealing" in lines[-1]["problem"]["detail_en"]
+
+    file.write_text((await stack.client.get("/trust")).text)
+    lines = await stack.seal(evidence_id, envelope)
+    assert lines[-1]["op"] != "error", lines
+    assert await failed(stack, await package(stack, evidence_id)) == set()
