@@ -62,11 +62,13 @@ def _report(mutant: Mutant, trust: dict[str, Any]) -> dict[str, Any]:
 def typescript_says(cases: list[Mutant], folder: Path) -> Iterator[Answer]:
     """The answers of the verifier in TypeScript, run by Node."""
     lines = []
+    trusts = {trust: folder / f"{n}.json" for n, trust in enumerate({mutant.trust for mutant in cases})}
+    for trust, file in trusts.items():
+        file.write_bytes(trust)
     for place, mutant in enumerate(cases):
-        package, trust = folder / f"{place}.wacz", folder / f"{place}.json"
+        package = folder / f"{place}.wacz"
         package.write_bytes(mutant.package)
-        trust.write_bytes(mutant.trust)
-        job = {"package": str(package), "trust": str(trust)}
+        job = {"package": str(package), "trust": str(trusts[mutant.trust])}
         if mutant.artefact is not None:
             job["artefact"] = str(folder / f"{place}.bin")
             Path(job["artefact"]).write_bytes(mutant.artefact)

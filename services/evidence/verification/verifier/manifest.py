@@ -5,7 +5,7 @@ from types import NoneType
 from typing import Any
 
 from .package import Package
-from .strict import UTC_TIME, canonical, require, strict_json
+from .strict import UTC_TIME, canonical, moment, require, strict_json
 from .tree import leaf_hash, tree_root
 
 SCHEMA = "urn:wangjian:capture:v2"
@@ -101,6 +101,8 @@ def compare(value: Any, form: Any, where: str) -> None:
             compare(item, form[0], where)
     elif isinstance(form, re.Pattern):
         require(isinstance(value, str) and form.fullmatch(value), f"{where} is not as required")
+        if form is UTC_TIME:
+            moment(value)
     else:
         require(type(value) in form, f"{where} is of another type")
 

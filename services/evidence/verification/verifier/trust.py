@@ -27,9 +27,12 @@ def read_trust(data: bytes) -> dict[str, Any]:
         require(trust["schema"] == TRUST_SCHEMA, "unknown schema")
         for role in ("worker_keys", "sealing_keys"):
             _unique([_check_key(key) for key in trust[role]], role)
+        for listed in ("logs", "witnesses", "tsas", "policies"):
+            require(type(trust[listed]) is list, f"{listed} is not a list")
         for authority in trust["tsas"]:
-            x509.load_der_x509_certificate(base64.b64decode(authority["certificate"], validate=True))
-            _texts(authority["name"], authority["operator"], *authority["chain"], *authority["policy_oids"])
+            for certificate in (authority["certificate"], *authority["chain"]):
+                x509.load_der_x509_certificate(base64.b64decode(certificate, validate=True))
+            _texts(authority["name"], authority["operator"], *authority["policy_oids"])
         for log in trust["logs"]:
             require(parse_vkey(log["vkey"], 1)[0] == log["origin"], "the log key is not of the log's origin")
         _unique([log["origin"] for log in trust["logs"]], "logs")

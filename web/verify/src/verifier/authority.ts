@@ -5,7 +5,7 @@ import { AsnConvert } from '@peculiar/asn1-schema'
 import { Certificate, ExtendedKeyUsage, id_ce_extKeyUsage } from '@peculiar/asn1-x509'
 import { type Bytes, same, unbase64 } from './bytes.ts'
 import { Failed, must } from './failed.ts'
-import { type Members, list, member, string } from './json.ts'
+import { type Json, type Members, list, member, string } from './json.ts'
 
 const TIME_STAMPING = '1.3.6.1.5.5.7.3.8'
 
@@ -40,7 +40,7 @@ export function readAuthority(value: Members): PinnedAuthority {
     development: member(value, 'development') === true,
     policies: list(member(value, 'policy_oids'), 'policy_oids').map((oid) => string(oid, 'policy')),
     certificate: der,
-    chain: list(member(value, 'chain'), 'chain').map(unbase64),
+    chain: list(member(value, 'chain'), 'chain').map(certificateOctets),
     signerId: new Uint8Array(
       AsnConvert.serialize(new IssuerAndSerialNumber({ issuer: body.issuer, serialNumber: body.serialNumber })),
     ),
@@ -49,6 +49,12 @@ export function readAuthority(value: Members): PinnedAuthority {
     notAfter: body.validity.notAfter.getTime().getTime(),
     onlyStamps: usage.length === 1 && usage.every((one) => one.critical === true && stampsAlone(one.extnValue.buffer)),
   }
+}
+
+function certificateOctets(value: Json): Bytes {
+  const der = unbase64(value)
+  parse(der)
+  return der
 }
 
 function parse(der: Bytes): Certificate {

@@ -5,6 +5,7 @@ import { Failed } from './failed.ts'
 export type Bytes = Uint8Array<ArrayBuffer>
 
 const encoder = new TextEncoder()
+const OCTETS = Array.from({ length: 256 }, (_, byte) => byte.toString(16).padStart(2, '0'))
 
 /** The UTF-8 octets of a text. */
 export function utf8(text: string): Bytes {
@@ -23,7 +24,7 @@ export function text(bytes: Uint8Array): string {
 /** Lowercase hex. */
 export function hex(bytes: Uint8Array): string {
   let out = ''
-  for (const byte of bytes) out += byte.toString(16).padStart(2, '0')
+  for (const byte of bytes) out += OCTETS[byte]
   return out
 }
 
@@ -46,8 +47,10 @@ export function unbase64(value: unknown): Bytes {
   if (!/^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$/.test(value)) {
     throw new Failed('not base64')
   }
-  const bytes = Uint8Array.from(atob(value), (char) => char.charCodeAt(0))
-  if (base64(bytes) !== value) throw new Failed('base64 not in its canonical form')
+  const binary = atob(value)
+  if (btoa(binary) !== value) throw new Failed('base64 not in its canonical form')
+  const bytes = new Uint8Array(binary.length)
+  for (let at = 0; at < bytes.length; at += 1) bytes[at] = binary.charCodeAt(at)
   return bytes
 }
 

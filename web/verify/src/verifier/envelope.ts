@@ -41,22 +41,30 @@ export function stampedMessage(envelope: Envelope): Bytes {
   return utf8(`wangjian:dsse-signatures:v1\n${lines}`)
 }
 
-/** The keys of one role that signed, in the order of the policy's suites. Throws Failed unless each signed. */
-export async function checkRole(envelope: Envelope, role: 'worker' | 'sealing', policy: Policy, trust: Trust): Promise<Key[]> {
+/** A signature with its key of the trust file. */
+export interface Signed {
+  key: Key
+  sig: string
+}
+
+/** The signatures of one role and their keys, in the order of the policy's suites. Throws Failed for a key that is none of them. */
+export function signedBy(role: 'worker' | 'sealing', envelope: Envelope, policy: Policy, trust: Trust): Signed[] {
   const each = policy.suites.length
   must(envelope.signatures.length === 2 * each, 'not one signature of each role in each suite of the policy')
   const signed = role === 'worker' ? envelope.signatures.slice(0, each) : envelope.signatures.slice(each)
   const known = role === 'worker' ? trust.workerKeys : trust.sealingKeys
-  const message = preAuthentication(envelope.payload)
-  const keys: Key[] = []
-  for (const [at, { keyid, sig }] of signed.entries()) {
+  return signed.map(({ keyid, sig }, at) => {
     const key = known.find((one) => one.keyid === keyid)
     if (key === undefined) throw new Failed(`key ${keyid.slice(0, 16)}… is no ${role} key of the trust file`)
     must(SUITE_OF[key.algorithm] === policy.suites[at], `signature ${String(at)} is not of the suite ${policy.suites[at] ?? ''}`)
-    await checkSignature(key.algorithm, key.spki, message, unbase64(sig))
-    keys.push(key)
-  }
-  return keys
+    return { key, sig }
+  })
+}
+
+/** Throws Failed unless each of these signatures is one over the envelope's payload. */
+export async function checkSignatures(envelope: Envelope, signed: readonly Signed[]): Promise<void> {
+  const message = preAuthentication(envelope.payload)
+  for (const { key, sig } of signed) await checkSignature(key.algorithm, key.spki, message, unbase64(sig))
 }
 
 /** Throws Failed unless every stamp lies within the times of a key. times: milliseconds since 1970. */

@@ -29,9 +29,13 @@ export async function believe(checkpoint: Checkpoint, trust: Trust): Promise<Bel
   refuseUnknown(checkpoint, [known.key, ...trust.witnesses.map((witness) => witness.key)])
   await checkLogSignature(checkpoint, known.key)
   const cosigned: Cosigned[] = []
+  const seen: Bytes[] = []
   for (const { operator, key } of trust.witnesses) {
     const seconds = await cosignedAt(checkpoint, key)
-    if (seconds !== null) cosigned.push({ operator, time: seconds * 1000 })
+    if (seconds === null) continue
+    must(!seen.some((other) => same(other, key.key)), `two cosignatures of one key: ${key.name}`)
+    seen.push(key.key)
+    cosigned.push({ operator, time: seconds * 1000 })
   }
   return { checkpoint, cosigned, log }
 }

@@ -61,15 +61,21 @@ export function readManifest(payload: Bytes): Manifest {
     artefacts,
     aboutArtefacts: isSubject(member(statement, 'subject'), artefacts),
     root: matching(merkle, 'root', DIGEST),
-    keyIds: list(member(predicate, 'key_ids'), 'key_ids').map((id) => {
-      must(typeof id === 'string' && DIGEST.test(id), 'key_ids holds what is no key id')
-      return id
-    }),
+    keyIds: readKeyIds(list(member(predicate, 'key_ids'), 'key_ids')),
     policyId: string(member(predicate, 'policy_id'), 'policy_id'),
   }
 }
 
+function readKeyIds(values: Json[]): string[] {
+  must(values.length > 0, 'no key ids')
+  return values.map((id) => {
+    must(typeof id === 'string' && DIGEST.test(id), 'key_ids holds what is no key id')
+    return id
+  })
+}
+
 function readArtefacts(values: Json[]): Artefact[] {
+  must(values.length > 0, 'no artefacts')
   const artefacts = values.map((value) => readArtefact(members(value, 'artefact')))
   const paths = artefacts.map((artefact) => artefact.path)
   const ordered = paths.every((path, at) => at === 0 || byteOrder(paths[at - 1] ?? '', path) < 0)
@@ -107,7 +113,7 @@ function readTarget(target: Members): Manifest['target'] {
   }
   list(member(target, 'redirects'), 'redirects')
   const status = member(target, 'http_status')
-  must(status === null || Number.isInteger(status), 'http_status is neither null nor a whole number')
+  must(status === null || Number.isSafeInteger(status), 'http_status is neither null nor a whole number')
   return {
     requestedUrl: string(member(target, 'requested_url'), 'requested_url'),
     finalUrl: optional('final_url'),

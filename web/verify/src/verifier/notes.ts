@@ -9,6 +9,8 @@ import { verifyEd25519 } from './suites.ts'
 const ED25519 = 1
 const COSIGNATURE = 4
 const KEY_ID_SIZE = 4
+/** Cosignatures are of times below this many seconds since 1970. */
+const LATEST = 1n << 34n
 const PROOF_HEADER = 'c2sp.org/tlog-proof@v1'
 
 /** A named key of a note. */
@@ -106,6 +108,7 @@ export async function cosignedAt(checkpoint: Checkpoint, key: NoteKey): Promise<
   if (blob === null) return null
   must(blob.length === 8 + 64, 'cosignature of a wrong length')
   const time = new DataView(blob.buffer, blob.byteOffset).getBigUint64(0)
+  must(time < LATEST, 'cosignature time out of range')
   const message = utf8(`cosignature/v1\ntime ${time.toString()}\n${checkpoint.body}`)
   must(await verifyEd25519(key.key, message, blob.slice(8)), `${key.name} did not cosign this checkpoint`)
   return Number(time)

@@ -2,7 +2,7 @@
 
 import { type Bytes, base64, hex, utf8 } from './bytes.ts'
 import { sha256 } from './digest.ts'
-import { type Envelope, checkRole, readEnvelope, stampedMessage } from './envelope.ts'
+import { type Envelope, type Signed, checkSignatures, readEnvelope, signedBy, stampedMessage } from './envelope.ts'
 import { Failed, must } from './failed.ts'
 import { type Members, exactly, list, member, members, readCanonical, string } from './json.ts'
 import { type Believed, SEAL_NAMES, believe, readEntry, readPlace } from './logged.ts'
@@ -12,7 +12,7 @@ import { ENTRY, ENVELOPE, PROOF, REDACTION, checkOrder, pathName, stampNames } f
 import { type Proof, readCheckpoint, readProof } from './notes.ts'
 import type { Source } from './source.ts'
 import { type Stamp, checkResponse } from './timestamps.ts'
-import type { Key, Policy, Trust } from './trust.ts'
+import type { Policy, Trust } from './trust.ts'
 import { type Member, type Scanned, contents } from './zip.ts'
 
 /** A value that is made at the first call and then kept, its failure too. */
@@ -76,9 +76,17 @@ export class Package {
     return found
   })
 
-  readonly workerKeys = once(async (): Promise<Key[]> => checkRole(await this.envelope(), 'worker', await this.policy(), this.trust))
+  /** The capture worker's signatures, each found to be its key's. */
+  readonly byWorker = once(async (): Promise<Signed[]> => this.verified('worker'))
 
-  readonly sealingKeys = once(async (): Promise<Key[]> => checkRole(await this.envelope(), 'sealing', await this.policy(), this.trust))
+  /** The sealing service's signatures, each found to be its key's. */
+  readonly bySealing = once(async (): Promise<Signed[]> => this.verified('sealing'))
+
+  private async verified(role: 'worker' | 'sealing'): Promise<Signed[]> {
+    const signed = signedBy(role, await this.envelope(), await this.policy(), this.trust)
+    await checkSignatures(await this.envelope(), signed)
+    return signed
+  }
 
   /** Paths that a redacted copy says it leaves out. */
   readonly removed = once(async (): Promise<string[]> => {

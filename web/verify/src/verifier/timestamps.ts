@@ -79,18 +79,19 @@ function takeApart(response: Bytes): Token {
   must(status.status === PKIStatus.granted || status.status === PKIStatus.grantedWithMods, 'the authority refused')
   must(token !== undefined && token.contentType === SIGNED_DATA, 'response without a token')
   const data = as(new Uint8Array(token.content), SignedData)
-  const [digest, ...others] = data.digestAlgorithms
   const content = data.encapContentInfo.eContent?.single
   must(data.encapContentInfo.eContentType === id_ct_tstInfo && content !== undefined, 'token without TSTInfo')
-  const [signer, ...more] = data.signerInfos
-  must(signer !== undefined && more.length === 0, 'a token has exactly one signer')
-  must(digest?.algorithm === signer.digestAlgorithm.algorithm && others.length === 0, 'digest algorithms of token and signer differ')
+  const [signer, ...others] = data.signerInfos
+  must(signer !== undefined && others.length === 0, 'a token has exactly one signer')
   // RFC 5652 §5.1, §5.3: 3 for content that is no plain data, 1 for a signer named by issuer and serial number.
   must(Number(data.version) === 3 && Number(signer.version) === 1, 'versions of the token are not those of its form')
   // TimeStampResp → ContentInfo → [0] → SignedData → signerInfos → SignerInfo → signedAttrs [0].
   const signedData = inside(inside(inside(tree)[1])[1])[0]
   const parts = inside(inside(inside(signedData).at(-1))[0])
-  const [signerId, attributes] = [parts[1], parts.find(isFirstContext)]
+  const [signerId, digest, attributes] = [parts[1], parts[2], parts.find(isFirstContext)]
+  const [listed, ...more] = inside(inside(signedData)[1])
+  const alike = listed !== undefined && digest !== undefined && same(octets(listed), octets(digest))
+  must(alike && more.length === 0, 'digest algorithms of token and signer differ')
   const certificates = inside(signedData).find(isFirstContext)
   must(signerId !== undefined && attributes !== undefined, 'no signed attributes')
   return {
