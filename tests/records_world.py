@@ -51,7 +51,8 @@ class Http:
     async def call(self, method: str, path: str, **options: Any) -> httpx.Response:
         transport = httpx.ASGITransport(app=self._app, raise_app_exceptions=False)
         async with httpx.AsyncClient(transport=transport, base_url="http://service", timeout=60) as client:
-            return await client.request(method, path, headers=self._token_for(self.claims), **options)
+            headers = {**self._token_for(self.claims), "x-wangjian-client-ip": self.claims.client_ip}
+            return await client.request(method, path, headers=headers, **options)
 
     async def get(self, path: str, **params: Any) -> Any:
         answer = await self.call("GET", path, params=params or None)  # {} would drop the path's own query
@@ -70,6 +71,7 @@ class EvidencePeer:
 
     settings: Settings
     items: dict[str, tuple[str, dict[str, Any]]] = field(default_factory=dict)
+    seen_from: list[str] = field(default_factory=list)
     told: defaultdict[str, list[dict[str, Any]]] = field(default_factory=lambda: defaultdict(list))
 
     @property
@@ -104,6 +106,7 @@ class EvidencePeer:
         @app.get("/evidence/{evidence_id}")
         async def item(evidence_id: str, request: Request) -> dict[str, Any]:
             claims = claims_of(request)
+            self.seen_from.append(claims.client_ip)
             region, body = self.items.get(evidence_id, ("999999", {}))
             granted = any(
                 g["evidence_id"] == evidence_id and g["org_code"] == claims.org for g in self.grants

@@ -1,6 +1,7 @@
 """Clues and cases over HTTP: the whole way, every refusal, numbers, limits, grants, and two at once."""
 
 import asyncio
+import dataclasses
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
@@ -138,6 +139,13 @@ async def test_custody_hears_which_clue_and_case_evidence_serves(world: World) -
     assert all(link["actor"]["sub"] == NANCHANG.sub and link["actor"]["org_name"] for link in links)
     # Signed for by the authority that found it: nothing changed hands.
     assert world.evidence.about("transferred", evidence) == []
+
+
+async def test_evidence_hears_from_where_the_person_asked(world: World) -> None:
+    """Reading through casework is the person's own look: with the address the gateway saw."""
+    asked = dataclasses.replace(NANCHANG, client_ip="192.0.2.31")
+    await new_clue(world, asked, evidence_ids=[world.evidence.add("360121")])
+    assert world.evidence.seen_from[-1] == "192.0.2.31"
 
 
 async def test_reassigning_takes_the_evidence_back_from_the_earlier_authority(world: World) -> None:
