@@ -88,6 +88,12 @@ LIMITS: Final = (
     Limit("capture", "POST", re.compile(r"/api/captures"), "120/minute", "person"),
     Limit("export", "GET", re.compile(r"/api/evidence/[^/]+/package"), "60/minute", "person"),
     Limit("verification", "POST", re.compile(r"/api/evidence/[^/]+/verification"), "60/minute", "person"),
+    Limit("print", "POST", re.compile(r"/api/evidence/[^/]+/custody/printed"), "60/minute", "person"),
+    Limit("proof", "GET", re.compile(r"/api/evidence/[^/]+/custody/[^/]+/proof"), "120/minute", "person"),
+    Limit(
+        "proof-verification", "POST", re.compile(r"/api/evidence/[^/]+/custody/[^/]+/verification"),
+        "60/minute", "person",
+    ),
     Limit("import", "POST", re.compile(r"/api/imports"), "20/minute", "person"),
     Limit("csp-report", "POST", re.compile(r"/api/csp-reports"), "60/minute", "source"),
 )  # fmt: skip

@@ -28,7 +28,7 @@ _REASON_LENGTH = 500
 
 def actor_of(claims: Claims) -> Actor:
     """The caller as an actor."""
-    return Actor(claims.sub, claims.name, claims.org, claims.client_ip, claims.org_name)
+    return Actor(claims.sub, claims.name, claims.org, claims.client_ip, claims.org_name[:100])
 
 
 def required_reason(given: str) -> str:
