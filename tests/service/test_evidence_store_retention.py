@@ -43,6 +43,7 @@ async def stack(make_settings):
 def told(stack, monkeypatch):
     words = Told()
     monkeypatch.setattr(stack.runtime.store, "protect", words.protect)
+    monkeypatch.setattr(stack.runtime.store, "locks", True)
     return words
 
 
@@ -170,6 +171,7 @@ async def test_a_store_that_is_away_leaves_it_pending(stack, monkeypatch):
         raise store_away("test")
 
     monkeypatch.setattr(stack.runtime.store, "protect", away)
+    monkeypatch.setattr(stack.runtime.store, "locks", True)
     await _post(stack, f"/evidence/{sealed['id']}/hold", "待恢复")
     with pytest.raises(Problem):
         await stack.app.state.retention.drain()

@@ -40,6 +40,7 @@ class DiskStore:
     """Objects below `root`; an ObjectStore."""
 
     kind: Literal["disk"] = "disk"
+    locks: bool = False
 
     def __init__(self, root: Path) -> None:
         self.root = root

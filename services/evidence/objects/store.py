@@ -60,6 +60,11 @@ class ObjectStore(Protocol):
         """Which implementation this is."""
         ...
 
+    @property
+    def locks(self) -> bool:
+        """Whether it locks objects at all; what that is worth, `probe` finds out. Raises Problem 503."""
+        ...
+
     async def receive(self, chunks: AsyncIterator[bytes], limit: int) -> Arrival:
         """Take a stream of at most `limit` bytes into a temporary file. The caller keeps or drops it.
 

@@ -5,7 +5,8 @@ import asyncio
 import structlog
 
 from services.common.problems import Problem
-from services.evidence.retention import repository, service
+from services.evidence.retention import service
+from services.evidence.retention.rules import Reckoned
 from services.evidence.runtime import Runtime
 
 log = structlog.get_logger()
@@ -53,23 +54,24 @@ class RetentionJobs:
 
     async def drain(self) -> int:
         """Apply everything that is pending; gives how many items. Raises Problem 503 as the store."""
-        count, tried = 0, set[str]()
-        while True:
-            async with self._runtime.database.transaction() as session:
-                due = [one for one in await repository.pending(session, _AT_ONCE) if one not in tried]
-            if not due:
-                return count
-            for evidence_id in due:
-                tried.add(evidence_id)
-                count += await self._apply(evidence_id)
+        locks = await asyncio.to_thread(lambda: self._runtime.store.locks)
+        count, after = 0, ""
+        while due := await service.due(self._runtime, after, _AT_ONCE):
+            after = due[-1].evidence_id
+            if locks:
+                for one in due:
+                    count += await self._tell(one)
+            else:
+                # Nothing to be told to a store that does not lock: one statement for all of them.
+                count += await service.note(self._runtime, due, locked=False)
+        return count
 
-    async def _apply(self, evidence_id: str) -> bool:
+    async def _tell(self, one: Reckoned) -> int:
         try:
-            return await service.apply(self._runtime, evidence_id)
+            locked = await service.tell_store(self._runtime, one)
         except Problem as problem:
-            if problem.status == 503 and problem.code != "evidence.store_unlocked":
+            if problem.code != "evidence.store_unlocked":
                 raise
-            log.error("retention.refused", evidence_id=evidence_id, code=problem.code)
-        except LookupError as error:
-            log.error("retention.no_rule", evidence_id=evidence_id, reason=str(error))
-        return False
+            log.error("retention.refused", evidence_id=one.evidence_id, code=problem.code)
+            return 0
+        return await service.note(self._runtime, [one], locked=locked)

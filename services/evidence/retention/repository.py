@@ -4,13 +4,14 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import select, update
+from sqlalchemy import select, text, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from services.evidence.intakes.models import Artefact
 from services.evidence.items.models import EvidenceItem
 from services.evidence.retention.models import Retention, RetentionRule
+from services.evidence.retention.rules import Reckoned
 
 
 async def add_missing(session: AsyncSession, rules: Iterable[dict[str, Any]]) -> None:
@@ -66,17 +67,16 @@ async def release(session: AsyncSession, evidence_id: str) -> None:
     )
 
 
-async def pending(session: AsyncSession, limit: int) -> list[str]:
-    """Items whose retention the store has not been told, oldest first."""
+async def pending(session: AsyncSession, after: str, limit: int) -> list[tuple[Retention, datetime | None]]:
+    """Retentions that are still to be applied, by evidence id above `after`, with when each was sealed."""
     query = (
-        select(Retention.evidence_id).where(Retention.pending).order_by(Retention.evidence_id).limit(limit)
+        select(Retention, EvidenceItem.sealed_at)
+        .join(EvidenceItem, EvidenceItem.id == Retention.evidence_id)
+        .where(Retention.pending, Retention.evidence_id > after)
+        .order_by(Retention.evidence_id)
+        .limit(limit)
     )
-    return list((await session.scalars(query)).all())
-
-
-async def sealed_at(session: AsyncSession, evidence_id: str) -> datetime | None:
-    """When the item was sealed; None while it is not."""
-    return await session.scalar(select(EvidenceItem.sealed_at).where(EvidenceItem.id == evidence_id))
+    return [(row[0], row[1]) for row in await session.execute(query)]
 
 
 async def objects(session: AsyncSession, evidence_id: str) -> list[str]:
@@ -101,19 +101,27 @@ async def held(session: AsyncSession, sha256s: Sequence[str]) -> set[str]:
     return {*(await session.scalars(of_artefacts)), *(str(one) for one in await session.scalars(of_layouts))}
 
 
-async def applied(
-    session: AsyncSession,
-    evidence_id: str,
-    hold_at: datetime | None,
-    category: str,
-    values: dict[str, Any],
-) -> bool:
-    """Note that the store was told; False when hold or category changed meanwhile: it must be told again."""
-    same_hold = Retention.hold_at.is_(None) if hold_at is None else Retention.hold_at == hold_at
-    query = (
-        update(Retention)
-        .where(Retention.evidence_id == evidence_id, Retention.category == category, same_hold)
-        .values(**values)
-        .returning(Retention.evidence_id)
-    )
-    return (await session.execute(query)).first() is not None
+_APPLIED = text(
+    "UPDATE retentions SET rule_id = given.rule_id, until = given.until, pending = false, locked = :locked"
+    " FROM unnest(CAST(:ids AS text[]), CAST(:categories AS text[]), CAST(:holds AS timestamptz[]),"
+    " CAST(:rules AS int[]), CAST(:untils AS timestamptz[])) AS given(id, category, hold_at, rule_id, until)"
+    " WHERE retentions.evidence_id = given.id AND retentions.category = given.category"
+    " AND retentions.hold_at IS NOT DISTINCT FROM given.hold_at"
+)
+
+
+async def applied(session: AsyncSession, told: Sequence[Reckoned], *, locked: bool) -> int:
+    """Note what the store was told; gives of how many.
+
+    An item whose hold or category has changed meanwhile is left pending: it must be told again.
+    """
+    values = {
+        "locked": locked,
+        "ids": [one.evidence_id for one in told],
+        "categories": [one.category for one in told],
+        "holds": [one.hold_at for one in told],
+        "rules": [one.rule_id for one in told],
+        "untils": [one.until for one in told],
+    }
+    done = await session.execute(_APPLIED, values)
+    return int(getattr(done, "rowcount", 0))

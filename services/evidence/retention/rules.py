@@ -5,6 +5,7 @@ day is over; 29 February becomes 1 March. A later rule or category may extend a 
 """
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta, timezone
 from typing import Protocol, TypeVar
 
@@ -12,6 +13,17 @@ _BEIJING = timezone(timedelta(hours=8), "Asia/Shanghai")
 
 CASE = "case"
 """Category of evidence that a clue or case stands on; everything else is a mere `capture`."""
+
+
+@dataclass(frozen=True)
+class Reckoned:
+    """What holds for an item as its row stood: hold and category tell whether it has changed since."""
+
+    evidence_id: str
+    category: str
+    hold_at: datetime | None
+    rule_id: int | None
+    until: datetime | None
 
 
 class Dated(Protocol):

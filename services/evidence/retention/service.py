@@ -18,7 +18,7 @@ from services.evidence.items import repository as items
 from services.evidence.objects.store import ObjectStore
 from services.evidence.retention import repository
 from services.evidence.retention.models import Retention, RetentionRule
-from services.evidence.retention.rules import CASE, extended, in_force, keep_until
+from services.evidence.retention.rules import CASE, Reckoned, extended, in_force, keep_until
 from services.evidence.retention.schemas import HoldOut, RetentionOut, RetentionRuleOut
 from services.evidence.runtime import Runtime
 
@@ -110,37 +110,44 @@ async def _held(session: AsyncSession, evidence_id: str, claims: Claims) -> Rete
     return found[0] if found and found[0].hold_at is not None else None
 
 
-async def apply(runtime: Runtime, evidence_id: str) -> bool:
-    """Reckon an item's date and tell the store about every object of it; gives whether that is done.
+async def due(runtime: Runtime, after: str, limit: int) -> list[Reckoned]:
+    """What holds for the items that are still to be applied, by evidence id above `after`.
 
-    False when hold or category changed meanwhile. Raises Problem 503 as the store, LookupError without a
-    rule in force.
+    An item without a rule in force is named in the log and kept as it is.
     """
     async with runtime.database.transaction() as session:
-        found = await repository.find(session, evidence_id)
-        if found is None:
-            return True
-        row = found[0]
-        values = await _reckoned(session, row)
-        objects = await repository.objects(session, evidence_id)
-        held = await repository.held(session, objects)
-    locked = await asyncio.to_thread(_protect, runtime.store, objects, held, values.get("until"))
-    done = values | {"pending": False, "locked": locked}
+        rules = await repository.rules(session)
+        return [_reckoned(rules, *row) for row in await repository.pending(session, after, limit)]
+
+
+def _reckoned(rules: Sequence[RetentionRule], row: Retention, sealed_at: datetime | None) -> Reckoned:
+    """The rule and date that hold for a sealed item; what it has for one that is not sealed yet."""
+    rule_id, until = row.rule_id, row.until
+    if sealed_at is not None:
+        try:
+            rule = in_force(rules, row.category, sealed_at)
+            rule_id, until = rule.id, extended(until, keep_until(sealed_at, rule.years))
+        except LookupError as error:
+            log.error("retention.no_rule", evidence_id=row.evidence_id, reason=str(error))
+    return Reckoned(row.evidence_id, row.category, row.hold_at, rule_id, until)
+
+
+async def note(runtime: Runtime, told: Sequence[Reckoned], *, locked: bool) -> int:
+    """Note that these hold and, where the store locks, that it was told; gives of how many."""
     async with runtime.database.transaction() as session:
-        return await repository.applied(session, evidence_id, row.hold_at, row.category, done)
+        return await repository.applied(session, told, locked=locked)
 
 
-async def _reckoned(session: AsyncSession, row: Retention) -> dict[str, Any]:
-    """The rule and date that hold for a sealed item; nothing for one that is not sealed yet."""
-    sealed_at = await repository.sealed_at(session, row.evidence_id)
-    if sealed_at is None:
-        return {}
-    rule = in_force(await repository.rules(session), row.category, sealed_at)
-    return {"rule_id": rule.id, "until": extended(row.until, keep_until(sealed_at, rule.years))}
+async def tell_store(runtime: Runtime, one: Reckoned) -> bool:
+    """Lock every object of an item; gives whether all of them are. Raises Problem 503 as the store."""
+    async with runtime.database.transaction() as session:
+        objects = await repository.objects(session, one.evidence_id)
+        held = await repository.held(session, objects)
+    return await asyncio.to_thread(_protect, runtime.store, objects, held, one.until)
 
 
 def _protect(store: ObjectStore, objects: Sequence[str], held: set[str], until: datetime | None) -> bool:
-    """Whether the store locks; an object that is not there is the sweep's to report."""
+    """Whether the store locks all of them; an object that is not there is the sweep's to report."""
     locks = bool(objects)
     for sha256 in objects:
         try:
