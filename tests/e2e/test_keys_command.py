@@ -43,6 +43,7 @@ def test_rotation_while_the_platform_runs(stack: Stack, tmp_path: Path) -> None:
         assert b"ENCRYPTED PRIVATE KEY" in key_file.read_bytes()
 
 
+@pytest.mark.slow
 def test_a_worker_key_travels_as_a_request(stack: Stack, tmp_path: Path) -> None:
     """As on a remote capture machine: its own home, no operator's token, only a file carried over."""
     wanted = tmp_path / "request.json"
@@ -59,6 +60,7 @@ def test_a_worker_key_travels_as_a_request(stack: Stack, tmp_path: Path) -> None
     assert "revoked" in done.stdout
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "arguments",
     [
