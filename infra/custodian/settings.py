@@ -1,6 +1,7 @@
 """Settings of a custodian, read from the environment with the prefix `CUSTODIAN_`: it stands alone."""
 
 from pathlib import Path
+from typing import Any
 
 from pydantic import field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -32,6 +33,12 @@ class CustodianSettings(BaseSettings):
     @classmethod
     def _absolute(cls, value: Path | None) -> Path | None:
         return None if value is None else value.expanduser().absolute()
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _blank_is_unset(cls, value: Any) -> Any:
+        """Container files give variables that nobody set as empty ones."""
+        return None if value == "" else value
 
     @property
     def development(self) -> bool:

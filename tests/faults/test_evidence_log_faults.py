@@ -8,15 +8,11 @@ import shutil
 from contextlib import asynccontextmanager
 
 import pytest
-from aiohttp import web
 from sqlalchemy import text
 
 from infra.custodian.__main__ import main as custodian_command
-from infra.custodian.service import create_app as create_custodian
-from infra.custodian.settings import CustodianSettings
 from services.common.database import Database
 from services.common.problems import Problem
-from services.evidence.custodian import CustodianClient
 from services.evidence.log import repository as log_repository
 from services.evidence.log.freezing import freeze
 from services.evidence.log.fsck import Finding, check_folder
@@ -25,7 +21,7 @@ from services.evidence.log.service import TransparencyLog
 from services.evidence.log.tiles import tile_path
 from services.evidence.reconciliations.service import inspect, reconcile
 from services.evidence.verification.verifier import read_trust, verify
-from tests.evidence_stack import Peer, as_insider, log_findings, own_home, remove, running
+from tests.evidence_stack import as_insider, log_findings, own_home, remove, running
 
 
 @pytest.fixture
@@ -348,127 +344,3 @@ async def test_the_old_log_cannot_grow_after_it_said_that_it_ends(stack):
     note = sign_checkpoint(Checkpoint(log.shards[0].origin, old + 1, tree.root()), log.keys.private(0))
     with pytest.raises(Problem, match=r"evidence\.log_fork"):
         await stack.runtime.custodians()[0].cosign(old, tree.consistency_proof(old, old + 1), note)
-
-
-# --- witnesses ---------------------------------------------------------------------------------------------
-
-
-def hanging() -> web.Application:
-    """A custodian that takes requests and never answers."""
-
-    async def hang(_: web.Request) -> web.Response:
-        await asyncio.sleep(3600)
-        raise AssertionError
-
-    app = web.Application()
-    app.router.add_route("*", "/{rest:.*}", hang)
-    return app
-
-
-def pair(settings, monkeypatch, quorum: int | None):
-    """Settings with two custodians of different operators, and the second one as a peer."""
-    own = CustodianSettings(home=settings.home / "notary", name="公证处 Notary", operator="notary")
-    create = lambda: create_custodian(settings, own)  # noqa: E731
-    socket = settings.run_dir / "notary.sock"
-    urls = f"unix:{settings.run_dir}/custodian.sock,unix:{socket}"
-    files = f"{settings.home}/custodian/identity.json,{settings.home}/notary/identity.json"
-    monkeypatch.setenv("WANGJIAN_CUSTODIAN_TRUST", files)
-    if quorum is not None:
-        monkeypatch.setenv("WANGJIAN_CUSTODIAN_QUORUM", str(quorum))
-    settings.run_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-    return settings.model_copy(update={"custodian_url": urls}), Peer(create, socket)
-
-
-def hand_over_trust(settings) -> None:
-    """What people do: the client's trust file comes to the notary."""
-    source = settings.home / "custodian" / "trust.json"
-    shutil.copy(source, settings.home / "notary" / "trust.json")
-
-
-@asynccontextmanager
-async def two_custodians(make_settings, monkeypatch, quorum: int | None):
-    settings, notary = pair(own_home(make_settings("evidence")), monkeypatch, quorum)
-    await notary.start()
-    async with running(settings) as stack:
-        for _ in range(100):
-            if (settings.home / "custodian" / "trust.json").exists():
-                break
-            await asyncio.sleep(0.05)
-        hand_over_trust(settings)
-        yield stack, notary
-    await notary.stop()
-    remove(settings)
-
-
-async def test_two_custodians_are_required_one_is_away_and_nothing_is_lost(make_settings, monkeypatch):
-    async with two_custodians(make_settings, monkeypatch, None) as (stack, notary):
-        first = await stack.submit()
-        assert first["evidence_no"], first
-        report = await verified(stack, first["id"])
-        assert report["verdict"] == "VALID"
-        await notary.stop()
-        waiting = [await stack.intake() for _ in range(3)]
-        for evidence_id, envelope in waiting:
-            lines = await stack.seal(evidence_id, envelope)
-            assert lines[-1]["problem"]["code"] == "evidence.custodian_unavailable"
-            assert (await stack.get(f"/evidence/{evidence_id}")).json()["stage"] != "sealed"
-        await notary.start()
-        stack.app.state.jobs._pause.clear()
-        for evidence_id, envelope in waiting:
-            lines = await stack.seal(evidence_id, envelope)
-            assert is_sealed(lines), lines[-1]
-            assert (await verified(stack, evidence_id))["verdict"] == "VALID"
-        for evidence_id, _ in waiting:
-            for custodian in stack.runtime.custodians():
-                assert await custodian.package(evidence_id) is not None
-
-
-async def test_one_of_two_is_enough_where_the_quorum_says_so(make_settings, monkeypatch):
-    async with two_custodians(make_settings, monkeypatch, 1) as (stack, notary):
-        await notary.stop()
-        notary.make = hanging
-        await notary.start()
-        began = asyncio.get_running_loop().time()
-        sealed = await stack.submit()
-        assert sealed["evidence_no"], sealed
-        assert asyncio.get_running_loop().time() - began < 8, "a hung custodian holds nobody up"
-        assert (await verified(stack, sealed["id"]))["verdict"] == "VALID"
-
-
-async def test_two_custodians_of_one_operator_count_once(make_settings, monkeypatch):
-    async with two_custodians(make_settings, monkeypatch, None) as (stack, _):
-        from dataclasses import replace
-
-        one, two = stack.runtime.custodians()
-        same = CustodianClient("unix:/nowhere", replace(two.pinned, operator=one.pinned.operator))
-        from services.evidence.log.cosigning import enough
-        from services.evidence.log.witnesses import required_operators
-
-        assert required_operators([one, same], None) == 1
-        assert required_operators([one, two], None) == 2
-        await stack.submit()
-        note = (await stack.runtime.log.cosigned_over(0, [one, two])).note
-        assert enough(note, [one, two], 2)
-        assert not enough(note, [one, same], 2), "two lines of one operator are one"
-
-
-async def test_a_witness_that_hangs_while_cosigning_is_given_up_and_asked_again(stack, monkeypatch):
-    from services.evidence.log import witnesses
-
-    monkeypatch.setattr(witnesses, "PATIENCE", 0.5)
-    await stack.submit()
-    await stack.custodian.stop()
-    make, stack.custodian.make = stack.custodian.make, hanging
-    await stack.custodian.start()
-    waiting = [await stack.intake() for _ in range(3)]
-    began = asyncio.get_running_loop().time()
-    answers = await asyncio.gather(*(stack.seal(evidence_id, envelope) for evidence_id, envelope in waiting))
-    assert {lines[-1]["problem"]["code"] for lines in answers} == {"evidence.custodian_unavailable"}
-    assert asyncio.get_running_loop().time() - began < 5, "one round for all, not one after another"
-    await stack.custodian.stop()
-    stack.custodian.make = make
-    await stack.custodian.start()
-    stack.app.state.jobs._pause.clear()
-    for evidence_id, envelope in waiting:
-        lines = await stack.seal(evidence_id, envelope)
-        assert is_sealed(lines), lines[-1]
