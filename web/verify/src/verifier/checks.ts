@@ -40,14 +40,14 @@ export const checkManifest: Check = async (of) => `${String((await of.manifest()
 export const checkPolicy: Check = async (of) => (await of.policy()).id
 
 export const checkWorker: Check = async (of) => {
-  const keys = (await of.byWorker()).map(({ key }) => key.keyid)
+  const keys = (await of.verifiedBy('worker')).map(({ key }) => key.keyid)
   const named = (await of.manifest()).keyIds
   must(named.join() === keys.join(), 'key_ids does not name the worker keys that signed')
   return keys.map((id) => `${id.slice(0, 16)}…`).join(', ')
 }
 
 export const checkSealing: Check = async (of) =>
-  (await of.bySealing()).map(({ key }) => `${key.keyid.slice(0, 16)}…`).join(', ')
+  (await of.verifiedBy('sealing')).map(({ key }) => `${key.keyid.slice(0, 16)}…`).join(', ')
 
 export const checkArtefactSet: Check = async (of) => {
   const removed = new Set(await of.removed())
@@ -178,7 +178,7 @@ export const checkTimes: Check = async (of) => {
 
 export const checkKeys: Check = async (of) => {
   const times = (await of.stamps()).map((stamp) => stamp.time)
-  const signed = [...(await of.byWorker()), ...(await of.bySealing())]
+  const signed = [...(await of.signedBy('worker')), ...(await of.signedBy('sealing'))]
   for (const { key } of signed) checkKeyTimes(key, times)
   return `${String(signed.length)} keys`
 }

@@ -76,14 +76,14 @@ export class Package {
     return found
   })
 
-  /** The capture worker's signatures, each found to be its key's. */
-  readonly byWorker = once(async (): Promise<Signed[]> => this.verified('worker'))
+  /** The signatures of a role with their keys; whether they verify is another question. */
+  async signedBy(role: 'worker' | 'sealing'): Promise<Signed[]> {
+    return signedBy(role, await this.envelope(), await this.policy(), this.trust)
+  }
 
-  /** The sealing service's signatures, each found to be its key's. */
-  readonly bySealing = once(async (): Promise<Signed[]> => this.verified('sealing'))
-
-  private async verified(role: 'worker' | 'sealing'): Promise<Signed[]> {
-    const signed = signedBy(role, await this.envelope(), await this.policy(), this.trust)
+  /** The same, each signature found to be its key's. */
+  async verifiedBy(role: 'worker' | 'sealing'): Promise<Signed[]> {
+    const signed = await this.signedBy(role)
     await checkSignatures(await this.envelope(), signed)
     return signed
   }
