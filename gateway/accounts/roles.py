@@ -29,7 +29,7 @@ PERMISSIONS: Final[dict[str, tuple[str, str]]] = {
     "evidence:export": ("导出证据包", "export evidence packages"),
     "evidence:hold": ("设置与解除保全冻结", "set and lift legal holds"),
     "store:sweep": ("启动与停止存储复核", "start and stop sweeps of the evidence store"),
-    "evidence:audit": ("核查证据完整性", "audit the evidence"),
+    "integrity:audit": ("核查证据完整性", "audit the evidence"),
     "log:manage": ("维护存证日志", "keep the transparency log"),
     "clue:create": ("登记线索", "register clues"),
     "clue:read": ("查看线索", "see clues"),
@@ -89,14 +89,14 @@ ROLES: Final[dict[str, Role]] = {
             "审计管理员",
             "audit administrator",
             "admin",
-            frozenset({"audit:read", "system:read", "evidence:audit"}),
+            frozenset({"audit:read", "system:read", "integrity:audit"}),
         ),
         Role(
             "operator",
             "本机操作员",
             "local operator",
             "local",
-            _CAPTURE | {"system:read", "key:manage", "evidence:audit", "store:sweep", "log:manage"},
+            _CAPTURE | {"system:read", "key:manage", "integrity:audit", "store:sweep", "log:manage"},
         ),
     )
 }

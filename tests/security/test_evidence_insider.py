@@ -26,7 +26,7 @@ AUDITOR = Claims(
     org_name="省局",
     region="360000",
     roles=frozenset({"auditor"}),
-    permissions=frozenset({"evidence:audit", "log:manage"}),
+    permissions=frozenset({"integrity:audit", "log:manage"}),
 )
 
 

@@ -17,8 +17,8 @@ router = APIRouter(tags=["证据核查 audits"])
 
 @router.get("/evidence-audits", response_class=StreamingResponse)
 async def audit_evidence(
+    claims: Annotated[Claims, Depends(require("integrity:audit"))],
     runtime: EvidenceRuntime,
-    claims: Claims = Depends(require("evidence:audit")),
     after: Annotated[str, Query(pattern=r"^([0-9A-HJKMNP-TV-Z]{26})?$")] = "",
 ) -> StreamingResponse:
     """核查证据完整性 · compare everything that is kept; one JSON line a step, closing it stops the audit."""

@@ -24,7 +24,7 @@ async def list_keys(runtime: EvidenceRuntime) -> KeyList:
 
 @router.post("/keys/rotation")
 async def rotate(
-    given: RotateIn, runtime: EvidenceRuntime, claims: Claims = Depends(require("key:manage"))
+    given: RotateIn, claims: Annotated[Claims, Depends(require("key:manage"))], runtime: EvidenceRuntime
 ) -> Changed:
     """轮换密钥 · new sealing keys; the former ones count for a day longer."""
     touched = await service.rotate(runtime, given, claims)
@@ -33,7 +33,7 @@ async def rotate(
 
 @router.post("/keys")
 async def register(
-    given: RegisterIn, runtime: EvidenceRuntime, claims: Claims = Depends(require("key:manage"))
+    given: RegisterIn, claims: Annotated[Claims, Depends(require("key:manage"))], runtime: EvidenceRuntime
 ) -> Changed:
     """登记采集节点密钥 · a capture worker's new key, with the proof that its private part is held."""
     touched = await service.register(runtime, given, claims)
@@ -42,7 +42,10 @@ async def register(
 
 @router.post("/keys/{keyid}/revocation")
 async def revoke(
-    keyid: KeyId, given: RevokeIn, runtime: EvidenceRuntime, claims: Claims = Depends(require("key:manage"))
+    keyid: KeyId,
+    given: RevokeIn,
+    claims: Annotated[Claims, Depends(require("key:manage"))],
+    runtime: EvidenceRuntime,
 ) -> Changed:
     """吊销密钥 · nothing stamped after `since` counts; what was stamped before stays valid."""
     touched, waiting = await service.revoke(runtime, keyid, given, claims)

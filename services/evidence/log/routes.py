@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import AsyncIterator
-from typing import Any
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends
 from fastapi.responses import FileResponse, StreamingResponse
@@ -84,7 +84,7 @@ async def get_shard_tile(number: int, path: str, runtime: EvidenceRuntime) -> Re
 
 @keeping.get("/log-keeping/check", response_class=StreamingResponse)
 async def check_log(
-    runtime: EvidenceRuntime, _: Claims = Depends(require("evidence:audit"))
+    _: Annotated[Claims, Depends(require("integrity:audit"))], runtime: EvidenceRuntime
 ) -> StreamingResponse:
     """日志自检 · rebuild every log from the database and compare; one JSON line a step."""
     witnesses = [custodian.pinned.witness for custodian in runtime.custodians()]
@@ -108,7 +108,7 @@ async def check_log(
 
 @keeping.post("/log-keeping/freeze")
 async def freeze_log(
-    given: FreezeIn, runtime: EvidenceRuntime, claims: Claims = Depends(require("log:manage"))
+    given: FreezeIn, claims: Annotated[Claims, Depends(require("log:manage"))], runtime: EvidenceRuntime
 ) -> dict[str, Any]:
     """封存当前日志并启用新日志 · end the log that is written to and begin the next one."""
     done = await freeze(runtime.log, runtime.custodians(), given.reason, given.next_origin)

@@ -1,6 +1,6 @@
 """Reconciling the log over HTTP."""
 
-from typing import Any
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends
 
@@ -15,7 +15,7 @@ router = APIRouter(tags=["存证日志维护 keeping the log"])
 
 @router.get("/log-keeping/reconciliation")
 async def get_reconciliation(
-    runtime: EvidenceRuntime, _: Claims = Depends(require("log:manage"))
+    _: Annotated[Claims, Depends(require("log:manage"))], runtime: EvidenceRuntime
 ) -> dict[str, Any]:
     """日志核对情况 · what the witnesses saw and what is missing here; nothing is changed."""
     found = await inspect(runtime.log, runtime.custodians())
@@ -24,7 +24,7 @@ async def get_reconciliation(
 
 @router.post("/log-keeping/reconciliation")
 async def post_reconciliation(
-    given: ReconcileIn, runtime: EvidenceRuntime, claims: Claims = Depends(require("log:manage"))
+    given: ReconcileIn, claims: Annotated[Claims, Depends(require("log:manage"))], runtime: EvidenceRuntime
 ) -> dict[str, Any]:
     """核对并恢复日志 · recover what can be recovered, so that the log may sign again."""
     origin = runtime.log.origin
