@@ -47,9 +47,7 @@ def build_trust(settings: Settings, own: EvidenceSettings) -> dict[str, Any]:
     except (ValueError, KeyError) as error:
         raise TrustMissingError(str(error)) from error
     quorum = own.custodian_quorum or len({custodian.operator for custodian in custodians})
-    trust = assemble(
-        signing, logs, authorities, custodians, witness_quorum=quorum, tsa_quorum=own.tsa_quorum
-    )
+    trust = assemble(signing, logs, authorities, custodians, witness_quorum=quorum, tsa_quorum=own.tsa_quorum)
     weak = {name: rfc3339(since) for name, since in weak_since().items()}
     return trust | ({"weak_digests": weak} if weak else {})
 
