@@ -183,7 +183,7 @@ def edit(sample: Sample, change) -> set[str]:
         (lambda p, s: p["artifacts"].pop(), "artefacts.set"),
         (lambda p, s: s["subject"].pop(), "artefacts.set"),
         (lambda p, s: (p["artifacts"].reverse(), s["subject"].reverse()), "manifest.form"),
-        (lambda p, s: p["artifacts"][0].update(bytes=p["artifacts"][0]["bytes"] + 1), "artefacts.size"),
+        (lambda p, s: p["artifacts"][3].update(bytes=p["artifacts"][3]["bytes"] + 1), "artefacts.size"),
         (
             lambda p, s: (
                 p["artifacts"][0].update(sha256="0" * 64),
