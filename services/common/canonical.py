@@ -17,7 +17,7 @@ def canonical(value: Any) -> bytes:
     if _plain(value):
         text = json.dumps(value, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
         return text.encode("utf-8")
-    return rfc8785.dumps(value)
+    return bytes(rfc8785.dumps(value))
 
 
 def _plain(value: Any) -> bool:
@@ -25,7 +25,7 @@ def _plain(value: Any) -> bool:
     if kind is str or kind is bool or value is None:
         return True
     if kind is int:
-        return -_EXACT <= value <= _EXACT
+        return bool(-_EXACT <= value <= _EXACT)
     if kind is dict:
         return all(type(name) is str and name.isascii() and _plain(item) for name, item in value.items())
     return (kind is list or kind is tuple) and all(map(_plain, value))

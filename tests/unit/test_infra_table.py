@@ -30,7 +30,8 @@ def test_everything_is_started_and_told_where_the_others_are(tmp_path: Path) -> 
         *("postgres", "redis", "tsa", "custodian", "registry", "crawler", "evidence", "casework"),
         *("gateway", "worker-capture", "worker-default", "beat", "market"),
     ]
-    assert stack.env["WANGJIAN_EVIDENCE_URL"] == f"unix:{tmp_path}/home/run/evidence.sock"
+    sockets = settings(tmp_path).run_dir
+    assert stack.env["WANGJIAN_EVIDENCE_URL"] == f"unix:{sockets}/evidence.sock"
     assert all(stack.env[f"WANGJIAN_DATABASE_URL_{name.upper()}"] for name in DATABASES)
     assert stack.url == "http://127.0.0.1:18000"
 
