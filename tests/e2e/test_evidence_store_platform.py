@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from minio.error import S3Error
+from sqlalchemy import text
 
 from infra.radosgw import ACCESS_KEY, SECRET_KEY
 from services.common.ids import new_id
@@ -93,6 +94,16 @@ async def test_every_object_is_locked_for_years_and_held_when_told(stack, sealed
         for one in shown["artefacts"]:
             key, versions = object_key(one["sha256"]), store.versions(one["sha256"])
             assert store.look(key, versions[0]).hold == held
+
+
+async def test_the_version_of_every_artefact_is_on_record(stack, sealed):
+    """The id the store gave is kept beside the digest, and is the version that is there."""
+    async with stack.runtime.database.transaction() as session:
+        asked = text("SELECT sha256, version_id FROM artefacts WHERE evidence_id = :id")
+        rows = (await session.execute(asked, {"id": sealed["id"]})).all()
+    assert rows
+    for row in rows:
+        assert stack.runtime.store.versions(row.sha256) == [row.version_id]
 
 
 async def test_a_sweep_finds_what_lies_over_an_object_and_the_rest_is_good(stack, sealed):
