@@ -79,7 +79,8 @@ def record(cases: list[Case]) -> dict[str, dict[str, Any]]:
     for case in cases:
         told = [said(world, case) for world in worlds]
         found[f"{case.group}: {case.name}"] = {
-            key: told[0][key] if all(one[key] == told[0][key] for one in told) else None for key in told[0]
+            key: told[0][key] if case.steady and all(one[key] == told[0][key] for one in told) else None
+            for key in told[0]
         }
     found |= _honest(worlds[0])
     found["trust"] = {name: refusal(worlds[0], path, value) for name, path, value in spoilt()}

