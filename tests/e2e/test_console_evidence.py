@@ -5,6 +5,7 @@ import json
 import re
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import pytest
@@ -43,9 +44,32 @@ async (url) => {
     await new Promise((again) => setTimeout(again, 300))
     capture = await (await fetch(`/api/captures/${capture.id}`)).json()
   }
-  return capture.state
+  return capture
 }
 """
+
+
+ASK = """
+async ([method, path, body]) => {
+  const token = (await (await fetch('/api/session')).json()).csrf_token
+  const headers = { 'content-type': 'application/json', 'x-csrf-token': token }
+  const sent = body ? JSON.stringify(body) : undefined
+  const answer = await fetch('/api' + path, { method, headers, body: sent })
+  return { status: answer.status, body: await answer.json() }
+}
+"""
+
+
+async def ask(person: Person, method: str, path: str, **body: Any) -> Any:
+    """The platform's answer to a person, as the console would ask it: {status, body}."""
+    return await person.page.evaluate(ASK, [method, path, body or None])
+
+
+async def captured(officer: Person, stack: Stack) -> str:
+    """Capture the market's home page; gives the sealed item's id."""
+    capture = await officer.page.evaluate(CAPTURE, stack.market_url + "/")
+    assert capture["state"] == "sealed", capture
+    return str(capture["evidence_id"])
 
 
 async def open_item(officer: Person, stack: Stack, tab: str = "") -> str:
@@ -53,7 +77,7 @@ async def open_item(officer: Person, stack: Stack, tab: str = "") -> str:
     page = officer.page
     await officer.open("/evidence")
     if await page.locator("tbody tr", has_text="已固证").count() == 0:
-        assert await page.evaluate(CAPTURE, stack.market_url + "/") == "sealed"
+        await captured(officer, stack)
         await officer.open("/evidence")
     row = page.locator("tbody tr", has_text="已固证").first
     await expect(row).to_be_visible()
@@ -262,10 +286,42 @@ async def test_sealing_says_how_it_is_to_those_who_run_the_system(chromium: Brow
         await someone.check("evidence health in English")
 
 
+async def test_reassigning_a_clue_takes_the_evidence_back(
+    chromium: Browser, officer: Person, stack: Stack
+) -> None:
+    """Across services, by outbox: casework says it, evidence refuses and puts both people on record."""
+    item = await captured(officer, stack)
+    async with console_desk.person(chromium, stack.base_url) as receiver:
+        await receiver.sign_in("zhanggong_officer", stack.passwords["zhanggong_officer"])
+
+        async def step(person: Person, clue: Any, action: str, **more: Any) -> Any:
+            path = f"/clues/{clue['id']}/transitions"
+            answer = await ask(person, "POST", path, action=action, version=clue["version"], **more)
+            assert answer["status"] == 200, answer
+            return answer["body"]
+
+        async def until(status: int) -> None:
+            for _ in range(60):
+                if (await ask(receiver, "GET", f"/evidence/{item}"))["status"] == status:
+                    return
+                await receiver.page.wait_for_timeout(250)
+            raise AssertionError(f"it never became {status}")
+
+        await until(404)
+        made = await ask(officer, "POST", "/clues", title="移交测试", evidence_ids=[item])
+        clue = await step(officer, made["body"], "assign", org_code="360702-SJ")
+        await until(200)
+        clue = await step(receiver, clue, "return", reason="不属本局管辖")
+        await step(officer, clue, "assign", org_code="360403-SJ")
+        await until(404)
+    events = (await ask(officer, "GET", f"/evidence/{item}/custody"))["body"]["events"]
+    told = {event["event"]: event for event in events if event["via"] == "casework"}
+    assert set(told) == {"linked", "granted", "grant_withdrawn"}
+    assert all(event["actor"]["org"] == "360121-SJ" and event["client_ip"] for event in told.values())
+    assert {e["actor"]["org"] for e in events if e["event"] == "viewed"} == {"360121-SJ", "360702-SJ"}
+
+
 async def test_a_person_without_the_right_gets_no_print_and_no_health(officer: Person, stack: Stack) -> None:
     item = await open_item(officer, stack)
-    token = await officer.page.evaluate("async () => (await (await fetch('/api/session')).json()).csrf_token")
-    status = await officer.page.evaluate("async () => (await fetch('/api/evidence-status')).status")
-    assert status == 403
-    ask = "async ([item, token]) => (await fetch(`/api/evidence/${item}/custody/printed`, {method: 'POST', body: '{\"reason\": \"\"}', headers: {'content-type': 'application/json', 'x-csrf-token': token}})).status"  # noqa: E501
-    assert await officer.page.evaluate(ask, [item, token]) == 422
+    assert (await ask(officer, "GET", "/evidence-status"))["status"] == 403
+    assert (await ask(officer, "POST", f"/evidence/{item}/custody/printed", reason=""))["status"] == 422
