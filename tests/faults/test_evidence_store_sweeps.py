@@ -375,3 +375,18 @@ async def test_the_service_insists_on_worm_when_told(make_settings, monkeypatch)
         async with running(settings):
             pass
     remove(settings)
+
+
+async def test_the_command_starts_one_and_follows_it(stack, item, monkeypatch):
+    """`--now` ends with the report and exit code 0; `--stop` without one under way is one line and code 2."""
+    monkeypatch.setattr("wangjian.commands._storekeeping.load", lambda: stack.settings)
+    monkeypatch.setattr("wangjian.commands._storekeeping._FOLLOW_SECONDS", 0.1)
+    monkeypatch.setattr("services.evidence.sweeps.jobs.EVERY_SECONDS", 0.1)
+    jobs = SweepJobs(_runner(stack))
+    jobs.start()
+    code, out, err = await _command(stack, "sweep", "--now")
+    await jobs.stop()
+    assert (code, "all good" in out) == (0, True), out + err
+    assert (await _newest(stack)).requested_by.startswith("local:")
+    code, out, err = await _command(stack, "sweep", "--stop")
+    assert (code, out, err.count("\n")) == (2, "", 1), err
