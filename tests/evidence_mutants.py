@@ -6,6 +6,7 @@ signs, stamps and logs what he changed. A few are left right.
 
 import base64
 import copy
+import datetime as dt
 import hashlib
 import io
 import json
@@ -13,15 +14,19 @@ import random
 import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import rfc8785
 
 from services.common.dsse import Envelope
 from services.evidence.disclosures.rules import disclosure
+from services.evidence.renewals import records
 from services.evidence.timestamps.batches import make_batch
 from services.evidence.timestamps.rules import stamped_message
+from tests.evidence_changes import alter, dumped
 from tests.evidence_forger import Sample, regions, zip_of
+from tests.evidence_renewal import add, authority, digests, year
 from tests.evidence_samples import (
     EVIDENCE_ID,
     Log,
@@ -36,11 +41,6 @@ from tests.evidence_samples import (
     stamp_message,
 )
 
-ODD: list[Any] = [
-    None, True, False, 0, 1, -1, 1.5, 2**53 - 1, 1e21, "", "0", "a" * 64, "é", "../x", "2026-11-21T08:00:00Z",
-    "2026-02-30T08:00:00Z", "2026-11-21T08:00:00+08:00", "2026-11-21T08:00:60Z", [], {},
-    [None], {"a": 1}, "\u0000", "2027-11-21T08:00:00Z",
-]  # fmt: skip
 PROOFS = (
     "evidence/manifest.dsse.json", "evidence/log.entry.json", "evidence/log.consistency.json",
     "evidence/log.tlog-proof", "evidence/tst-0.tsr", "datapackage.json", "datapackage-digest.json",
@@ -60,6 +60,8 @@ class Mutant:
     package: bytes
     trust: bytes
     artefact: bytes | None = None
+    record: bytes | None = None
+    now: dt.datetime | None = None
 
 
 class House:
@@ -115,14 +117,17 @@ def mutants(seed: int, count: int, houses: list[House]) -> list[Mutant]:
 
 
 def _mutant(rng: random.Random, kind: "Kind", house: House) -> Mutant:
-    trust = json.dumps(house.trust).encode()
-    what, package, changed, *artefact = kind(rng, house)
+    made = kind(rng, house)
+    if isinstance(made, Mutant):
+        return made
+    what, package, changed, *artefact = made
+    trust = changed or json.dumps(house.trust).encode()
     name = f"{kind.__name__.strip('_')}: {what}"
-    return Mutant(name, package, changed or trust, artefact[0] if artefact else None)
+    return Mutant(name, package, trust, artefact[0] if artefact else None)
 
 
 Made = tuple[str, bytes, bytes | None] | tuple[str, bytes, None, bytes | None]
-Kind = Callable[[random.Random, House], Made]
+Kind = Callable[[random.Random, House], Made | Mutant]
 
 
 def _right(rng: random.Random, house: House) -> Made:
@@ -176,8 +181,8 @@ def _proof(rng: random.Random, house: House) -> Made:
     data, what = house.files[name], ""
     if name.endswith(".json"):
         value = json.loads(data)
-        what = _alter(rng, value)
-        changed = _dumped(value)
+        what = alter(rng, value)
+        changed = dumped(value)
         data = data if changed is None else changed
     if not what or rng.random() < 0.4:
         text = bytearray(data)
@@ -217,8 +222,8 @@ def _statement(rng: random.Random, house: House) -> Made:
 
     def change(statement: dict[str, Any]) -> None:
         before = copy.deepcopy(statement)
-        done.append(_alter(rng, statement if rng.random() < 0.3 else statement["predicate"]))
-        if _dumped(statement) is None:
+        done.append(alter(rng, statement if rng.random() < 0.3 else statement["predicate"]))
+        if dumped(statement) is None:
             statement.clear()
             statement.update(before)
             return
@@ -265,9 +270,9 @@ def _batch(rng: random.Random, house: House) -> Made:
         batch = make_batch(messages)
         document: Any = json.loads(batch.paths[place])
         if rng.random() < 0.7:
-            done[0] = _alter(rng, document)
+            done[0] = alter(rng, document)
         stamped = stamp_message(house.signers.tsa, batch.text)
-        path = _dumped(document) or b"{}"
+        path = dumped(document) or b"{}"
         return {**stamps, "evidence/tst-0.tsr": stamped, "evidence/tst-0.path.json": path}
 
     package = house.sealed(stamps=change)
@@ -287,7 +292,7 @@ def _trust(rng: random.Random, house: House) -> Made:
         name = rng.choice(["tsa_quorum", "witness_quorum", "max_skew_seconds", "id"])
         policy[name] = rng.choice([0, 1, 2, 3, True, "1", 1.0, -1])
         return f"{name} {policy[name]!r}", house.package, json.dumps(trust).encode()
-    return _alter(rng, trust), house.package, json.dumps(trust).encode()
+    return alter(rng, trust), house.package, json.dumps(trust).encode()
 
 
 def _redacted(rng: random.Random, house: House) -> Made:
@@ -297,8 +302,8 @@ def _redacted(rng: random.Random, house: House) -> Made:
     files = {name: data for name, data in house.files.items() if name not in removed}
     what = "right"
     if rng.random() < 0.6:
-        what = _alter(rng, document)
-    files["evidence/redaction.json"] = _dumped(document) or b"{}"
+        what = alter(rng, document)
+    files["evidence/redaction.json"] = dumped(document) or b"{}"
     return f"{what} without {removed}", house.repacked(files), None
 
 
@@ -314,11 +319,11 @@ def _disclosure(rng: random.Random, house: House) -> Made:
         case 0:
             artefact, what = artefact + b"x", "longer"
         case 1 | 2:
-            what = _alter(rng, document)
+            what = alter(rng, document)
     schema = document.get("schema")
     if schema != "urn:wangjian:disclosure:v1":
         document["schema"] = "urn:wangjian:disclosure:v1"
-    return f"{path} {what}", _dumped(document) or b"{}", None, artefact
+    return f"{path} {what}", dumped(document) or b"{}", None, artefact
 
 
 def _custody(rng: random.Random, house: House) -> Made:
@@ -330,8 +335,8 @@ def _custody(rng: random.Random, house: House) -> Made:
     entry: Any = {"event_sha256": hashlib.sha256(written).hexdigest(), "kind": "custody", "v": 1}
     what = "right"
     if rng.random() < 0.3:
-        what = "entry " + _alter(rng, entry)
-    logged = _dumped(entry) or b"{}"
+        what = "entry " + alter(rng, entry)
+    logged = dumped(entry) or b"{}"
     document: Any = {
         "schema": "urn:wangjian:custody-proof:v1",
         "document": base64.b64encode(written).decode(),
@@ -339,59 +344,43 @@ def _custody(rng: random.Random, house: House) -> Made:
         "proof": log.append(logged),
     }
     if rng.random() < 0.4:
-        what = _alter(rng, document)
+        what = alter(rng, document)
         document["schema"] = "urn:wangjian:custody-proof:v1"
-    return what, _dumped(document) or b"{}", None, None
+    return what, dumped(document) or b"{}", None, None
+
+
+@cache
+def _renewed(house: House) -> tuple[list[bytes], bytes]:
+    """A record after one, two and three stamps (the last in a chain with SHA-512), and its trust file."""
+    clerks = [authority(name, place) for place, name in enumerate("abc")]
+    packages = {"p": house.package, **{f"q{n}": b"package %d" % n for n in range(4)}}
+    month = dt.timedelta(days=30)
+    first = add({}, records.begin(digests(packages)), clerks[0], year(1) + month)
+    second = add(first, records.prolong(first, "sha256"), clerks[1], year(2) - month)
+    plan = records.rehash(second, digests(packages, "sha512"), "sha512")
+    third = add(second, plan, clerks[2], year(2) + month)
+    trust = house.trust | {"tsas": [*house.trust["tsas"], *(clerk.description() for clerk in clerks)]}
+    return [first["p"], second["p"], third["p"]], json.dumps(trust).encode()
+
+
+def _record(rng: random.Random, house: House) -> Mutant:
+    made, trust = _renewed(house)
+    stage, what = rng.randrange(3), "right"
+    record, now = bytearray(made[stage]), year(2 + stage) - dt.timedelta(days=60)
+    package = house.package
+    match rng.randrange(6):
+        case 0 | 1 | 2:
+            at = rng.randrange(len(record))
+            record[at] ^= 1 << rng.randrange(8)
+            what = f"flip at {at}"
+        case 3:
+            now, what = year(rng.randrange(6)), "another time"
+        case 4:
+            package, what = package[:-1] + b"x", "another package"
+    return Mutant(f"record {stage + 1}: {what}", package, trust, None, bytes(record), now)
 
 
 _KINDS: tuple[Kind, ...] = (
-    _disclosure, _custody, _octets, _statement, _files, _proof, _note, _statement, _stamps, _batch, _trust,
-    _redacted, _right,
+    _record, _disclosure, _custody, _octets, _statement, _files, _proof, _note, _statement, _stamps, _batch,
+    _trust, _redacted, _right,
 )  # fmt: skip
-
-
-def _dumped(value: Any) -> bytes | None:
-    try:
-        return rfc8785.dumps(value)
-    except (rfc8785.CanonicalizationError, ValueError):
-        return None
-
-
-def _alter(rng: random.Random, value: Any) -> str:
-    """Change one thing somewhere in JSON values; gives what."""
-    trail = ""
-    while True:
-        inner = value.values() if isinstance(value, dict) else value
-        deeper = [one for one in inner if isinstance(one, dict | list) and one]
-        if not deeper or rng.random() < 0.35:
-            break
-        value = rng.choice(deeper)
-        trail += "/…"
-    if isinstance(value, dict):
-        name = rng.choice(sorted(value)) if value else "new"
-        match rng.choice(["odd", "odd", "odd", "drop", "add", "case"]):
-            case "odd":
-                value[name] = rng.choice(ODD)
-            case "drop":
-                value.pop(name, None)
-            case "add":
-                value["zz"] = rng.choice(ODD)
-            case "case" if isinstance(value.get(name), str):
-                value[name] = value[name].upper()
-        return f"{trail}/{name}"
-    at = rng.randrange(len(value) + 1)
-    match rng.choice(["odd", "drop", "twice", "swap"]):
-        case "odd":
-            value[at : at + 1] = [rng.choice(ODD)]
-        case "drop":
-            del value[at : at + 1]
-        case "twice":
-            value[at:at] = copy.deepcopy(value[:1])
-        case "swap":
-            value.reverse()
-    return f"{trail}[{at}]"
-
-
-def name_of(mutant: Mutant) -> str:
-    """A file name for a case."""
-    return hashlib.sha256(mutant.package + mutant.trust + mutant.what.encode()).hexdigest()[:24]

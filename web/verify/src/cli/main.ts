@@ -1,8 +1,8 @@
 /**
  * The verifier on the command line of Node, for tests and measurements.
  *
- *   node dist-cli/cli.js --trust trust.json [--now RFC3339] PACKAGE…    one report as JSON a line
- *   node dist-cli/cli.js --lines                                        reads {"package", "trust", "now", "artefact"}
+ *   node dist-cli/cli.js --trust trust.json [--now RFC3339] [--record R.er] PACKAGE…    one report as JSON a line
+ *   node dist-cli/cli.js --lines                                        reads {"package", "trust", "now", "artefact", "record"}
  *                                                                       a line, answers {"package", "verdict", "failed"}
  * Exit code: 0 all VALID, 1 otherwise, 2 nothing to check.
  */
@@ -12,7 +12,7 @@ import { createInterface } from 'node:readline'
 import { type Source, type Trust, Unusable, readTrust, verify } from '../verifier/index.ts'
 import { moment } from '../verifier/moment.ts'
 
-interface Job { package: string; trust: string; now?: string; artefact?: string }
+interface Job { package: string; trust: string; now?: string; artefact?: string; record?: string }
 
 async function fromFile(path: string): Promise<Source & { close: () => Promise<void> }> {
   const handle: FileHandle = await open(path)
@@ -42,7 +42,7 @@ async function check(job: Job): ReturnType<typeof verify> {
   const artefact = job.artefact === undefined ? null : await fromFile(job.artefact)
   try {
     const now = job.now === undefined ? Date.now() : moment(job.now)
-    return await verify(source, await trustOf(job.trust), { now, artefact })
+    return await verify(source, await trustOf(job.trust), { now, artefact, record: job.record === undefined ? null : new Uint8Array(await readFile(job.record)) })
   } finally {
     await source.close()
     await artefact?.close()
@@ -76,11 +76,11 @@ async function main(given: string[]): Promise<number> {
     const at = given.indexOf(name)
     return at < 0 ? undefined : given.splice(at, 2)[1]
   }
-  const [trust, now] = [option('--trust'), option('--now')]
+  const [trust, now, record] = [option('--trust'), option('--now'), option('--record')]
   if (trust === undefined || given.length === 0) throw new Unusable('--trust and a package are needed')
   let code = 0
   for (const path of given) {
-    const report = await check({ package: path, trust, ...(now === undefined ? {} : { now }) })
+    const report = await check({ package: path, trust, ...(now === undefined ? {} : { now }), ...(record === undefined ? {} : { record }) })
     process.stdout.write(`${JSON.stringify(report)}\n`)
     if (report.verdict !== 'VALID') code = 1
   }

@@ -38,9 +38,9 @@ async function trustFile(): Promise<{ bytes: Uint8Array<ArrayBuffer>; own: boole
 }
 
 /** Which of the dropped files is verified, and what comes with it. */
-export function sortOut(files: readonly File[]): { file: File; artefact: File | null; record: boolean } | null {
+export function sortOut(files: readonly File[]): { file: File; artefact: File | null; record: File | null } | null {
   const others = files.filter((one) => !one.name.endsWith('.er'))
-  const record = others.length < files.length
+  const record = files.find((one) => one.name.endsWith('.er')) ?? null
   const file = others.find((one) => one.name.endsWith('.wacz')) ?? others.find((one) => one.name.endsWith('.json')) ?? others[0]
   if (file === undefined) return null
   return { file, record, artefact: others.find((one) => one !== file) ?? null }

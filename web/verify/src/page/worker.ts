@@ -2,7 +2,7 @@
 
 import { type Report, Unusable, fromBlob, packageDigest, readTrust, verify } from '../verifier/index.ts'
 
-export interface VerifyOrder { kind: 'verify'; file: Blob; artefact: Blob | null; record: boolean; trust: Uint8Array<ArrayBuffer> }
+export interface VerifyOrder { kind: 'verify'; file: Blob; artefact: Blob | null; record: Blob | null; trust: Uint8Array<ArrayBuffer> }
 export interface DigestOrder { kind: 'digest'; file: Blob }
 export type Answer =
   | { kind: 'progress'; done: number; total: number }
@@ -25,7 +25,7 @@ async function run(order: VerifyOrder | DigestOrder): Promise<void> {
   }
   const report = await verify(fromBlob(order.file), await readTrust(order.trust), {
     artefact: order.artefact === null ? null : fromBlob(order.artefact),
-    record: order.record,
+    record: order.record === null ? null : new Uint8Array(await order.record.arrayBuffer()),
     advanced: (done, total) => { tell({ kind: 'progress', done, total }) },
     digest: () => new Promise((resolve) => {
       digestArrived = resolve

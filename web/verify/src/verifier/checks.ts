@@ -1,7 +1,7 @@
 /** The checks of a package. Each gives a line of what it saw, or throws Failed with the reason. */
 
 import { hex, same } from './bytes.ts'
-import { sha256 } from './digest.ts'
+import { type DigestName, sha256 } from './digest.ts'
 import { datapackage, datapackageDigest } from './descriptors.ts'
 import { checkKeyTimes } from './envelope.ts'
 import { Failed, must } from './failed.ts'
@@ -12,6 +12,7 @@ import { checkConsistency, leafHash, treeRoot } from './merkle.ts'
 import { moment, written } from './moment.ts'
 import { CONSISTENCY, DATAPACKAGE, DIGEST, ENVELOPE, checkComplete, checkOrder, isReserved, stampNames } from './names.ts'
 import type { Package } from './package.ts'
+import { checkRecord } from './record.ts'
 import type { Member } from './zip.ts'
 
 export type Check = (of: Package) => Promise<string>
@@ -111,7 +112,13 @@ export const checkStampQuorum: Check = async (of) => {
 
 export const checkCurrent: Check = async (of) => {
   const until = Math.min(...(await of.stamps()).map((stamp) => stamp.authority.notAfter))
-  must(of.now <= until, `a stamp's certificate expired on ${written(until)}; evidence records are not checked here`)
+  if (of.record !== null) {
+    const against = { digest: (name: DigestName) => of.digest(name), tsas: of.trust.tsas, now: of.now, weak: of.trust.weak }
+    const found = await checkRecord(of.record, against)
+    must(found.first <= until, `the record begins after the certificate expired on ${written(until)}`)
+    return `renewed, until ${written(found.until)}`
+  }
+  must(of.now <= until, `a stamp's certificate expired on ${written(until)} and no evidence record is given`)
   return `until ${written(until)}`
 }
 

@@ -1,11 +1,27 @@
 /** SHA-256 (FIPS 180-4), SM3 (GB/T 32905) and CRC-32 (the one of ZIP), whole or block by block. */
 
-import { createCRC32, createSHA256, createSM3, type IHasher } from 'hash-wasm'
+import { createCRC32, createSHA256, createSHA384, createSHA512, createSM3, type IHasher } from 'hash-wasm'
 import { type Bytes, unhex } from './bytes.ts'
 
 /** SHA-256 of octets in memory. */
 export async function sha256(bytes: Bytes): Promise<Bytes> {
   return new Uint8Array(await crypto.subtle.digest('SHA-256', bytes))
+}
+
+export type DigestName = 'sha256' | 'sha384' | 'sha512' | 'sm3'
+
+const CREATE: Readonly<Record<DigestName, () => Promise<IHasher>>> = {
+  sha256: createSHA256, sha384: createSHA384, sha512: createSHA512, sm3: createSM3,
+}
+
+/** A digest of octets in memory, by name. */
+export async function digestOf(name: DigestName, bytes: Bytes): Promise<Bytes> {
+  return (await digesterOf(name)).update(bytes).digest('binary').slice()
+}
+
+/** Takes octets block by block for one digest, by name. */
+export async function digesterOf(name: DigestName): Promise<IHasher> {
+  return (await CREATE[name]()).init()
 }
 
 /** What is known of a run of octets after reading it once; digests in lowercase hex. */

@@ -30,7 +30,7 @@ export async function believe(checkpoint: Checkpoint, trust: Trust): Promise<Bel
   await checkLogSignature(checkpoint, known.key)
   const cosigned: Cosigned[] = []
   const seen: Bytes[] = []
-  for (const { operator, key } of trust.witnesses) {
+  for (const { operator, key } of oncePerKey(trust.witnesses)) {
     const seconds = await cosignedAt(checkpoint, key)
     if (seconds === null) continue
     must(!seen.some((other) => same(other, key.key)), `two cosignatures of one key: ${key.name}`)
@@ -38,6 +38,13 @@ export async function believe(checkpoint: Checkpoint, trust: Trust): Promise<Bel
     cosigned.push({ operator, time: seconds * 1000 })
   }
   return { checkpoint, cosigned, log }
+}
+
+/** The witnesses, one that is listed twice under its name only once. */
+function oncePerKey(witnesses: Trust['witnesses']): Trust['witnesses'] {
+  const alike = (one: Trust['witnesses'][number], other: typeof one): boolean =>
+    one.key.name === other.key.name && same(one.key.key, other.key.key)
+  return witnesses.filter((one, at) => witnesses.findIndex((other) => alike(one, other)) === at)
 }
 
 /** Throws Failed unless witnesses of enough operators cosigned. */

@@ -1,7 +1,7 @@
 /** One package under test: everything that is read from it, once, when a check first asks for it. */
 
 import { type Bytes, base64, hex, utf8 } from './bytes.ts'
-import { sha256 } from './digest.ts'
+import { type DigestName, sha256 } from './digest.ts'
 import { type Envelope, type Signed, checkSignatures, readEnvelope, signedBy, stampedMessage } from './envelope.ts'
 import { Failed, must } from './failed.ts'
 import { type Members, exactly, list, member, members, readCanonical, string } from './json.ts'
@@ -13,7 +13,7 @@ import { type Proof, readCheckpoint, readProof } from './notes.ts'
 import type { Source } from './source.ts'
 import { type Stamp, checkResponse } from './timestamps.ts'
 import type { Policy, Trust } from './trust.ts'
-import { type Member, type Scanned, contents } from './zip.ts'
+import { type Member, type Scanned, contents, wholeDigest } from './zip.ts'
 
 /** A value that is made at the first call and then kept, its failure too. */
 function once<T>(make: () => Promise<T>): () => Promise<T> {
@@ -31,6 +31,8 @@ export class Package {
     readonly scanned: Scanned | null,
     readonly scanFault: string,
     readonly now: number,
+    /** The evidence record given along, null when none was. */
+    readonly record: Bytes | null,
   ) {
     // Where a name stands twice zip.members fails; which of the two is read here does not matter.
     this.byName = new Map(this.members.map((one) => [one.name, one]))
@@ -54,6 +56,11 @@ export class Package {
 
   /** Throws Failed where names do not tell which file is which: nothing may be read by name then. */
   private readonly requireNames = (): void => { checkOrder(this.names) }
+
+  /** A digest of the whole package. */
+  async digest(name: DigestName): Promise<Bytes> {
+    return wholeDigest(this.source, name, {})
+  }
 
   /** A file's octets, which must be those the pass digested. Throws Failed when it is not there. */
   async content(name: string): Promise<Bytes> {

@@ -84,14 +84,13 @@ const NOT_CHECKED: readonly Unchecked[] = [
   { code: 'log.other', zh: '日志中是否另有相关条目', en: 'whether the log holds other entries about this page' },
   { code: 'custodian.copy', zh: '第三方是否仍保有副本', en: 'whether a custodian still holds its copy' },
 ]
-const RECORD: Unchecked = { code: 'record', zh: '所附证据记录（RFC 4998）', en: 'the evidence record given (RFC 4998)' }
 
 /** How to verify. */
 export interface Options extends Progress {
   /** Milliseconds since 1970; default: the clock of this machine. */
   now?: number
-  /** Whether an evidence record lies beside the package; it is named as not checked. */
-  record?: boolean
+  /** The evidence record beside the package (RFC 4998, DER). */
+  record?: Bytes | null
   /** The package's SHA-256, when another worker makes it; default: made in the same pass. */
   digest?: () => Promise<string>
   /** The file of a disclosed artefact. */
@@ -122,7 +121,7 @@ async function verifyPackage(source: Source, trust: Trust, options: Options): Pr
     if (!(error instanceof Failed)) throw error
     fault = error.message
   }
-  const subject = new Package(source, trust, scanned, fault, options.now ?? Date.now())
+  const subject = new Package(source, trust, scanned, fault, options.now ?? Date.now(), options.record ?? null)
   const done = await runAll(STEPS, subject)
   const genuine = done.every((check) => check.ok)
   const sha256 = (await digest) ?? scanned?.sha256 ?? (await packageDigest(source, options))
@@ -137,7 +136,6 @@ async function verifyPackage(source: Source, trust: Trust, options: Options): Pr
     checks: done,
     not_checked: [
       ...removed.map((path) => ({ code: `removed:${path}`, zh: '已删去，未检查', en: 'left out, not checked' })),
-      ...(options.record === true ? [RECORD] : []),
       ...NOT_CHECKED,
     ],
   }

@@ -1,6 +1,6 @@
 /** RFC 3161 responses under pinned certificates; the token is a CMS SignedData (RFC 5652) with RFC 5816 attributes. */
 
-import { type SignerInfo, SignedData } from '@peculiar/asn1-cms'
+import { ContentInfo, type SignerInfo, SignedData } from '@peculiar/asn1-cms'
 import { AsnConvert } from '@peculiar/asn1-schema'
 import { PKIStatus, TSTInfo, TimeStampResp, id_ct_tstInfo } from '@peculiar/asn1-tsp'
 import { type BaseBlock, ObjectIdentifier, OctetString } from 'asn1js'
@@ -39,11 +39,27 @@ export interface Stamp {
   authority: PinnedAuthority
   /** Milliseconds since 1970. */
   time: number
+  /** What was stamped: the object identifier of a digest, and the digest. */
+  imprint: { algorithm: string; digest: Bytes }
 }
 
 /** Check one response. message: what must be stamped. Throws Failed with the reason. */
 export async function checkResponse(response: Bytes, message: Bytes, pinned: PinnedAuthority[]): Promise<Stamp> {
-  const { signer, content, signerId, signedAttributes, embedded } = takeApart(response)
+  const { status, timeStampToken: token } = as(response, TimeStampResp)
+  must(status.status === PKIStatus.granted || status.status === PKIStatus.grantedWithMods, 'the authority refused')
+  const [, found] = inside(readDer(response))
+  must(token !== undefined && found !== undefined, 'response without a token')
+  const stamp = await checkToken(octets(found), pinned)
+  const hash = HASHES[stamp.imprint.algorithm]
+  must(hash !== undefined, 'the imprint is of an unknown or weak algorithm')
+  const digest = new Uint8Array(await crypto.subtle.digest(hash, message))
+  must(same(stamp.imprint.digest, digest), 'stamps another message')
+  return stamp
+}
+
+/** Check a token (ContentInfo) of one of the pinned authorities, whatever it stamps. Throws Failed with the reason. */
+export async function checkToken(token: Bytes, pinned: PinnedAuthority[]): Promise<Stamp> {
+  const { signer, content, signerId, signedAttributes, embedded } = takeApart(token)
   const authority = pinned.find((one) => same(one.signerId, signerId))
   if (authority === undefined) throw new Failed('the signer is none of the pinned authorities')
   checkEmbedded(embedded, authority)
@@ -51,15 +67,13 @@ export async function checkResponse(response: Bytes, message: Bytes, pinned: Pin
   const info = as(content, TSTInfo)
   must(Number(info.version) === 1, 'token of another version')
   must(authority.policies.includes(info.policy), `policy ${info.policy} is not one pinned`)
-  const hash = HASHES[info.messageImprint.hashAlgorithm.algorithm]
-  must(hash !== undefined, 'the imprint is of an unknown or weak algorithm')
-  const digest = new Uint8Array(await crypto.subtle.digest(hash, message))
-  must(same(new Uint8Array(info.messageImprint.hashedMessage.buffer), digest), 'stamps another message')
+  const { hashAlgorithm, hashedMessage } = info.messageImprint
+  const imprint = { algorithm: hashAlgorithm.algorithm, digest: new Uint8Array(hashedMessage.buffer) }
   const time = info.genTime.getTime()
   must(authority.notBefore <= time && time <= authority.notAfter, 'stamped outside the validity of the certificate')
   await checkAttributes(signer, content, authority)
   must(await signatureHolds(signer, signedAttributes, authority.spki), 'the signature of the token does not verify')
-  return { authority, time }
+  return { authority, time, imprint }
 }
 
 interface Token {
@@ -73,11 +87,10 @@ interface Token {
   embedded: Bytes[]
 }
 
-function takeApart(response: Bytes): Token {
-  const tree = readDer(response)
-  const { status, timeStampToken: token } = as(response, TimeStampResp)
-  must(status.status === PKIStatus.granted || status.status === PKIStatus.grantedWithMods, 'the authority refused')
-  must(token !== undefined && token.contentType === SIGNED_DATA, 'response without a token')
+function takeApart(bytes: Bytes): Token {
+  const tree = readDer(bytes)
+  const token = as(bytes, ContentInfo)
+  must(token.contentType === SIGNED_DATA, 'the token is not signed data')
   const data = as(new Uint8Array(token.content), SignedData)
   const content = data.encapContentInfo.eContent?.single
   must(data.encapContentInfo.eContentType === id_ct_tstInfo && content !== undefined, 'token without TSTInfo')
@@ -85,8 +98,8 @@ function takeApart(response: Bytes): Token {
   must(signer !== undefined && others.length === 0, 'a token has exactly one signer')
   // RFC 5652 §5.1, §5.3: 3 for content that is no plain data, 1 for a signer named by issuer and serial number.
   must(Number(data.version) === 3 && Number(signer.version) === 1, 'versions of the token are not those of its form')
-  // TimeStampResp → ContentInfo → [0] → SignedData → signerInfos → SignerInfo → signedAttrs [0].
-  const signedData = inside(inside(inside(tree)[1])[1])[0]
+  // ContentInfo → [0] → SignedData → signerInfos → SignerInfo → signedAttrs [0].
+  const signedData = inside(inside(tree)[1])[0]
   const parts = inside(inside(inside(signedData).at(-1))[0])
   const [signerId, digest, attributes] = [parts[1], parts[2], parts.find(isFirstContext)]
   const [listed, ...more] = inside(inside(signedData)[1])

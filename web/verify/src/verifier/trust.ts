@@ -41,6 +41,8 @@ export interface Trust {
   witnesses: { name: string; operator: string; key: NoteKey }[]
   tsas: PinnedAuthority[]
   policies: Policy[]
+  /** Since when a digest is no longer safe (milliseconds since 1970). */
+  weak: Map<string, number>
 }
 
 /** Read a trust file. Throws Unusable when it is none, or not one of this version. */
@@ -69,12 +71,17 @@ async function read(file: Members): Promise<Trust> {
     witnesses: await each('witnesses', readWitness),
     tsas: await each('tsas', readAuthority),
     policies: await each('policies', readPolicy),
+    weak: readWeak(members(member(file, 'weak_digests') ?? {}, 'weak_digests')),
   }
   someAndDifferent(trust.workerKeys.map((key) => key.keyid), 'worker_keys')
   someAndDifferent(trust.sealingKeys.map((key) => key.keyid), 'sealing_keys')
   someAndDifferent(trust.logs.map((log) => log.origin), 'logs')
   someAndDifferent(trust.policies.map((policy) => policy.id), 'policies')
   return trust
+}
+
+function readWeak(value: Members): Map<string, number> {
+  return new Map(Object.entries(value).map(([name, since]) => [name, moment(since)]))
 }
 
 function someAndDifferent(ids: readonly string[], name: string): void {

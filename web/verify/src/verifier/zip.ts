@@ -5,7 +5,7 @@
  */
 
 import { type Bytes, concat, same, text, utf8 } from './bytes.ts'
-import { Digester, type Digests, sha256Stream } from './digest.ts'
+import { type DigestName, Digester, type Digests, digesterOf, sha256Stream } from './digest.ts'
 import { Failed, must } from './failed.ts'
 import type { Source } from './source.ts'
 
@@ -178,6 +178,16 @@ class Pass {
   end(): string {
     return this.whole ? this.digest.end() : ''
   }
+}
+
+/** Another digest of the whole package, in constant memory. */
+export async function wholeDigest(source: Source, name: DigestName, progress: Progress): Promise<Bytes> {
+  const hasher = await digesterOf(name)
+  for (let at = 0; at < source.size; at += BLOCK) {
+    progress.signal?.throwIfAborted()
+    hasher.update(await source.read(at, Math.min(BLOCK, source.size - at)))
+  }
+  return hasher.digest('binary').slice()
 }
 
 /** A package's SHA-256 alone, in constant memory (for a second worker beside the checks). */
