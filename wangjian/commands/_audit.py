@@ -33,7 +33,7 @@ def run(after: str, *, as_json: bool) -> int:
     if not end:
         return _stopped("核查中断,未得出结论 / the audit was cut short, there is no result", after)
     if as_json:
-        print(json.dumps({"findings": findings, **end, "count": len(findings)}, ensure_ascii=False))
+        print(json.dumps({**end, "findings": findings}, ensure_ascii=False))
     else:
         for left in end["not_checked"]:
             print(f"未核查 not checked: 第三方副本 the copies of {left['custodian']}")

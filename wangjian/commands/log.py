@@ -51,7 +51,7 @@ def fsck(
     except RefusedError as error:
         raise _refuse(error) from error
     if as_json:
-        print(json.dumps({"way": way, "findings": findings, **end}, ensure_ascii=False))
+        print(json.dumps({**end, "way": way, "findings": findings}, ensure_ascii=False))
     else:
         _say(way, findings, end, signed=folder is None or trust is not None)
     raise typer.Exit(1 if findings or end.get("refusal") else 0)
