@@ -28,5 +28,6 @@ fi
 if [ -d web/verify/node_modules ]; then
   step "eslint verify" in_web verify npm run --silent lint
   step "tsc verify" in_web verify npm run --silent typecheck
+  step "vitest verify" in_web verify npm run --silent test -- --reporter=dot --silent
 fi
 [ -z "$failed" ] || { echo "failed:$failed" >&2; exit 1; }
