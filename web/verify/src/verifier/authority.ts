@@ -33,7 +33,6 @@ export function readAuthority(value: Members): PinnedAuthority {
   const { tbsCertificate: body } = parse(der)
   const usage = body.extensions?.filter((extension) => extension.extnID === id_ce_extKeyUsage) ?? []
   const operator = string(member(value, 'operator'), 'operator')
-  must(operator !== '', 'authority without an operator')
   return {
     name: string(member(value, 'name'), 'name'),
     operator,
