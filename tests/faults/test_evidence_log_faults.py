@@ -4,7 +4,9 @@ that hang or are away, freezing. Each safety claim has its negative control: the
 import asyncio
 import io
 import json
+import re
 import shutil
+import zipfile
 from contextlib import asynccontextmanager
 
 import pytest
@@ -89,6 +91,20 @@ async def test_two_processes_write_one_log(stack):
     heads = [open_checkpoint(item.note, first.public) for item in signed]
     await first.ensure_loaded(before + 62)
     assert all(head.root == first.shard.tree.root(head.size) for head in heads)
+
+
+async def test_proofs_of_an_item_stay_below_25_kb_in_a_log_of_a_million_leaves(stack):
+    sealed = await stack.submit()
+    package = await stack.get(f"/evidence/{sealed['id']}/package", params={"reason": "t"})
+    proofs = re.compile(r"evidence/(manifest\.dsse\.json|tst-\d+\.(tsr|path\.json)|log\.[a-z.-]+)")
+    with zipfile.ZipFile(io.BytesIO(package.content)) as found:
+        listed = [item for item in found.infolist() if proofs.fullmatch(item.filename)]
+    sizes = {item.filename: item.file_size for item in listed}
+    assert {"evidence/log.entry.json", "evidence/log.tlog-proof"} <= set(sizes)
+    # 20 hashes of 45 bytes on the way to the root, 21 in the proof of growth, one more custodian's line.
+    larger = sum(sizes.values()) + 20 * 45 + 21 * 47 + 200
+    print(f"proofs of an item: {sum(sizes.values())} bytes now, {larger} with a million leaves: {sizes}")
+    assert larger <= 25_000
 
 
 async def test_history_rows_refuse_ordinary_changes(stack):
