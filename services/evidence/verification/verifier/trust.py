@@ -30,6 +30,8 @@ def read_trust(data: bytes) -> dict[str, Any]:
         for listed in ("logs", "witnesses", "tsas", "policies"):
             require(type(trust[listed]) is list, f"{listed} is not a list")
         for authority in trust["tsas"]:
+            lists = (authority["chain"], authority["policy_oids"])
+            require(all(type(value) is list for value in lists), "chain or policy_oids is not a list")
             for certificate in (authority["certificate"], *authority["chain"]):
                 x509.load_der_x509_certificate(base64.b64decode(certificate, validate=True))
             _texts(authority["name"], authority["operator"], *authority["policy_oids"])
