@@ -247,7 +247,7 @@ async def refusal_of(stack) -> dict:
     raise AssertionError("the log did not refuse")
 
 
-@pytest.mark.parametrize("tiles", [True, False])
+@pytest.mark.parametrize("tiles", [pytest.param(True, marks=pytest.mark.slow), False])
 async def test_a_log_put_back_signs_nothing_and_says_so_everywhere(make_settings, tiles):
     async with restored(make_settings, tiles=tiles) as (stack, first, _, size):
         refusal = await refusal_of(stack)
