@@ -2,7 +2,8 @@
 
 import base64
 import hashlib
-from collections.abc import Iterator
+import json
+from collections.abc import Callable, Iterator
 
 import rfc8785
 
@@ -16,6 +17,8 @@ def cases() -> Iterator[Case]:
     """All of them."""
     yield from _redactions()
     yield from _disclosures()
+    yield from _disclosed_values()
+    yield from _entries()
     yield from _custody()
 
 
@@ -131,6 +134,44 @@ def _disclosures() -> Iterator[Case]:
         lambda w: _spelled(w.disclosed(_TEXT)),
     )
     yield Case("disclosure", "the artefact of another package", "log.inclusion", _foreign)
+
+
+def _disclosed_values() -> Iterator[Case]:
+    def case(name: str, code: str, change: Callable[[dict], object]) -> Case:
+        return Case("disclosure", name, code, lambda w: w.disclosed(_TEXT, change))
+
+    for name in ("index", "size"):
+        for value in ("1", True, 1.5, None):
+            yield case(
+                f"{name} as {value!r}", "artefacts.merkle", lambda d, n=name, v=value: d.update({n: v})
+            )
+    yield case("the entry not base64", "disclosure.form", lambda d: d.update(entry="!"))
+    yield case("the proof as a list", "disclosure.form", lambda d: d.update(proof=[]))
+    yield case("the hashes as a text", "artefacts.merkle", lambda d: d.update(hashes="AAAA"))
+    yield case("the artefact as a list", "disclosure.form", lambda d: d.update(artefact=[]))
+
+
+def _entries() -> Iterator[Case]:
+    """The entry of a disclosure replaced by something else that is canonical JSON."""
+
+    def case(name: str, change: Callable[[dict], object]) -> Case:
+        def make(world: World) -> Attempt:
+            def put(document: dict) -> None:
+                entry = json.loads(base64.b64decode(document["entry"]))
+                made = change(entry)
+                document["entry"] = base64.b64encode(rfc8785.dumps(made or entry)).decode()
+
+            return world.disclosed(_TEXT, put)
+
+        return Case("disclosure", f"the entry {name}", "log.entry", make)
+
+    yield case("without its stamps", lambda e: e.pop("stamps_sha256") and None)
+    yield case("with a member more", lambda e: e.update(note="x"))
+    yield case("a list", lambda e: [1])
+    yield case("a text", lambda e: "seal")
+    yield case("of version 1", lambda e: e.update(v=1))
+    yield case("with a number that is none", lambda e: e.update(evidence_no="WJ-1"))
+    yield case("with a number that is no text", lambda e: e.update(evidence_no=7))
 
 
 def _entry(document: dict, old: bytes, new: bytes) -> None:

@@ -77,9 +77,8 @@ def check_seal_entry(excerpt: Excerpt) -> str:
     entry = strict_json(excerpt.entry_bytes)
     require(isinstance(entry, dict) and set(entry) == _ENTRY_V2, "not the entry of a seal")
     require(entry["kind"] == "seal" and entry["v"] == 2, "not the entry of a seal")
-    number = entry["evidence_no"]
+    excerpt.entry, number = entry, entry["evidence_no"]
     require(isinstance(number, str) and log.NUMBER.fullmatch(number), "malformed evidence number")
-    excerpt.entry = entry
     return str(number)
 
 
