@@ -1,4 +1,4 @@
-"""The log in shards: a table of them, entries and checkpoints of a shard, leaves taken out of a forked one."""
+"""The log in shards: their table, entries and checkpoints of a shard, leaves taken out of a forked one."""
 
 import sqlalchemy as sa
 from alembic import op
