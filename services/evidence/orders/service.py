@@ -22,8 +22,9 @@ async def log_order(database: Database, log: TransparencyLog, order_id: str, ord
 
     Repeating the same order gives the same answer. Raises Problem 409 `order.conflict` when the id is taken
     by another order, 503 `evidence.unstamped_too_long` for a new one while older evidence waits too long for
-    its time stamp.
+    its time stamp, 503 `evidence.log_refuses`.
     """
+    log.check_refusal()
     async with database.transaction() as session:
         document = order_document(order_id, order)
         await _refuse_new(session, order_id)
