@@ -12,7 +12,7 @@ from services.evidence.custody import repository as custody_repository
 from services.evidence.grants.events import granted, linked
 from services.evidence.log.merkle import leaf_hash
 from services.evidence.log.tiles import tile_path
-from services.evidence.objects.store import object_path
+from services.evidence.objects.disk import object_path
 from tests.evidence_samples import sample_artefacts
 from tests.evidence_stack import OFFICER, own_home, remove, running
 
