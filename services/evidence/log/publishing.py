@@ -82,11 +82,11 @@ class Publisher:
     async def _run(self) -> None:
         while True:
             await self._wake.wait()
+            await asyncio.sleep(_PAUSE)  # what comes meanwhile is published with it
             self._wake.clear()
             try:
                 await self.flush()
                 self.failure = ""
-                await asyncio.sleep(_PAUSE)
             except Exception as error:
                 self.failure = type(error).__name__
                 log.error("log.publish_failed", exc_info=error)
