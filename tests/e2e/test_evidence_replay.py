@@ -32,15 +32,14 @@ PAGE = """<!doctype html><html lang="en"><head><meta charset="utf-8"><title>repl
 
 @pytest.fixture(scope="module")
 async def package(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, object]]:
-    """The package of the first item the product sealed, exported as an officer does, and its facts."""
+    """The package of a whole page the product sealed, exported as an officer does, and its facts."""
     folder = tmp_path_factory.mktemp("package")
     token = (stack.home / "operator.token").read_text().strip()
     async with httpx.AsyncClient(
         base_url=stack.base_url, headers={"authorization": f"Bearer {token}"}, timeout=60
     ) as http:
-        found = next(
-            item for item in (await http.get("/api/evidence")).json()["items"] if item["evidence_no"]
-        )
+        items = (await http.get("/api/evidence", params={"outcome": "COMPLETE"})).json()["items"]
+        found = next(item for item in items if item["evidence_no"])
         answer = await http.get(f"/api/evidence/{found['id']}/package", params={"reason": "重放核对"})
         assert answer.status_code == 200, answer.text
         (folder / "package.wacz").write_bytes(answer.content)
