@@ -135,6 +135,7 @@ _UNPROVEN = (
 )
 
 
+@pytest.mark.timeout(900)
 @pytest.mark.parametrize("kind", FAULTS)
 async def test_a_fault_in_the_middle_of_two_hundred_seals(stack: EvidenceStack, kind: str) -> None:
     intakes = [await stack.intake() for _ in range(SEALS)]
@@ -158,3 +159,17 @@ async def test_a_fault_in_the_middle_of_two_hundred_seals(stack: EvidenceStack, 
 async def _sealed(stack: EvidenceStack, count: int) -> bool:
     rows = await _rows(stack, "SELECT count(*) FROM evidence_items WHERE stage = 'sealed'")
     return int(rows[0][0]) >= count
+
+
+@pytest.mark.timeout(900)
+async def test_a_thousand_waiting_items_drain_by_themselves(stack: EvidenceStack) -> None:
+    intakes = [await stack.intake() for _ in range(1000)]
+    limit = asyncio.Semaphore(_AT_ONCE)
+    async with _refusing(stack, "tsa"):
+        await asyncio.gather(*(_seal(stack, intake, limit) for intake in intakes))
+        assert not await _sealed(stack, 1)
+    await _eventually(lambda: _sealed(stack, 1000), 300)
+    assert await _rows(stack, _UNPROVEN) == []
+    batched = await _rows(stack, "SELECT count(*) FROM stamps WHERE path IS NOT NULL")
+    assert batched[0][0] > 900, "one request to an authority stamps all that wait"
+    assert await log_findings(stack) == []
