@@ -5,6 +5,7 @@ import asyncio
 import structlog
 
 from services.common.problems import Problem
+from services.common.recurring import Recurring
 from services.evidence.retention import service
 from services.evidence.retention.rules import Reckoned
 from services.evidence.runtime import Runtime
@@ -15,42 +16,12 @@ EVERY_SECONDS = 10.0
 _AT_ONCE = 200
 
 
-class RetentionJobs:
+class RetentionJobs(Recurring):
     """One background task of the evidence service."""
 
     def __init__(self, runtime: Runtime) -> None:
+        super().__init__("retention", self.drain, lambda: EVERY_SECONDS)
         self._runtime = runtime
-        self._wake = asyncio.Event()
-        self._task: asyncio.Task[None] | None = None
-
-    def start(self) -> None:
-        """Begin."""
-        self._task = asyncio.create_task(self._run(), name="retention")
-
-    async def stop(self) -> None:
-        """Stop; what is left is done at the next start."""
-        if self._task:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
-
-    def wake(self) -> None:
-        """Something changed: look now."""
-        self._wake.set()
-
-    async def _run(self) -> None:
-        while True:
-            try:
-                await self.drain()
-            except Exception as error:
-                # Database or store away: the rows stay pending.
-                log.error("retention.failed", exc_info=error)
-            try:
-                async with asyncio.timeout(EVERY_SECONDS):
-                    await self._wake.wait()
-            except TimeoutError:
-                continue
-            finally:
-                self._wake.clear()
 
     async def drain(self) -> int:
         """Apply everything that is pending; gives how many items. Raises Problem 503 as the store."""
