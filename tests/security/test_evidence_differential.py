@@ -140,4 +140,5 @@ def test_both_verifiers_agree(tmp_path: Path) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", range(2, 12))
 def test_both_verifiers_agree_on_ten_thousand(tmp_path: Path, seed: int) -> None:
-    compare(mutants(seed, 1_000, houses()), tmp_path)
+    verdicts = compare(mutants(seed, 1_000, houses()), tmp_path)
+    assert sum(verdicts.values()) == 1_000

@@ -197,7 +197,9 @@ def test_refused_beyond_the_limit_and_only_then(main, second):
 
 
 def test_unsynchronised_is_recorded_not_refused():
-    refuse_wrong_clock({"source": "kernel", "state": "unsynchronised", "offset_ms": None}, 1000.0)
+    clock = {"source": "kernel", "state": "unsynchronised", "offset_ms": None}
+    refuse_wrong_clock(clock, 1000.0)
+    assert worst_offset_ms(clock) is None
 
 
 @pytest.mark.parametrize("seconds", [86_400.0, -86_400.0, 1.5, -1.5])

@@ -17,7 +17,8 @@ from services.evidence.package.layout import (
     dump_layout,
     load_layout,
 )
-from services.evidence.package.reader import PackageReader, blocks
+from services.evidence.package.reader import PackageReader
+from services.evidence.package.transfer import blocks
 from tests.evidence_samples import Signers, make_package, make_parts, sample_artefacts
 
 

@@ -19,7 +19,7 @@ from services.evidence.package.transfer import (
     GrowingPackage,
     ReadBack,
     StoredBytesChangedError,
-    sent,
+    blocks,
 )
 
 # Once enough copies are kept, the other custodians have this many seconds; later copies are made later.
@@ -63,7 +63,7 @@ class Handover:
 
     def _bytes(self, store: ObjectStore, *, first: bool) -> Iterator[bytes]:
         """The first custodian's bytes are those that are hashed here; the others' receipts must agree."""
-        return self._reading.blocks() if first else sent(self._package, store.open)
+        return self._reading.blocks() if first else blocks(self._package, store.open)
 
     def abandon(self) -> None:
         """Give up unless it is complete; the custodians keep nothing of it."""

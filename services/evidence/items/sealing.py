@@ -29,7 +29,7 @@ from services.evidence.log import repository as log_repository
 from services.evidence.log.notes import NoteError
 from services.evidence.orders.rules import LoggedOrder
 from services.evidence.package.layout import Member, Part, begin, dump_layout, load_layout, total_bytes
-from services.evidence.package.transfer import sent
+from services.evidence.package.transfer import blocks
 from services.evidence.runtime import Runtime
 from services.evidence.timestamps.client import Stamp as FreshStamp
 from services.evidence.timestamps.rules import stamped_message
@@ -327,7 +327,7 @@ class Sealer:
 
     def _sm3(self, parts: list[Part]) -> str:
         digest = Hash(SM3())
-        for block in sent(parts, self.runtime.store.open):
+        for block in blocks(parts, self.runtime.store.open):
             digest.update(block)
         return digest.finalize().hex()
 

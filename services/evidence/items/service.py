@@ -23,7 +23,8 @@ from services.evidence.items.models import EvidenceItem
 from services.evidence.items.schemas import ItemOut, ItemRow, RequiredOut
 from services.evidence.objects.store import store_damaged
 from services.evidence.package.layout import Part, load_layout
-from services.evidence.package.reader import BLOCK, PackageReader, blocks
+from services.evidence.package.reader import BLOCK, PackageReader
+from services.evidence.package.transfer import blocks
 from services.evidence.renewals import repository as renewals
 from services.evidence.retention import service as retention
 from services.evidence.runtime import Runtime

@@ -47,7 +47,7 @@ class GrowingPackage:
         yield from left
 
 
-def sent(parts: Iterable[Part], open_object: Callable[[str], BinaryIO]) -> Iterator[bytes]:
+def blocks(parts: Iterable[Part], open_object: Callable[[str], BinaryIO]) -> Iterator[bytes]:
     """The bytes of a package from first to last, in blocks of at most 1 MiB (literal parts as they are)."""
     for part in parts:
         if part.data is not None:
@@ -84,7 +84,7 @@ class ReadBack:
                 yield part.data
                 continue
             single = hashlib.sha256()
-            for block in sent([part], self._open):
+            for block in blocks([part], self._open):
                 yield block
                 single.update(block)
             if single.hexdigest() != part.sha256:

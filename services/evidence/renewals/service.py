@@ -17,7 +17,7 @@ from services.evidence.custody import service as custody
 from services.evidence.items import repository as items
 from services.evidence.objects.store import ObjectStore
 from services.evidence.package.layout import load_layout
-from services.evidence.package.reader import blocks
+from services.evidence.package.transfer import blocks
 from services.evidence.renewals import records, repository, rules
 from services.evidence.renewals.records import Plan
 from services.evidence.renewals.rules import Due, Kind
