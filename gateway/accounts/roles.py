@@ -39,6 +39,12 @@ PERMISSIONS: Final[dict[str, tuple[str, str]]] = {
     "case:write": ("办理案件", "work cases"),
     "registry:read": ("查看主体档案", "see the registry"),
     "registry:write": ("维护主体档案", "edit the registry"),
+    "registry:import": ("导入与合并主体档案", "import and merge registry records"),
+    "registry:claim": ("认领属地", "claim or reject jurisdiction"),
+    "registry:assign": ("分派属地与复核", "assign jurisdiction and re-verification"),
+    "registry:reveal": ("查看个人信息原文", "see personal data in full, with a purpose"),
+    "registry:judge": ("判定关联", "judge links between shops"),
+    "registry:exchange": ("跨区域比对关联", "compare links with other regions"),
     "user:manage": ("管理账号", "manage accounts"),
     "role:grant": ("授予角色", "grant roles"),
     "key:manage": ("管理签名密钥", "manage signing keys"),
@@ -49,7 +55,17 @@ PERMISSIONS: Final[dict[str, tuple[str, str]]] = {
 _CAPTURE = frozenset({"capture:create", "capture:read", "evidence:read", "evidence:export"})
 _CLUE = frozenset({"clue:create", "clue:read", "clue:assign", "clue:sign"})
 _CASE = frozenset({"case:read", "case:write"})
-_REGISTRY = frozenset({"registry:read", "registry:write"})
+_REGISTRY = frozenset(
+    {
+        "registry:read",
+        "registry:write",
+        "registry:import",
+        "registry:claim",
+        "registry:reveal",
+        "registry:judge",
+    }
+)
+_COMMAND = frozenset({"registry:assign", "registry:exchange"})
 
 ROLES: Final[dict[str, Role]] = {
     role.code: role
@@ -60,7 +76,9 @@ ROLES: Final[dict[str, Role]] = {
             "dispatcher",
             "business",
             _CAPTURE
-            | {"evidence:hold", "clue:create", "clue:read", "clue:assign", "case:read", "registry:read"},
+            | {"evidence:hold", "clue:create", "clue:read", "clue:assign", "case:read"}
+            | _REGISTRY
+            | _COMMAND,
         ),
         Role(
             "officer",
@@ -96,7 +114,10 @@ ROLES: Final[dict[str, Role]] = {
             "本机操作员",
             "local operator",
             "local",
-            _CAPTURE | {"system:read", "key:manage", "integrity:audit", "store:sweep", "log:manage"},
+            _CAPTURE
+            | {"system:read", "key:manage", "integrity:audit", "store:sweep", "log:manage"}
+            | _REGISTRY
+            | _COMMAND,
         ),
     )
 }
