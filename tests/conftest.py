@@ -7,6 +7,7 @@ platform as `make up` starts it, once a run, for tests marked `stack`.
 """
 
 import atexit
+import faulthandler
 import os
 import shutil
 import tempfile
@@ -32,6 +33,11 @@ from services.common.migrate import upgrade  # noqa: E402
 from services.common.settings import Settings, get_settings  # noqa: E402
 
 pytest_plugins = ["tests.stack", "tests.s3_server"]
+
+
+def pytest_unconfigure() -> None:
+    """A run whose threads do not end says where they stand, and fails, instead of waiting for ever."""
+    faulthandler.dump_traceback_later(60, exit=True)
 
 
 @pytest.fixture(scope="session")

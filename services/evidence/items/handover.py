@@ -5,6 +5,7 @@ The bulk of a package travels, and is digested on the other side, while its time
 
 import asyncio
 import json
+import weakref
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -52,6 +53,8 @@ class Handover:
         self, store: ObjectStore, custodians: Sequence[CustodianClient], evidence_id: str, begun: list[Part]
     ) -> None:
         self._package = GrowingPackage(begun)
+        # Threads wait for the rest of it: when nobody is left who could give it, they must not wait on.
+        weakref.finalize(self, self._package.abandon)
         self._reading = ReadBack(self._package, store.open)
         self._sending = {
             asyncio.create_task(
