@@ -24,8 +24,10 @@ from services.casework.deadlines.rules import (
 from services.casework.deadlines.service import shipped_days, shipped_rules
 from services.casework.numbering.rules import Kind, format_number, number_year
 from services.casework.workflow import diagram
-from services.casework.workflow.rules import Caller, Machine, Relation, State, Transition, allowed, decide
+from services.casework.workflow.rules import Relation
+from services.common.diagram import mermaid
 from services.common.problems import Problem
+from services.common.workflow import Caller, Machine, State, Transition, allowed, decide
 
 MACHINES = (CLUE, CASE)
 GIVEN = {"org_code": "360702-SJ", "reason": "属地管辖"}
@@ -272,7 +274,7 @@ def test_the_page_of_workflows_is_current(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("machine", MACHINES, ids=lambda m: m.name)
 def test_the_drawing_has_every_edge(machine: Machine) -> None:
-    drawn = diagram.mermaid(machine)
+    drawn = mermaid(machine)
     for (name, state, action), target in LEGAL.items():
         if name == machine.name:
             step = next(t for t in machine.transitions if t.action == action)

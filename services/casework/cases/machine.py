@@ -5,11 +5,13 @@ Articles: 行政处罚法 (2021 revision), read in full; 市场监督管理行�
 
 from typing import Final
 
-from services.casework.workflow.rules import Field, Machine, Relation, State, Transition
+from services.casework.workflow.rules import RELATION_LABELS, Relation
+from services.common.workflow import Field, Machine, State, Transition
 
 CASE: Final = Machine(
     name="case",
     version="2026-11",
+    relations=RELATION_LABELS,
     zh="案件",
     en="case",
     initial="filed",

@@ -16,13 +16,14 @@ from services.casework.numbering.rules import Kind
 from services.casework.numbering.service import issue
 from services.casework.schemas import EvidenceRef, ListQuery, TransitionIn
 from services.casework.workflow import service as workflow
-from services.casework.workflow.rules import Caller, Relation
+from services.casework.workflow.rules import Relation
 from services.common.clock import utc_now
 from services.common.identity import Claims
 from services.common.ids import new_id
 from services.common.outbox import publish
 from services.common.paging import Page, encode_cursor
 from services.common.problems import not_found
+from services.common.workflow import Caller
 
 DECISION_RULE = "case.decision"
 _PLAIN = (

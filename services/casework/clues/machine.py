@@ -6,7 +6,8 @@ memory with high confidence and not read again, so `verified` is False throughou
 
 from typing import Final
 
-from services.casework.workflow.rules import Field, Machine, Relation, State, Transition
+from services.casework.workflow.rules import RELATION_LABELS, Relation
+from services.common.workflow import Field, Machine, State, Transition
 
 _REASON: Final = Field("reason", "理由", "Reason")
 _NOTE: Final = Field("reason", "说明", "Note", required=False)
@@ -15,6 +16,7 @@ _ORG: Final = Field("org_code", "承办单位", "Authority", kind="organisation"
 CLUE: Final = Machine(
     name="clue",
     version="2026-11",
+    relations=RELATION_LABELS,
     zh="线索",
     en="clue",
     initial="new",

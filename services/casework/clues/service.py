@@ -17,7 +17,6 @@ from services.casework.numbering.service import issue
 from services.casework.peers import Peers
 from services.casework.schemas import EvidenceRef, TransitionIn
 from services.casework.workflow import service as workflow
-from services.casework.workflow.rules import Caller
 from services.common.clock import utc_now
 from services.common.identity import Claims
 from services.common.ids import new_id
@@ -25,6 +24,7 @@ from services.common.outbox import publish
 from services.common.paging import Page, encode_cursor
 from services.common.problems import not_found
 from services.common.scope import region_covers
+from services.common.workflow import Caller
 from services.registry.client import OrganisationRef
 
 CHECK_RULE = "clue.check"
@@ -123,7 +123,7 @@ async def move_clue(
     """Take one step of the clue's workflow with all its effects in this transaction.
 
     Raises 404 when not visible, 409 `workflow.stale` or `workflow.illegal_transition`, 403, 422; see
-    `workflow.rules`. A row lock makes of two steps at once one success and one 409.
+    `services.common.workflow`. A row lock makes of two steps at once one success and one 409.
     """
     # Asked before the lock is taken, so that no row waits for another service.
     target = await peers.registry.organisation(given.org_code) if given.org_code else None

@@ -4,12 +4,11 @@ Command: python -m services.casework.workflow.diagram [--check] FILE
 """
 
 import argparse
-import sys
 from pathlib import Path
 
 from services.casework.cases.machine import CASE
 from services.casework.clues.machine import CLUE
-from services.casework.workflow.rules import RELATION_LABELS, Machine
+from services.common.diagram import keep, section
 
 MACHINES = (CLUE, CASE)
 _HEAD = """# 业务流程 · Workflows
@@ -25,35 +24,6 @@ must be read again before they are relied on.
 """
 
 
-def mermaid(machine: Machine) -> str:
-    """A machine as a Mermaid `stateDiagram-v2`."""
-    lines = ["stateDiagram-v2", "    direction LR"]
-    lines += [f'    state "{s.zh} {s.code}" as {s.code}' for s in machine.states]
-    lines.append(f"    [*] --> {machine.initial}")
-    lines += [
-        f"    {source} --> {t.target}: {t.zh} {t.action}" for t in machine.transitions for source in t.sources
-    ]
-    lines += [f"    {s.code} --> [*]" for s in machine.states if s.final]
-    return "\n".join(lines)
-
-
-def section(machine: Machine) -> str:
-    """A machine as a section of the page: diagram and table of steps."""
-    rows = [
-        "| 操作 step | 从 from | 到 to | 谁 who | 权限 permission | 必填 required | 依据 article |",
-        "|---|---|---|---|---|---|---|",
-    ]
-    for t in machine.transitions:
-        sources = "、".join(machine.state(s).zh for s in t.sources)
-        required = "、".join(f.zh for f in t.fields if f.required) or "—"
-        article = t.article if t.verified else f"{t.article} 待核"
-        who, target = RELATION_LABELS[t.relation][0], machine.state(t.target).zh
-        cells = [f"{t.zh} `{t.action}`", sources, target, who, f"`{t.permission}`", required, article]
-        rows.append(f"| {' | '.join(cells)} |")
-    title = f"## {machine.zh} · {machine.en.capitalize()}（{machine.version}）"
-    return "\n".join([title, "", "```mermaid", mermaid(machine), "```", "", *rows, ""])
-
-
 def page() -> str:
     """The whole page."""
     return "\n".join([_HEAD, *(section(machine) for machine in MACHINES)])
@@ -65,14 +35,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("file", type=Path)
     parser.add_argument("--check", action="store_true")
     given = parser.parse_args(arguments)
-    text = page()
-    if given.check:
-        current = given.file.is_file() and given.file.read_text(encoding="utf-8") == text
-        if not current:
-            print(f"{given.file} 已过期，请重新生成 · is not current, generate it again", file=sys.stderr)
-        return 0 if current else 1
-    given.file.write_text(text, encoding="utf-8")
-    return 0
+    return keep(given.file, page(), check=given.check)
 
 
 if __name__ == "__main__":

@@ -8,10 +8,10 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from services.casework.schemas import ActionOut, HistoryOut, TransitionIn
 from services.casework.workflow import repository
 from services.casework.workflow.models import History
-from services.casework.workflow.rules import Caller, Machine, Transition, allowed, decide, describe
 from services.common.audit import record
 from services.common.identity import Claims
 from services.common.problems import Problem
+from services.common.workflow import Caller, Machine, Transition, allowed, decide, describe
 
 _CREATED = ("新建", "Created")
 
@@ -28,7 +28,7 @@ def choose(machine: Machine, row: Stateful, caller: Caller, given: TransitionIn)
     """The transition a caller asked for, on the version the caller saw.
 
     Raises 409 `workflow.stale` with the possible steps when the object has moved since, and what
-    `workflow.rules.decide` raises.
+    `services.common.workflow.decide` raises.
     """
     if given.version != row.version:
         raise Problem(
