@@ -1,7 +1,7 @@
 """地名 the names by which an address opens: provinces of the country, cities and counties that are shipped.
 
-Names and codes are data: `data/provinces.csv`, `data/jiangxi_divisions.csv` and, for names and codes that were
-given up, `data/region_aliases.csv` (its facts are flagged as unverified).
+Names and codes are data: `data/provinces.csv`, `data/jiangxi_divisions.csv` and, for names and codes that
+were given up, `data/region_aliases.csv` (its facts are flagged as unverified).
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Final
 
 _DATA: Final = Path(__file__).parent.parent / "data"
-OWN
+OWN_PROVINCES: Final = frozenset({"36"})
 
 
 @dataclass(frozen=True, slots=True)
