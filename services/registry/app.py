@@ -6,6 +6,8 @@ from fastapi import FastAPI
 
 from services.common.app import create_service
 from services.common.migrate import upgrade
+from services.common.personal_keys import REFRESH_SECONDS, personal_data, refresh
+from services.common.recurring import Recurring
 from services.common.settings import Settings
 from services.registry.bootstrap import load_divisions
 from services.registry.imports.routes import router as imports
@@ -18,6 +20,18 @@ from services.registry.subjects.routes import router as subjects
 async def _startup(app: FastAPI) -> None:
     await asyncio.to_thread(upgrade, "registry", app.state.settings.database_url("registry"))
     await load_divisions(app.state.db)
+    app.state.personal = await personal_data(app.state.db)
+    app.state.keys = Recurring(
+        "personal.keys",
+        lambda: refresh(app.state.db, app.state.personal),
+        lambda: REFRESH_SECONDS,
+        REFRESH_SECONDS,
+    )
+    app.state.keys.start()
+
+
+async def _shutdown(app: FastAPI) -> None:
+    await app.state.keys.stop()
 
 
 def create_app(settings: Settings | None = None) -> FastAPI:
@@ -26,5 +40,6 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         "registry",
         routers=[regions, organisations, subjects, presences, imports],
         startup=_startup,
+        shutdown=_shutdown,
         settings=settings,
     )

@@ -47,6 +47,11 @@ class _Sources(BaseSettings):
     secrets_dir: Path | None = None
 
 
+def secrets_folder() -> Path:
+    """Folder of the secrets that never lie beside what they open: `WANGJIAN_SECRETS_DIR`."""
+    return _secrets_dir(_Sources())
+
+
 def passphrases(folder: Path) -> list[Passphrase]:
     """The passphrases to try on key files in `folder`; the first is the one to write with.
 

@@ -13,13 +13,14 @@ from services.registry.imports.models import Import
 from services.registry.search.repository import capped_count, matches_plain, newest_first
 
 _SUBJECT_COLUMNS = (
-    "id text, name text, kind text, licence text, licence_kind text, licence_norm text, phone text, qq text,"
-    " wechat text, address text, source text, warnings jsonb, search_text text, grams int[], org_code text,"
+    "id text, name text, kind text, licence text, licence_kind text, licence_norm text, personal bytea,"
+    " contact_grams int[], source text, warnings jsonb, search_text text, grams int[], org_code text,"
     " region_code text, created_by text, created_at timestamptz, updated_at timestamptz"
 )
 _PRESENCE_COLUMNS = (
     "id text, subject_id text, channel text, platform text, native_id text, name text, domain text,"
-    " licence text, icp text, phone text, qq text, wechat text, address text, source text, source_id text,"
+    " licence text, icp text, personal bytea, contact_grams int[], fingerprint bigint, import_id text,"
+    " last_seen timestamptz, source text, source_id text,"
     " warnings jsonb, search_text text, grams int[], org_code text, region_code text, created_by text,"
     " created_at timestamptz, updated_at timestamptz"
 )
@@ -45,16 +46,17 @@ _ADD_SUBJECTS = text(
 _SUBJECT_IDS = text(
     "SELECT licence_norm, id FROM subjects WHERE org_code = :org_code AND licence_norm = ANY(:licences)"
 )
+_KNOWN_IDS = text(
+    "SELECT source_id, id FROM presences"
+    " WHERE org_code = :org_code AND source = :source AND source_id = ANY(:source_ids)"
+)
 _UPSERT_PRESENCES = text(
     f"INSERT INTO presences ({_PRESENCE_NAMES}) SELECT {_PRESENCE_NAMES}"  # noqa: S608
     f" FROM jsonb_to_recordset(CAST(:rows AS jsonb)) AS r({_PRESENCE_COLUMNS}) ORDER BY source_id"
     " ON CONFLICT (org_code, source, source_id) DO UPDATE SET "
     + ", ".join(f"{n} = excluded.{n}" for n in _FOLLOWING)
-    + ", updated_at = excluded.updated_at WHERE ("
-    + ", ".join(f"presences.{n}" for n in _FOLLOWING)
-    + ") IS DISTINCT FROM ("
-    + ", ".join(f"excluded.{n}" for n in _FOLLOWING)
-    + ") RETURNING (xmax = 0) AS created"
+    + ", updated_at = excluded.updated_at WHERE presences.fingerprint IS DISTINCT FROM excluded.fingerprint"
+    " RETURNING (xmax = 0) AS created, no, source_id"
 )
 
 
@@ -69,10 +71,25 @@ async def add_subjects(session: AsyncSession, rows: list[dict[str, Any]]) -> dic
     return {row.licence_norm: row.id for row in found}
 
 
-async def upsert_presences(session: AsyncSession, rows: list[dict[str, Any]]) -> tuple[int, int]:
-    """Insert or update presences by (organisation, source, id); gives (created, updated)."""
-    flags = [row.created for row in await session.execute(_UPSERT_PRESENCES, {"rows": _json(rows)})]
-    return sum(flags), len(flags) - sum(flags)
+async def known_ids(
+    session: AsyncSession, org_code: str, source: str, source_ids: list[str]
+) -> dict[str, str]:
+    """Ids of the presences already there, by their id in the source: values are sealed about them."""
+    found = await session.execute(
+        _KNOWN_IDS, {"org_code": org_code, "source": source, "source_ids": source_ids}
+    )
+    return {row.source_id: row.id for row in found}
+
+
+async def upsert_presences(
+    session: AsyncSession, rows: list[dict[str, Any]]
+) -> tuple[dict[str, int], dict[str, int]]:
+    """Insert or update presences by (organisation, source, id); gives numbers of the created, the updated."""
+    created: dict[str, int] = {}
+    updated: dict[str, int] = {}
+    for row in await session.execute(_UPSERT_PRESENCES, {"rows": _json(rows)}):
+        (created if row.created else updated)[row.source_id] = row.no
+    return created, updated
 
 
 async def add(session: AsyncSession, row: Import) -> None:
@@ -109,4 +126,8 @@ async def visible(session: AsyncSession, claims: Claims, import_id: str) -> Impo
 
 
 def _json(rows: list[dict[str, Any]]) -> str:
-    return json.dumps(rows, ensure_ascii=False, default=str)
+    return json.dumps(rows, ensure_ascii=False, default=_text)
+
+
+def _text(value: Any) -> str:
+    return f"\\x{value.hex()}" if isinstance(value, bytes) else str(value)

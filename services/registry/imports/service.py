@@ -3,6 +3,7 @@
 import asyncio
 import hashlib
 import io
+import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import islice
@@ -16,10 +17,13 @@ from services.common.database import Database
 from services.common.identity import Claims
 from services.common.ids import new_id
 from services.common.paging import Page, encode_cursor
+from services.common.personal import PersonalData
+from services.common.personal_keys import personal_data
 from services.common.problems import Problem, not_found
 from services.common.scope import region_covers
 from services.common.wire import ListQuery
 from services.registry.identifiers.rules import Finding, compact, licence_kind
+from services.registry.identifiers.service import show
 from services.registry.imports import repository
 from services.registry.imports.models import Import
 from services.registry.imports.rules import (
@@ -33,8 +37,10 @@ from services.registry.imports.rules import (
     subject_key,
 )
 from services.registry.imports.schemas import ImportOut, ImportRow
+from services.registry.personal.rules import personal_of
 from services.registry.regions import repository as regions
 from services.registry.regions.rules import Gazetteer
+from services.registry.search.rules import contact_grams
 from services.registry.subjects.rules import kind_of, searchable
 
 BATCH_ROWS = 1_000
@@ -47,6 +53,7 @@ class _Run:
     """An import under way: who, where to, which divisions exist, and what came of it so far."""
 
     claims: Claims
+    personal: PersonalData
     import_id: str
     source: str
     divisions: dict[str, str]
@@ -168,7 +175,7 @@ async def _begin(database: Database, claims: Claims, **facts: str) -> _Run:
             object_id=row.id,
             after={"source": row.source, "filename": row.filename, "sha256": row.sha256},
         )
-    return _Run(claims, row.id, row.source, divisions, Gazetteer(divisions))
+    return _Run(claims, await personal_data(database), row.id, row.source, divisions, Gazetteer(divisions))
 
 
 async def _take_all(
@@ -176,7 +183,11 @@ async def _take_all(
 ) -> str:
     while batch:
         good = _sift(run, batch)
-        subjects, presences = await asyncio.to_thread(_prepare, run, good)
+        async with database.transaction() as session:
+            known = await repository.known_ids(
+                session, run.claims.org, run.source, [str(row.values["id"]) for row in good]
+            )
+        subjects, presences = await asyncio.to_thread(_prepare, run, good, known)
         async with database.transaction() as session:
             await _take(session, run, subjects, presences)
         try:
@@ -205,7 +216,9 @@ def _sift(run: _Run, batch: list[ShopRow | BadRow]) -> list[ShopRow]:
     return list(by_id.values())
 
 
-def _prepare(run: _Run, good: list[ShopRow]) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+def _prepare(
+    run: _Run, good: list[ShopRow], known: dict[str, str]
+) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
     now = utc_now().isoformat()
     subjects: dict[str, dict[str, Any]] = {}
     presences: list[dict[str, Any]] = []
@@ -222,8 +235,8 @@ def _prepare(run: _Run, good: list[ShopRow]) -> tuple[list[dict[str, Any]], list
             "updated_at": now,
             "warnings": [f.as_json() for f in findings],
         }
-        presences.append({**_presence(row), **owned})
-        subject = _subject(row)
+        presences.append({**_presence(run, row, known), **owned})
+        subject = _subject(run, row)
         if subject:
             subjects.setdefault(subject["licence_norm"], {**subject, **owned})
     return list(subjects.values()), presences
@@ -242,37 +255,54 @@ def _place(run: _Run, row: ShopRow) -> tuple[str, list[Finding]]:
     return run.claims.region, findings
 
 
-def _presence(row: ShopRow) -> dict[str, Any]:
+def _presence(run: _Run, row: ShopRow, known: dict[str, str]) -> dict[str, Any]:
     values = dict(row.values)
     channel, domain = shop_identity(values)
     source_id = values.pop("id")
     text, grams = searchable({**values, "source_id": source_id})
+    presence_id = known.get(source_id or "") or new_id()
     return {
-        **values,
-        "id": new_id(),
+        **_sealed(run.personal, presence_id, values),
+        "values": values,
+        "id": presence_id,
         "source_id": source_id,
         "native_id": source_id,
         "channel": channel,
         "domain": domain,
         "search_text": text,
         "grams": grams,
+        "import_id": run.import_id,
+        "last_seen": utc_now().isoformat(),
+        "fingerprint": run.personal.key(0, json.dumps(row.values, sort_keys=True)),
     }
 
 
-def _subject(row: ShopRow) -> dict[str, Any] | None:
+def _subject(run: _Run, row: ShopRow) -> dict[str, Any] | None:
     licence = subject_key(row.values)
     if licence is None:
         return None
     values = {k: row.values[k] for k in ("name", "licence", "phone", "qq", "wechat", "address")}
     text, grams = searchable(values)
+    subject_id = new_id()
     return {
-        **values,
-        "id": new_id(),
+        **_sealed(run.personal, subject_id, values),
+        "id": subject_id,
         "kind": kind_of(licence).value,
         "licence_kind": licence_kind(licence),
         "licence_norm": compact(licence),
         "search_text": text,
         "grams": grams,
+    }
+
+
+def _sealed(personal: PersonalData, about: str, values: dict[str, str | None]) -> dict[str, Any]:
+    """The values of a row with its personal ones sealed."""
+    private = personal_of(values)
+    plain = {name: value for name, value in values.items() if name not in private}
+    return {
+        **plain,
+        "personal": personal.seal(private, about) if private else None,
+        "contact_grams": contact_grams(private, personal.gram),
     }
 
 
@@ -284,10 +314,13 @@ async def _take(
     for presence in presences:
         licence = presence["licence"]
         presence["subject_id"] = ids.get(compact(licence)) if licence else None
-    created, updated = await repository.upsert_presences(session, presences) if presences else (0, 0)
-    run.created += created
-    run.updated += updated
-    run.unchanged += len(presences) - created - updated
+    values = {presence["source_id"]: presence.pop("values") for presence in presences}
+    created, updated = await repository.upsert_presences(session, presences) if presences else ({}, {})
+    changed = {no: values[source_id] for source_id, no in {**created, **updated}.items()}
+    await show(session, run.personal, changed, source=run.source, now=utc_now())
+    run.created += len(created)
+    run.updated += len(updated)
+    run.unchanged += len(presences) - len(changed)
     await _save(session, run, "running")
     await record(
         session,
@@ -295,7 +328,7 @@ async def _take(
         event="import.batch",
         object_type="import",
         object_id=run.import_id,
-        after={"rows": run.rows, "created": created, "updated": updated},
+        after={"rows": run.rows, "created": len(created), "updated": len(updated)},
     )
 
 

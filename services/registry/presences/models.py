@@ -1,19 +1,24 @@
 """Table of presences: shops, sites, apps, accounts, live rooms."""
 
+from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ForeignKey, Index, String, UniqueConstraint
+from sqlalchemy import BigInteger, Boolean, DateTime, ForeignKey, Index, String, Text, UniqueConstraint, text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
-from services.registry.base import Base, Owned
+from services.registry.base import Base, Filed, Owned
 from services.registry.search.models import Searchable
 
 
-class Presence(Owned, Searchable, Base):
+class Presence(Owned, Filed, Searchable, Base):
     """Where a subject sells or shows itself, with the contacts and numbers it displays, as given.
 
     `(org_code, source, source_id)` names the row in the list it came from; importing again updates it.
+    Personal values lie sealed in `personal`. `ownership`: B of a business, C of a person. `exemption`:
+    ground on which its operator says that he needs no registration (电商法 §10). `path_description`: how to
+    get there when there is no address. `fingerprint`: keyed hash of the values as last imported, to tell an
+    unchanged row. `authority_code`: who has jurisdiction now; `claim_state`: how far that is settled.
     """
 
     __tablename__ = "presences"
@@ -21,6 +26,8 @@ class Presence(Owned, Searchable, Base):
         UniqueConstraint("org_code", "source", "source_id"),
         Index("ix_presences_region_id", "region_code", "id"),
         Index("ix_presences_grams", "grams", postgresql_using="gin"),
+        Index("ix_presences_contact_grams", "contact_grams", postgresql_using="gin"),
+        Index("ix_presences_import_id", "import_id", postgresql_where=text("import_id IS NOT NULL")),
     )
 
     id: Mapped[str] = mapped_column(String(26), primary_key=True)
@@ -33,10 +40,19 @@ class Presence(Owned, Searchable, Base):
     domain: Mapped[str | None] = mapped_column(String(253))
     licence: Mapped[str | None] = mapped_column(String(200))
     icp: Mapped[str | None] = mapped_column(String(200))
-    phone: Mapped[str | None] = mapped_column(String(200))
-    qq: Mapped[str | None] = mapped_column(String(200))
-    wechat: Mapped[str | None] = mapped_column(String(200))
-    address: Mapped[str | None] = mapped_column(String(1000))
+    police_no: Mapped[str | None] = mapped_column(String(200))
+    path_description: Mapped[str | None] = mapped_column(Text)
+    ownership: Mapped[str | None] = mapped_column(String(1))
+    exemption: Mapped[str | None] = mapped_column(String(20))
+    over_100k: Mapped[bool | None] = mapped_column(Boolean)
+    categories: Mapped[list[str]] = mapped_column(JSONB, server_default=text("'[]'::jsonb"))
+    label_no: Mapped[str | None] = mapped_column(String(60))
+    alive: Mapped[bool | None] = mapped_column(Boolean)
+    http_state: Mapped[str | None] = mapped_column(String(20))
+    last_checked_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
+    claim_state: Mapped[str] = mapped_column(String(20), server_default="imported")
+    fingerprint: Mapped[int | None] = mapped_column(BigInteger)
+    import_id: Mapped[str | None] = mapped_column(String(26))
     source: Mapped[str] = mapped_column(String(60))
     source_id: Mapped[str] = mapped_column(String(128))
     warnings: Mapped[list[dict[str, Any]]] = mapped_column(JSONB)

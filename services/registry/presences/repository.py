@@ -1,6 +1,6 @@
 """SQL of presences; every read is scoped by region here."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 
 from sqlalchemy import ColumnElement, select
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -10,13 +10,13 @@ from services.common.scope import region_filter
 from services.registry.presences.models import Presence
 from services.registry.presences.schemas import PresenceQuery
 from services.registry.search.repository import capped_count, matches, newest_first
-from services.registry.subjects.models import Subject
 
 _EXPORT_BATCH = 1_000
+Gram = Callable[[str], int] | None
 
 
-def _conditions(claims: Claims, query: PresenceQuery) -> list[ColumnElement[bool]]:
-    conditions = [region_filter(Presence.region_code, claims), matches(Presence, query.q)]
+def _conditions(claims: Claims, query: PresenceQuery, gram: Gram = None) -> list[ColumnElement[bool]]:
+    conditions = [region_filter(Presence.region_code, claims), matches(Presence, query.q, gram)]
     if query.channel:
         conditions.append(Presence.channel == query.channel.value)
     if query.subject_id:
@@ -25,22 +25,15 @@ def _conditions(claims: Claims, query: PresenceQuery) -> list[ColumnElement[bool
 
 
 async def page(
-    session: AsyncSession, claims: Claims, query: PresenceQuery
-) -> tuple[list[tuple[Presence, str | None]], int, bool]:
-    """One row more than the page of visible presences with their subject's kind, and their capped count."""
-    conditions = _conditions(claims, query)
-    found = newest_first(
-        select(Presence).where(*conditions), Presence.id, query.after, query.limit
-    ).subquery()
-    statement = (
-        select(Presence, Subject.kind)
-        .join(found, found.c.id == Presence.id)
-        .outerjoin(Subject, Subject.id == Presence.subject_id)
-        .order_by(Presence.id.desc())
+    session: AsyncSession, claims: Claims, query: PresenceQuery, gram: Gram = None
+) -> tuple[list[Presence], int, bool]:
+    """One row more than the page of visible presences, and their capped count."""
+    conditions = _conditions(claims, query, gram)
+    rows = await session.scalars(
+        newest_first(select(Presence).where(*conditions), Presence.id, query.after, query.limit)
     )
-    rows: list[tuple[Presence, str | None]] = [(row[0], row[1]) for row in await session.execute(statement)]
     total, capped = await capped_count(session, conditions)
-    return rows, total, capped
+    return list(rows.all()), total, capped
 
 
 async def visible(session: AsyncSession, claims: Claims, presence_id: str) -> Presence | None:
@@ -58,9 +51,11 @@ async def add(session: AsyncSession, presence: Presence) -> None:
     await session.flush()
 
 
-async def export(session: AsyncSession, claims: Claims, query: PresenceQuery) -> AsyncIterator[Presence]:
+async def export(
+    session: AsyncSession, claims: Claims, query: PresenceQuery, gram: Gram = None
+) -> AsyncIterator[Presence]:
     """All visible presences that match, newest first, read in batches."""
-    statement = select(Presence).where(*_conditions(claims, query)).order_by(Presence.id.desc())
+    statement = select(Presence).where(*_conditions(claims, query, gram)).order_by(Presence.id.desc())
     stream = await session.stream_scalars(statement.execution_options(yield_per=_EXPORT_BATCH))
     async for presence in stream:
         yield presence

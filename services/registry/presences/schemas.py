@@ -66,7 +66,11 @@ class PresenceRow(BaseModel):
 
 
 class PresenceOut(PresenceRow):
-    """One presence in full; contacts unmasked, and the look recorded in the audit record."""
+    """One presence in full; personal values masked, as everywhere but in the answer of a reveal."""
 
+    return_address: str | None
+    legal_person: str | None
+    id_card: str | None
+    payment: str | None
     domain: str | None
     warnings: list[FindingOut]

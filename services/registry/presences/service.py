@@ -13,18 +13,22 @@ from services.common.database import Database
 from services.common.identity import Claims
 from services.common.ids import new_id
 from services.common.paging import Page, encode_cursor
+from services.common.personal import PersonalData
 from services.common.problems import not_found
 from services.registry.identifiers.rules import check_fields
+from services.registry.identifiers.service import show
 from services.registry.imports.rules import COLUMNS, neutralise
+from services.registry.personal.rules import PERSONAL, personal_of
+from services.registry.personal.service import sealed, shown
 from services.registry.presences import repository
 from services.registry.presences.models import Presence
 from services.registry.presences.rules import CHANNEL_LABELS, Channel, domain_of
 from services.registry.presences.schemas import PresenceIn, PresenceOut, PresenceQuery, PresenceRow
+from services.registry.search.rules import contact_grams
 from services.registry.subjects import repository as subjects
-from services.registry.subjects.rules import SubjectKind, masked_contacts, searchable
+from services.registry.subjects.rules import searchable
 from services.registry.subjects.service import owned_region
 
-_CONTACTS = ("phone", "qq", "wechat", "address")
 _PLAIN = (
     "id",
     "name",
@@ -45,28 +49,34 @@ _PLAIN = (
 _EXPORT_BLOCK = 64 * 1024
 
 
-async def list_presences(session: AsyncSession, claims: Claims, query: PresenceQuery) -> Page[PresenceRow]:
+async def list_presences(
+    session: AsyncSession, personal: PersonalData, claims: Claims, query: PresenceQuery
+) -> Page[PresenceRow]:
     """One page of the presences the caller may see, newest first, contacts masked."""
-    rows, total, capped = await repository.page(session, claims, query)
-    shown = rows[: query.limit]
+    rows, total, capped = await repository.page(session, claims, query, personal.gram)
+    listed = rows[: query.limit]
     return Page(
-        items=[_row(presence, kind) for presence, kind in shown],
-        next_cursor=encode_cursor([shown[-1][0].id]) if len(rows) > query.limit else None,
+        items=[_row(personal, presence) for presence in listed],
+        next_cursor=encode_cursor([listed[-1].id]) if len(rows) > query.limit else None,
         total=total,
         total_capped=capped,
     )
 
 
-async def get_presence(session: AsyncSession, claims: Claims, presence_id: str) -> PresenceOut:
-    """One presence in full; that its contacts were seen is recorded. Raises 404 when not visible."""
+async def get_presence(
+    session: AsyncSession, personal: PersonalData, claims: Claims, presence_id: str
+) -> PresenceOut:
+    """One presence in full, personal values masked; the look is recorded. Raises 404 when not visible."""
     presence = await repository.visible(session, claims, presence_id)
     if presence is None:
         raise not_found("网店", "presence")
     await record(session, claims, event="presence.viewed", object_type="presence", object_id=presence_id)
-    return _full(presence)
+    return _full(personal, presence)
 
 
-async def create_presence(session: AsyncSession, claims: Claims, given: PresenceIn) -> PresenceOut:
+async def create_presence(
+    session: AsyncSession, personal: PersonalData, claims: Claims, given: PresenceIn
+) -> PresenceOut:
     """Enter a presence. Raises 403 outside the caller's region, 404 for a subject the caller cannot see."""
     region = owned_region(claims, given.region_code)
     if given.subject_id and await subjects.visible(session, claims, given.subject_id) is None:
@@ -76,7 +86,9 @@ async def create_presence(session: AsyncSession, claims: Claims, given: Presence
     presence_id, now = new_id(), utc_now()
     presence = Presence(
         id=presence_id,
-        **values,
+        **{name: value for name, value in values.items() if name not in PERSONAL},
+        personal=sealed(personal, presence_id, values),
+        contact_grams=contact_grams(personal_of(values), personal.gram),
         channel=given.channel.value,
         domain=domain_of(given.url),
         source="manual",
@@ -91,6 +103,9 @@ async def create_presence(session: AsyncSession, claims: Claims, given: Presence
         updated_at=now,
     )
     await repository.add(session, presence)
+    await show(
+        session, personal, {presence.no: {**values, "domain": presence.domain}}, source="manual", now=now
+    )
     await record(
         session,
         claims,
@@ -99,10 +114,12 @@ async def create_presence(session: AsyncSession, claims: Claims, given: Presence
         object_id=presence_id,
         after={"name": presence.name, "channel": presence.channel, "region_code": region},
     )
-    return _full(presence)
+    return _full(personal, presence)
 
 
-async def export_csv(database: Database, claims: Claims, query: PresenceQuery) -> AsyncIterator[bytes]:
+async def export_csv(
+    database: Database, personal: PersonalData, claims: Claims, query: PresenceQuery
+) -> AsyncIterator[bytes]:
     """The visible presences as CSV with the import's header, in blocks: contacts masked, formulas harmless.
 
     UTF-8 with BOM, because that is what the offices' spreadsheet programs open without a question.
@@ -113,9 +130,13 @@ async def export_csv(database: Database, claims: Claims, query: PresenceQuery) -
     writer.writerow(COLUMNS)
     async with database.transaction() as session:
         await record(session, claims, event="presence.exported", object_type="presence", object_id="list")
-        async for presence in repository.export(session, claims, query):
-            masked = masked_contacts(_contacts(presence), SubjectKind.OTHER)
-            cells = {**masked, "id": presence.source_id, "name": presence.name, "licence": presence.licence}
+        async for presence in repository.export(session, claims, query, personal.gram):
+            cells = {
+                **shown(personal, presence),
+                "id": presence.source_id,
+                "name": presence.name,
+                "licence": presence.licence,
+            }
             cells |= {"icp": presence.icp, "platform": presence.platform}
             writer.writerow([neutralise(cells[column] or "") for column in COLUMNS])
             if buffer.tell() > _EXPORT_BLOCK:
@@ -125,21 +146,16 @@ async def export_csv(database: Database, claims: Claims, query: PresenceQuery) -
     yield buffer.getvalue().encode()
 
 
-def _contacts(presence: Presence) -> dict[str, Any]:
-    return {field: getattr(presence, field) for field in _CONTACTS}
-
-
 def _common(presence: Presence) -> dict[str, Any]:
     zh, en = CHANNEL_LABELS[Channel(presence.channel)]
     plain = {name: getattr(presence, name) for name in _PLAIN}
     return {**plain, "channel_zh": zh, "channel_en": en, "warning_count": len(presence.warnings)}
 
 
-def _row(presence: Presence, subject_kind: str | None) -> PresenceRow:
-    masked = masked_contacts(_contacts(presence), subject_kind or SubjectKind.OTHER)
-    return PresenceRow.model_validate({**_common(presence), **masked})
+def _row(personal: PersonalData, presence: Presence) -> PresenceRow:
+    return PresenceRow.model_validate({**_common(presence), **shown(personal, presence)})
 
 
-def _full(presence: Presence) -> PresenceOut:
+def _full(personal: PersonalData, presence: Presence) -> PresenceOut:
     extra = {"domain": presence.domain, "warnings": presence.warnings}
-    return PresenceOut.model_validate({**_common(presence), **_contacts(presence), **extra})
+    return PresenceOut.model_validate({**_common(presence), **shown(personal, presence), **extra})

@@ -1,6 +1,6 @@
 """SQL of substring search, keyset paging and capped counts, shared by the lists of the registry."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any, TypeVar
 
 from sqlalchemy import ColumnElement, Select, and_, func, or_, select, true
@@ -8,23 +8,32 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import InstrumentedAttribute
 
 from services.registry.search.models import Searchable
-from services.registry.search.rules import fold, like_pattern, query_grams
+from services.registry.search.rules import contact_query, fold, like_pattern, query_grams
 
 COUNT_CAP = 1_000
 
 R = TypeVar("R")
 
 
-def matches(table: type[Searchable], query: str | None) -> ColumnElement[bool]:
-    """Condition: the row's searchable text contains the query (folded); true for an empty query."""
+def matches(
+    table: type[Searchable], query: str | None, gram: Callable[[str], int] | None = None
+) -> ColumnElement[bool]:
+    """Condition: the row's searchable text contains the query (folded); true for an empty query.
+
+    gram: the keyed hash of sealed values; with it, a row whose contacts hold all its grams meets it too.
+    """
     if not query or not fold(query):
         return true()
     contains = table.search_text.like(like_pattern(query), escape="\\")
     grams = query_grams(query)
-    if not grams:
-        return contains
-    narrowed: ColumnElement[bool] = table.grams.contains(grams)
-    return and_(narrowed, contains)
+    found: ColumnElement[bool] = and_(table.grams.contains(grams), contains) if grams else contains
+    sealed = contact_query(query, gram) if gram else []
+    return or_(found, _contacts(table).contains(sealed)) if sealed else found
+
+
+def _contacts(table: type[Any]) -> InstrumentedAttribute[list[int]]:
+    column: InstrumentedAttribute[list[int]] = table.contact_grams
+    return column
 
 
 def matches_plain(columns: Iterable[InstrumentedAttribute[Any]], query: str | None) -> ColumnElement[bool]:

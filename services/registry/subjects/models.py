@@ -1,20 +1,23 @@
 """Table of subjects."""
 
+from datetime import date, datetime
 from typing import Any
 
-from sqlalchemy import Index, String, text
+from sqlalchemy import Date, DateTime, Index, String, Text, text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
-from services.registry.base import Base, Owned
+from services.registry.base import Base, Filed, Owned
 from services.registry.search.models import Searchable
 
 
-class Subject(Owned, Searchable, Base):
+class Subject(Owned, Filed, Searchable, Base):
     """A legal or natural person who does business, as one authority knows it.
 
     `licence` is kept as given; `licence_norm` is its comparison form. Two authorities may each know the same
-    licence; joining them across regions is a later rule, so uniqueness holds inside one organisation.
+    licence, so uniqueness holds inside one organisation. Personal values lie sealed in `personal`.
+    `former_names` and `regno15` (the 15-digit numbers before GB 32100): [{"value", "from", "to"}].
+    `authority_code`: the registering authority (GB 32100, positions 3-8, names where, not who).
     """
 
     __tablename__ = "subjects"
@@ -28,6 +31,7 @@ class Subject(Owned, Searchable, Base):
         ),
         Index("ix_subjects_region_id", "region_code", "id"),
         Index("ix_subjects_grams", "grams", postgresql_using="gin"),
+        Index("ix_subjects_contact_grams", "contact_grams", postgresql_using="gin"),
     )
 
     id: Mapped[str] = mapped_column(String(26), primary_key=True)
@@ -36,10 +40,10 @@ class Subject(Owned, Searchable, Base):
     licence: Mapped[str | None] = mapped_column(String(200))
     licence_kind: Mapped[str | None] = mapped_column(String(10))
     licence_norm: Mapped[str | None] = mapped_column(String(200))
-    legal_person: Mapped[str | None] = mapped_column(String(200))
-    phone: Mapped[str | None] = mapped_column(String(200))
-    qq: Mapped[str | None] = mapped_column(String(200))
-    wechat: Mapped[str | None] = mapped_column(String(200))
-    address: Mapped[str | None] = mapped_column(String(1000))
+    former_names: Mapped[list[dict[str, Any]]] = mapped_column(JSONB, server_default=text("'[]'::jsonb"))
+    regno15: Mapped[list[dict[str, Any]]] = mapped_column(JSONB, server_default=text("'[]'::jsonb"))
+    registered_at: Mapped[date | None] = mapped_column(Date)
+    scope: Mapped[str | None] = mapped_column(Text)
+    verified_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
     source: Mapped[str] = mapped_column(String(60))
     warnings: Mapped[list[dict[str, Any]]] = mapped_column(JSONB)

@@ -1,5 +1,7 @@
 """SQL of subjects; every read is scoped by region here."""
 
+from collections.abc import Callable
+
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -15,10 +17,14 @@ SHOWN_PRESENCES = 100
 
 
 async def page(
-    session: AsyncSession, claims: Claims, query: ListQuery, kind: str | None
+    session: AsyncSession,
+    claims: Claims,
+    query: ListQuery,
+    kind: str | None,
+    gram: Callable[[str], int] | None = None,
 ) -> tuple[list[Subject], int, bool]:
     """One row more than the page of the visible subjects, newest first, and their capped count."""
-    conditions = [region_filter(Subject.region_code, claims), matches(Subject, query.q)]
+    conditions = [region_filter(Subject.region_code, claims), matches(Subject, query.q, gram)]
     if kind:
         conditions.append(Subject.kind == kind)
     rows = await session.scalars(

@@ -6,13 +6,7 @@ from collections.abc import Mapping
 from enum import StrEnum
 from typing import Any, Final
 
-from services.registry.identifiers.rules import (
-    canonical_icp,
-    compact,
-    licence_kind,
-    mask_contact,
-    phone_digits,
-)
+from services.registry.identifiers.rules import canonical_icp, compact, licence_kind
 from services.registry.search.rules import search_fields
 
 
@@ -39,8 +33,6 @@ _BY_PREFIX: Final = {
     "92": SubjectKind.INDIVIDUAL,
     "93": SubjectKind.COOPERATIVE,
 }
-# A sole trader's place of business is mostly a home, and a subject of unknown kind may be a person.
-_PERSONAL_ADDRESS: Final = {SubjectKind.INDIVIDUAL, SubjectKind.NATURAL_PERSON, SubjectKind.OTHER}
 
 
 def kind_of(licence: str | None) -> SubjectKind:
@@ -50,31 +42,13 @@ def kind_of(licence: str | None) -> SubjectKind:
     return _BY_PREFIX.get(compact(licence or "")[:2], SubjectKind.OTHER)
 
 
-def masked_contacts(values: Mapping[str, Any], kind: str) -> dict[str, str | None]:
-    """phone, qq, wechat, address as lists show them.
-
-    Telephone, QQ and WeChat are a person's even where the subject is a company (个人信息保护法 §28-30 asks
-    for need and care, not for secrecy: the detail page shows them and the audit record says who looked).
-    """
-    shown = {field: mask_contact(field, values.get(field)) for field in ("phone", "qq", "wechat")}
-    address = values.get("address")
-    shown["address"] = mask_contact("address", address) if SubjectKind(kind) in _PERSONAL_ADDRESS else address
-    return shown
-
-
 def searchable(values: Mapping[str, Any]) -> tuple[str, list[int]]:
-    """`(search_text, grams)` of a subject or a presence: its values as given and as compared."""
-    licence, icp, phone = values.get("licence"), values.get("icp"), values.get("phone")
+    """`(search_text, grams)` of a subject or a presence: values as given and as compared, none personal."""
+    licence, icp = values.get("licence"), values.get("icp")
     return search_fields(
         [
             values.get("name"),
             compact(licence) if licence else None,
-            values.get("legal_person"),
-            phone,
-            phone_digits(phone) if phone else None,
-            values.get("qq"),
-            values.get("wechat"),
-            values.get("address"),
             icp,
             canonical_icp(icp) if icp else None,
             values.get("platform"),

@@ -68,8 +68,11 @@ class SubjectPresence(BaseModel):
 
 
 class SubjectOut(SubjectRow):
-    """One subject in full; contacts unmasked, and the look recorded in the audit record."""
+    """One subject in full; personal values masked, as everywhere but in the answer of a reveal."""
 
     legal_person: str | None
+    return_address: str | None
+    id_card: str | None
+    payment: str | None
     warnings: list[FindingOut]
     presences: list[SubjectPresence]

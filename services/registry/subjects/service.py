@@ -8,53 +8,61 @@ from services.common.clock import utc_now
 from services.common.identity import Claims
 from services.common.ids import new_id
 from services.common.paging import Page, encode_cursor
+from services.common.personal import PersonalData
 from services.common.problems import Problem, not_found
 from services.common.scope import region_covers
 from services.common.wire import ListQuery
 from services.registry.identifiers.rules import check_fields, compact, licence_kind
+from services.registry.personal.rules import PERSONAL, personal_of
+from services.registry.personal.service import sealed, shown
 from services.registry.presences.models import Presence
 from services.registry.presences.rules import CHANNEL_LABELS, Channel
+from services.registry.search.rules import contact_grams
 from services.registry.subjects import repository
 from services.registry.subjects.models import Subject
-from services.registry.subjects.rules import KIND_LABELS, SubjectKind, kind_of, masked_contacts, searchable
+from services.registry.subjects.rules import KIND_LABELS, SubjectKind, kind_of, searchable
 from services.registry.subjects.schemas import SubjectIn, SubjectOut, SubjectPresence, SubjectRow
-
-_CONTACTS = ("phone", "qq", "wechat", "address")
 
 
 async def list_subjects(
-    session: AsyncSession, claims: Claims, query: ListQuery, kind: str | None
+    session: AsyncSession, personal: PersonalData, claims: Claims, query: ListQuery, kind: str | None
 ) -> Page[SubjectRow]:
     """One page of the subjects the caller may see, newest first, contacts masked."""
-    rows, total, capped = await repository.page(session, claims, query, kind)
-    shown = rows[: query.limit]
+    rows, total, capped = await repository.page(session, claims, query, kind, personal.gram)
+    listed = rows[: query.limit]
     return Page(
-        items=[_row(subject) for subject in shown],
-        next_cursor=encode_cursor([shown[-1].id]) if len(rows) > query.limit else None,
+        items=[_row(personal, subject) for subject in listed],
+        next_cursor=encode_cursor([listed[-1].id]) if len(rows) > query.limit else None,
         total=total,
         total_capped=capped,
     )
 
 
-async def get_subject(session: AsyncSession, claims: Claims, subject_id: str) -> SubjectOut:
-    """One subject in full; that its contacts were seen is recorded. Raises 404 when not visible."""
+async def get_subject(
+    session: AsyncSession, personal: PersonalData, claims: Claims, subject_id: str
+) -> SubjectOut:
+    """One subject in full, personal values masked; the look is recorded. Raises 404 when not visible."""
     subject = await repository.visible(session, claims, subject_id)
     if subject is None:
         raise not_found("主体", "subject")
     presences = await repository.presences_of(session, claims, subject_id)
     await record(session, claims, event="subject.viewed", object_type="subject", object_id=subject_id)
-    return _full(subject, presences)
+    return _full(personal, subject, presences)
 
 
-async def create_subject(session: AsyncSession, claims: Claims, given: SubjectIn) -> SubjectOut:
+async def create_subject(
+    session: AsyncSession, personal: PersonalData, claims: Claims, given: SubjectIn
+) -> SubjectOut:
     """Enter a subject. Raises 403 outside the caller's region, 409 for a licence already entered."""
     region = owned_region(claims, given.region_code)
     values = given.model_dump(exclude={"kind", "region_code"})
     text, grams = searchable(values)
-    now = utc_now()
+    subject_id, now = new_id(), utc_now()
     subject = Subject(
-        id=new_id(),
-        **values,
+        id=subject_id,
+        **{name: value for name, value in values.items() if name not in PERSONAL},
+        personal=sealed(personal, subject_id, values),
+        contact_grams=contact_grams(personal_of(values), personal.gram),
         kind=(given.kind or kind_of(given.licence)).value,
         licence_kind=licence_kind(given.licence),
         licence_norm=compact(given.licence) if given.licence else None,
@@ -81,7 +89,7 @@ async def create_subject(session: AsyncSession, claims: Claims, given: SubjectIn
         object_id=subject.id,
         after={"name": subject.name, "licence": subject.licence, "region_code": region},
     )
-    return _full(subject, [])
+    return _full(personal, subject, [])
 
 
 def owned_region(claims: Claims, wanted: str | None) -> str:
@@ -138,14 +146,12 @@ def _common(subject: Subject) -> dict[str, object]:
     }
 
 
-def _row(subject: Subject) -> SubjectRow:
-    contacts = {field: getattr(subject, field) for field in _CONTACTS}
-    return SubjectRow.model_validate({**_common(subject), **masked_contacts(contacts, subject.kind)})
+def _row(personal: PersonalData, subject: Subject) -> SubjectRow:
+    return SubjectRow.model_validate({**_common(subject), **shown(personal, subject)})
 
 
-def _full(subject: Subject, presences: list[Presence]) -> SubjectOut:
-    contacts = {field: getattr(subject, field) for field in _CONTACTS}
-    shown = [
+def _full(personal: PersonalData, subject: Subject, presences: list[Presence]) -> SubjectOut:
+    listed = [
         SubjectPresence(
             id=p.id,
             name=p.name,
@@ -157,12 +163,5 @@ def _full(subject: Subject, presences: list[Presence]) -> SubjectOut:
         )
         for p in presences
     ]
-    return SubjectOut.model_validate(
-        {
-            **_common(subject),
-            **contacts,
-            "legal_person": subject.legal_person,
-            "warnings": subject.warnings,
-            "presences": shown,
-        }
-    )
+    extra = {"warnings": subject.warnings, "presences": listed}
+    return SubjectOut.model_validate({**_common(subject), **shown(personal, subject), **extra})

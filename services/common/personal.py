@@ -1,0 +1,114 @@
+"""Personal values at rest: sealed a row with AES-256-GCM, compared and searched by keyed hash only.
+
+Envelope encryption (NIST SP 800-57 part 1, key wrapping): data keys lie in the table `data_keys`, wrapped by
+a key-encryption key that is never in the database but in a file of the secrets folder (mode 600, made at the
+first start). A sealed value is bound to the row it belongs to: moved to another row it does not open.
+
+Sealed form: version (1 byte) · number of the data key (2) · nonce (12) · ciphertext with tag (16).
+"""
+
+import hmac
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import Annotated, Any, Final
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from fastapi import Depends, Request
+
+_VERSION: Final = 1
+_NONCE: Final = 12
+_HEAD: Final = 3
+_BETWEEN: Final = "\0"  # no text of ours holds NUL: neither the wire nor PostgreSQL takes it
+_GRAM: Final = b"\xff"  # no kind of identifier has this number
+
+
+class PersonalDataError(Exception):
+    """A sealed value does not open: damaged, moved from another row, or sealed under a key unknown here."""
+
+
+@dataclass(frozen=True)
+class KeyRing:
+    """The unwrapped keys: data keys by number, the one to seal with, and the key of the hashes."""
+
+    data: Mapping[int, bytes] = field(repr=False)
+    current: int
+    index: bytes = field(repr=False)
+
+
+class PersonalData:
+    """Seals, opens and hashes personal values; thread-safe, and picklable for process pools."""
+
+    def __init__(self, ring: KeyRing) -> None:
+        self._take(ring)
+
+    def _take(self, ring: KeyRing) -> None:
+        self.ring = ring
+        self._head = _VERSION.to_bytes(1, "big") + ring.current.to_bytes(2, "big")
+        self._open = {number: AESGCM(key) for number, key in ring.data.items()}
+        self._seal = self._open[ring.current]
+        self._hash = hmac.new(ring.index, b"", "sha256")
+        self.gram = lru_cache(maxsize=1 << 16)(self._gram)
+
+    def adopt(self, ring: KeyRing) -> None:
+        """Go on with these keys; for a process that runs while keys change."""
+        if ring != self.ring:
+            self._take(ring)
+
+    @property
+    def head(self) -> bytes:
+        """The first bytes of everything sealed under the current data key."""
+        return self._head
+
+    def seal(self, values: Mapping[str, str], about: str) -> bytes:
+        """The values sealed for the row `about`. Raises ValueError for a value with NUL."""
+        plain = _BETWEEN.join([part for pair in values.items() for part in pair])
+        if plain.count(_BETWEEN) != max(2 * len(values) - 1, 0):
+            raise ValueError("NUL in a personal value")
+        nonce = os.urandom(_NONCE)
+        return self._head + nonce + self._seal.encrypt(nonce, plain.encode(), about.encode())
+
+    def open(self, sealed: bytes, about: str) -> dict[str, str]:
+        """The values sealed for the row `about`. Raises PersonalDataError."""
+        key = self._open.get(int.from_bytes(sealed[1:_HEAD], "big"))
+        if not sealed or sealed[0] != _VERSION or key is None:
+            raise PersonalDataError("sealed under a key that is not known here")
+        nonce = sealed[_HEAD : _HEAD + _NONCE]
+        try:
+            plain = key.decrypt(nonce, sealed[_HEAD + _NONCE :], about.encode()).decode()
+        except (InvalidTag, ValueError) as error:
+            raise PersonalDataError("damaged, or sealed for another row") from error
+        parts = plain.split(_BETWEEN) if plain else []
+        return dict(zip(parts[::2], parts[1::2], strict=True))
+
+    def key(self, kind: int, norm: str) -> int:
+        """Keyed hash of an identifier's normal form, a signed 64-bit integer: tells equality, nothing else.
+
+        First 8 bytes of HMAC-SHA256(index key, kind · norm); kind: `identifiers.kinds.Kind`, one byte.
+        """
+        hashed = self._hash.copy()
+        hashed.update(kind.to_bytes(1, "big") + norm.encode())
+        return int.from_bytes(hashed.digest()[:8], "big", signed=True)
+
+    def _gram(self, text: str) -> int:
+        """Keyed hash of a gram, a signed 32-bit integer, for substring search in sealed values."""
+        hashed = self._hash.copy()
+        hashed.update(_GRAM + text.encode())
+        return int.from_bytes(hashed.digest()[:4], "big", signed=True)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return PersonalData, (self.ring,)
+
+    def __repr__(self) -> str:
+        return f"PersonalData(current={self.ring.current})"
+
+
+def _of_request(request: Request) -> PersonalData:
+    personal: PersonalData = request.app.state.personal
+    return personal
+
+
+# In a route: the keys of the running application.
+Personal = Annotated[PersonalData, Depends(_of_request)]

@@ -1,0 +1,1 @@
+"""变更 changes: the history of every value."""

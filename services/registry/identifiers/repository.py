@@ -1,0 +1,37 @@
+"""SQL of identifiers. They carry no region: whoever reads them joins presences and is scoped there."""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncSession
+
+_SHOWN = text(
+    "INSERT INTO identifiers (presence_no, kind, key, value, source, first_seen, last_seen)"
+    " SELECT *, CAST(:source AS varchar), CAST(:now AS timestamptz), CAST(:now AS timestamptz)"
+    " FROM unnest(CAST(:nos AS bigint[]), CAST(:kinds AS smallint[]), CAST(:keys AS bigint[]),"
+    " CAST(:values AS bytea[]))"
+    " ON CONFLICT (presence_no, kind, key) DO UPDATE"
+    " SET last_seen = excluded.last_seen, source = excluded.source, ended_at = NULL"
+)
+_ENDED = text(
+    "UPDATE identifiers SET ended_at = :now WHERE presence_no = ANY(:presences) AND ended_at IS NULL"
+    " AND last_seen < :now"
+)
+
+
+async def replace(
+    session: AsyncSession,
+    presences: Sequence[int],
+    shown: Sequence[tuple[int, int, int, bytes]],
+    *,
+    source: str,
+    now: datetime,
+) -> None:
+    """What these presences show now, as `(presence_no, kind, key, sealed value)`; the rest ends."""
+    if shown:
+        nos, kinds, keys, values = (list(column) for column in zip(*shown, strict=True))
+        await session.execute(
+            _SHOWN, {"nos": nos, "kinds": kinds, "keys": keys, "values": values, "source": source, "now": now}
+        )
+    await session.execute(_ENDED, {"presences": list(presences), "now": now})

@@ -1,0 +1,1 @@
+"""许可 permits: what a subject may do only with leave."""

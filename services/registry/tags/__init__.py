@@ -1,0 +1,1 @@
+"""标签 tags: words an authority puts on subjects and presences."""
