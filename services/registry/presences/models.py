@@ -3,12 +3,23 @@
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import BigInteger, Boolean, DateTime, ForeignKey, Index, String, Text, UniqueConstraint, text
-from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Computed,
+    DateTime,
+    ForeignKey,
+    Index,
+    String,
+    Text,
+    UniqueConstraint,
+    text,
+)
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
 from services.registry.base import Base, Filed, Owned
-from services.registry.search.models import Searchable
+from services.registry.search.models import PRESENCE_FACETS, Searchable, search_index
 
 
 class Presence(Owned, Filed, Searchable, Base):
@@ -25,8 +36,7 @@ class Presence(Owned, Filed, Searchable, Base):
     __table_args__ = (
         UniqueConstraint("org_code", "source", "source_id"),
         Index("ix_presences_region_id", "region_code", "id"),
-        Index("ix_presences_grams", "grams", postgresql_using="gin"),
-        Index("ix_presences_contact_grams", "contact_grams", postgresql_using="gin"),
+        search_index("presences"),
         Index("ix_presences_import_id", "import_id", postgresql_where=text("import_id IS NOT NULL")),
     )
 
@@ -56,3 +66,4 @@ class Presence(Owned, Filed, Searchable, Base):
     source: Mapped[str] = mapped_column(String(60))
     source_id: Mapped[str] = mapped_column(String(128))
     warnings: Mapped[list[dict[str, Any]]] = mapped_column(JSONB)
+    facets: Mapped[list[str]] = mapped_column(ARRAY(Text), Computed(PRESENCE_FACETS, persisted=True))

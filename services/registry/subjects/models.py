@@ -3,12 +3,12 @@
 from datetime import date, datetime
 from typing import Any
 
-from sqlalchemy import Date, DateTime, Index, String, Text, text
-from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy import Computed, Date, DateTime, Index, String, Text, text
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
 from services.registry.base import Base, Filed, Owned
-from services.registry.search.models import Searchable
+from services.registry.search.models import SUBJECT_FACETS, Searchable, search_index
 
 
 class Subject(Owned, Filed, Searchable, Base):
@@ -30,8 +30,7 @@ class Subject(Owned, Filed, Searchable, Base):
             postgresql_where=text("licence_norm IS NOT NULL"),
         ),
         Index("ix_subjects_region_id", "region_code", "id"),
-        Index("ix_subjects_grams", "grams", postgresql_using="gin"),
-        Index("ix_subjects_contact_grams", "contact_grams", postgresql_using="gin"),
+        search_index("subjects"),
     )
 
     id: Mapped[str] = mapped_column(String(26), primary_key=True)
@@ -47,3 +46,4 @@ class Subject(Owned, Filed, Searchable, Base):
     verified_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
     source: Mapped[str] = mapped_column(String(60))
     warnings: Mapped[list[dict[str, Any]]] = mapped_column(JSONB)
+    facets: Mapped[list[str]] = mapped_column(ARRAY(Text), Computed(SUBJECT_FACETS, persisted=True))
