@@ -2,27 +2,53 @@
 
 from services.registry.base import Base
 from services.registry.changes.models import Change
+from services.registry.claims.models import ClaimJob, ClaimStep
+from services.registry.exchange.models import (
+    Exchange,
+    ExchangeMatch,
+    ExchangeMessage,
+    ExchangeRef,
+    ExchangeRequest,
+)
+from services.registry.findings.models import Finding, FindingState
+from services.registry.hubs.models import HubRuling
 from services.registry.identifiers.models import Identifier
 from services.registry.imports.models import Import
 from services.registry.inspections.models import Inspection
+from services.registry.judgements.models import Judgement
 from services.registry.organisations.models import Organisation
 from services.registry.permits.models import Permit
 from services.registry.presences.models import Presence
 from services.registry.regions.models import Region, RegionAlias
 from services.registry.subjects.models import Subject
 from services.registry.tags.models import Tag
+from services.registry.verifications.models import StatusStep, Verification, VerificationPlan
 
 __all__ = [
     "Base",
     "Change",
+    "ClaimJob",
+    "ClaimStep",
+    "Exchange",
+    "ExchangeMatch",
+    "ExchangeMessage",
+    "ExchangeRef",
+    "ExchangeRequest",
+    "Finding",
+    "FindingState",
+    "HubRuling",
     "Identifier",
     "Import",
     "Inspection",
+    "Judgement",
     "Organisation",
     "Permit",
     "Presence",
     "Region",
     "RegionAlias",
+    "StatusStep",
     "Subject",
     "Tag",
+    "Verification",
+    "VerificationPlan",
 ]

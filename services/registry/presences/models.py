@@ -19,10 +19,11 @@ from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
 from services.registry.base import Base, Filed, Owned
+from services.registry.claims.models import Claimed
 from services.registry.search.models import PRESENCE_FACETS, Searchable, search_index
 
 
-class Presence(Owned, Filed, Searchable, Base):
+class Presence(Owned, Filed, Claimed, Searchable, Base):
     """Where a subject sells or shows itself, with the contacts and numbers it displays, as given.
 
     `(org_code, source, source_id)` names the row in the list it came from; importing again updates it.
@@ -36,6 +37,7 @@ class Presence(Owned, Filed, Searchable, Base):
     __table_args__ = (
         UniqueConstraint("org_code", "source", "source_id"),
         Index("ix_presences_region_id", "region_code", "id"),
+        Index("ix_presences_claim", "claim_state", "region_code", "id"),
         search_index("presences"),
         Index("ix_presences_import_id", "import_id", postgresql_where=text("import_id IS NOT NULL")),
     )
