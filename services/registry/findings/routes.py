@@ -1,0 +1,34 @@
+"""HTTP of findings."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Path, Query
+
+from services.common.database import Session
+from services.common.identity import Claims, require
+from services.common.paging import Page
+from services.registry.findings import service
+from services.registry.findings.schemas import FindingOut, FindingQuery, FindingStateIn
+
+router = APIRouter(tags=["发现 findings"])
+
+
+@router.get("/findings")
+async def list_findings(
+    session: Session,
+    claims: Annotated[Claims, Depends(require("registry:read"))],
+    query: Annotated[FindingQuery, Query()],
+) -> Page[FindingOut]:
+    """发现 · what the registry noticed about the caller's region, newest first."""
+    return await service.list_findings(session, claims, query)
+
+
+@router.post("/findings/{finding_id}/state")
+async def post_state(
+    finding_id: Annotated[int, Path(ge=1, lt=1 << 63)],
+    given: FindingStateIn,
+    session: Session,
+    claims: Annotated[Claims, Depends(require("registry:judge"))],
+) -> FindingOut:
+    """处理发现 · seen, settled or new again, for the caller's own authority."""
+    return await service.set_state(session, claims, finding_id, given)

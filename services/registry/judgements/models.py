@@ -1,0 +1,37 @@
+"""Table of judgements: one row for every time an officer decided about a pair; rows are never removed."""
+
+from datetime import datetime
+
+from sqlalchemy import BigInteger, Boolean, CheckConstraint, DateTime, Identity, Index, String, Text, text
+from sqlalchemy.orm import Mapped, mapped_column
+
+from services.registry.base import Base
+
+
+class Judgement(Base):
+    """What an officer says of the shops `shop_a` < `shop_b` (numbers of presences).
+
+    live: whether it is the latest of its pair, hence the one that counts; a later one ends it, nothing else.
+    The table's triggers refuse every other change.
+    """
+
+    __tablename__ = "judgements"
+    __table_args__ = (
+        CheckConstraint("shop_a < shop_b", name="order"),
+        CheckConstraint("verdict IN ('same', 'different', 'unsure', 'withdrawn')", name="verdict"),
+        Index("uq_judgements_live", "shop_a", "shop_b", unique=True, postgresql_where=text("live")),
+        Index("ix_judgements_b", "shop_b", postgresql_where=text("live")),
+        Index("ix_judgements_pair", "shop_a", "shop_b", "id"),
+    )
+
+    id: Mapped[int] = mapped_column(BigInteger, Identity(), primary_key=True)
+    shop_a: Mapped[int] = mapped_column(BigInteger)
+    shop_b: Mapped[int] = mapped_column(BigInteger)
+    verdict: Mapped[str] = mapped_column(String(10))
+    reason: Mapped[str] = mapped_column(Text)
+    author: Mapped[str] = mapped_column(String(80))
+    author_name: Mapped[str] = mapped_column(String(80))
+    org_code: Mapped[str] = mapped_column(String(40))
+    region_code: Mapped[str] = mapped_column(String(6))
+    at: Mapped[datetime] = mapped_column(DateTime(timezone=True))
+    live: Mapped[bool] = mapped_column(Boolean)
