@@ -83,6 +83,21 @@ class PersonalData:
         parts = plain.split(_BETWEEN) if plain else []
         return dict(zip(parts[::2], parts[1::2], strict=True))
 
+    def seal_block(self, block: bytes, about: str) -> bytes:
+        """A block of a file that holds personal values, sealed for its place `about`."""
+        nonce = os.urandom(_NONCE)
+        return self._head + nonce + self._seal.encrypt(nonce, block, about.encode())
+
+    def open_block(self, sealed: bytes, about: str) -> bytes:
+        """The block sealed for the place `about`. Raises PersonalDataError."""
+        key = self._open.get(int.from_bytes(sealed[1:_HEAD], "big"))
+        if not sealed or sealed[0] != _VERSION or key is None:
+            raise PersonalDataError("sealed under a key that is not known here")
+        try:
+            return key.decrypt(sealed[_HEAD : _HEAD + _NONCE], sealed[_HEAD + _NONCE :], about.encode())
+        except InvalidTag as error:
+            raise PersonalDataError("damaged, or sealed for another place") from error
+
     def key(self, kind: int, norm: str) -> int:
         """Keyed hash of an identifier's normal form, a signed 64-bit integer: tells equality, nothing else.
 
