@@ -9,14 +9,12 @@ province left out), and what names no door has none.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
 from typing import Final
 
-from services.registry.identifiers.characters import plain
+from services.registry.identifiers.characters import address_text
 from services.registry.identifiers.places import OWN_PROVINCES, Place, places
 
 LONGEST: Final = 400
-_NOISE: Final = str.maketrans("", "", " ,;:、。!|/_~*\"'")
 _BRACKETS: Final = re.compile(r"[(\[【][^)\]】]{0,200}[)\]】]?")
 _LABEL: Final = re.compile(r"^(?:中国|.{0,6}?(?:地址|住所|场所))")
 _NUMERAL: Final = re.compile(
@@ -38,14 +36,17 @@ _TOWN: Final = re.compile(
 _VILLAGE: Final = re.compile(
     r"([^\d路街]{1,10}?(?:村民委员会|居民委员会|村委会|居委会|社区|村))(?![路街大道])"
 )
-_ROAD: Final = re.compile(r"(.*?(?:大道|大街|胡同|[路街巷弄道](?![口店])))(?=([^路街巷弄]*)$)")
+_ROAD: Final = re.compile(r".*(?:大道|大街|胡同|[路街巷弄道](?![口店]))").match
 _WAY: Final = re.compile(r"大道|大街|街|道(?=$|[东西南北中])")
 _TOKEN: Final = re.compile(
-    r"([A-Z]{0,2}\d{1,20}[A-Z]?(?:-[A-Z]?\d{1,20}[A-Z]?)*|[A-Z](?=-?\d|[栋幢座区馆#]))-?"
-    r"(号楼|号馆|栋|幢|座|馆|号|#|单元|层|楼|室|房|组|队|期|区|弄|米|公里)?|([^\dA-Z#\-]+|[A-Z]+)"
-)
+    r"([^\dA-Z#\-]+)"
+    r"|([A-Z]{0,2}\d{1,20}[A-Z]?(?:-[A-Z]?\d{1,20}[A-Z]?)*|[A-Z](?=-?\d|[栋幢座区馆#]))-?"
+    r"(号楼|号馆|[栋幢座馆号#层楼室房组队期区弄米]|单元|公里)?"
+    r"|([A-Z]+)",
+    re.ASCII,
+).findall
 _PIECE: Final = re.compile(r"[A-Z]+|\d+[A-Z]?")
-_NEAR: Final = ("对面", "旁", "附近", "隔壁", "斜对", "交叉口", "路口", "以东", "以西", "以南", "以北")
+_NEAR: Final = re.compile(r"对面|旁|附近|隔壁|斜对|交叉口|路口|以[东西南北]").search
 _BUILDING: Final = frozenset({"号楼", "号馆", "栋", "幢", "座", "馆", "#", "区", "期"})
 _FLOOR: Final = frozenset({"层", "楼"})
 _GROUP: Final = frozenset({"组", "队"})
@@ -53,7 +54,6 @@ _DISTANCE: Final = frozenset({"米", "公里"})
 _STREET: Final = frozenset("路街道巷")
 
 
-@dataclass(slots=True)
 class Address:
     """What an address says. Codes are of GB/T 2260; texts as written; empty where it says nothing.
 
@@ -62,43 +62,33 @@ class Address:
     notes: codes of remarks (`address.retired_name`, `address.conflict`, `address.nearby`).
     """
 
-    province: str = ""
-    city: str = ""
-    county: str = ""
-    region_code: str = ""
-    zone: str = ""
-    town: str = ""
-    village: str = ""
-    group: str = ""
-    road: str = ""
-    number: str = ""
-    place: str = ""
-    building: str = ""
-    unit: str = ""
-    floor: str = ""
-    room: str = ""
-    parts: list[str] = field(default_factory=list)
-    confidence: float = 0.0
-    notes: list[str] = field(default_factory=list)
+    # Defaults on the class: most addresses fill few of them, and 200,000 are made in an import.
+    province = city = county = region_code = zone = town = village = group = ""
+    road = number = place = building = unit = floor = room = ""
+    confidence = 0.0
+
+    def __init__(self) -> None:
+        """An address that says nothing yet."""
+        self.parts: list[str] = []
+        self.notes: list[str] = []
 
     @property
     def door(self) -> str:
         """The normal form down to the door, for comparison; empty when the address names none."""
         if not self.parts or "address.nearby" in self.notes:
             return ""
-        anchor = _WAY.sub("路", self.road) if self.road and self.number else self.village or self.place
-        if not anchor:
-            anchor = _WAY.sub("路", self.road)
+        anchor = self.road if self.road and self.number else self.village or self.place or self.road
+        if "道" in anchor or "街" in anchor:
+            anchor = _WAY.sub("路", anchor)
         where = self.region_code[:4] or self.city or places().provinces.get(self.province, "")
         return f"{where}{anchor}{'-'.join(self.parts)}" if anchor else ""
 
 
 def parse(value: str) -> Address:
     """An address taken apart; never raises. Reads at most 400 characters."""
-    text = plain(value[:LONGEST])
+    text = address_text(value, LONGEST)
     if "(" in text or "[" in text or "【" in text:
         text = _BRACKETS.sub("", text)
-    text = text.translate(_NOISE).upper()
     if "址" in text or "所" in text or text.startswith("中国"):
         text = _LABEL.sub("", text, count=1)
     if _HAS_NUMERAL(text):
@@ -230,9 +220,9 @@ def _zone(found: Address, text: str, position: int) -> int:
 
 
 def _doors(found: Address, text: str) -> None:
-    for number, unit, words in _TOKEN.findall(text):
-        if words:
-            _words(found, words)
+    for words, number, unit, letters in _TOKEN(text):
+        if words or letters:
+            _words(found, words or letters)
         elif unit or len(number) < 6 or "-" in number:
             _number(found, number, unit)
     if found.floor and not found.room:
@@ -240,13 +230,13 @@ def _doors(found: Address, text: str) -> None:
 
 
 def _words(found: Address, words: str) -> None:
-    if any(near in words for near in _NEAR):
+    if _NEAR(words):
         found.notes.append("address.nearby")
     if not found.parts:
-        road = _ROAD.match(words)
+        road = _ROAD(words)
         if road:
-            found.road += road[1]
-            words = words[road.end(1) :]
+            found.road += road[0]
+            words = words[road.end() :]
         if len(words) > 1:
             found.place = words
     elif not found.place and len(words) > 2:
@@ -272,7 +262,10 @@ def _number(found: Address, number: str, unit: str) -> None:
         found.number = number
     else:
         found.room = number
-    found.parts.extend(_PIECE.findall(number))
+    if number.isdigit():
+        found.parts.append(number)
+    else:
+        found.parts.extend(_PIECE.findall(number))
 
 
 def _confidence(found: Address) -> float:

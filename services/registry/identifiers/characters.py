@@ -6,6 +6,8 @@ What is made here serves comparison only; the cell itself is stored as it was gi
 
 from __future__ import annotations
 
+import re
+import string
 import unicodedata
 from typing import Final
 
@@ -30,10 +32,20 @@ class _Table(dict[int, int | str | None]):
     """A table for str.translate that decides about a character when it first meets it."""
 
     def __missing__(self, code: int) -> int | str | None:
-        found = _replacement(chr(code))
+        found = self.decide(chr(code))
         if len(self) < _REMEMBERED:
             self[code] = found
         return found
+
+    def decide(self, character: str) -> int | str | None:
+        """What takes the place of a character: None removes it."""
+        return _replacement(character)
+
+
+class _AddressTable(_Table):
+    def decide(self, character: str) -> int | str | None:
+        found = _replacement(character)
+        return None if found == " " else found
 
 
 def _replacement(character: str) -> int | str | None:
@@ -49,7 +61,18 @@ def _replacement(character: str) -> int | str | None:
 
 
 _PLAIN: Final = _Table({ord(c): "-" for c in _DASHES} | {ord(a): b for a, b in _LOOKALIKES.items()})
+_ADDRESS: Final = _AddressTable(
+    {
+        **_PLAIN,
+        **dict.fromkeys(map(ord, " ,;:、。!?|/_~*\"'·=+$%^&@<>{}\\`")),
+        **{ord(c): c.upper() for c in string.ascii_lowercase},
+    }
+)
 _NUMBERS: Final = _Table({**_PLAIN, **{ord(a): b for a, b in _CHINESE_DIGITS.items()}})
+
+
+# Han characters, digits and capital letters: NFKC and both tables leave them as they are.
+_CLEAN: Final = re.compile(r"[\u4e00-\u9fa5A-Z0-9#-]*").fullmatch
 
 
 def plain(value: str) -> str:
@@ -58,9 +81,17 @@ def plain(value: str) -> str:
     At most `CELL` characters; never raises, whatever code points the cell holds.
     """
     text = value[:CELL]
-    if text.isascii() and text.isprintable():
+    if _CLEAN(text) or (text.isascii() and text.isprintable()):
         return text
     return unicodedata.normalize("NFKC", text)[:CELL].translate(_PLAIN)
+
+
+def address_text(value: str, longest: int) -> str:
+    """An address as it is taken apart: like `plain`, capital letters, without spaces and punctuation."""
+    text = value[:longest]
+    if _CLEAN(text):
+        return text
+    return unicodedata.normalize("NFKC", text)[:longest].translate(_ADDRESS)
 
 
 def with_digits(value: str) -> str:

@@ -21,6 +21,7 @@ _LICENCE: Final = re.compile(
 )
 _POLICE: Final = re.compile(rf"([{PROVINCES}])?公网安[备備](?:案)?号?(\d*)号?", re.ASCII)
 _BARE_POLICE: Final = re.compile(r"\d{14}", re.ASCII).fullmatch
+_NOT_ZERO: Final = re.compile("[1-9]").search
 _SPACES: Final = str.maketrans("", "", " ()[]【】")
 
 
@@ -34,6 +35,9 @@ def filings(value: str) -> list[tuple[str, str]]:
     base: `粤ICP备05094317号`, the filer's number, by which sites of one filer are linked; site: its suffix
     (`-6`, `-2A`) or the empty text.
     """
+    usual = _FILING.fullmatch(value)
+    if usual:
+        return [(f"{usual[1]}ICP备{usual[2]}号", usual[3] or "")]
     text = _read(value)
     found = [(f"{m[1]}ICP备{m[2]}号", m[3] or "") for m in _FILING.finditer(text)]
     if not found or "证" in text or "A2" in text or "B2" in text or "B1" in text:
@@ -50,7 +54,7 @@ def _licence_base(found: re.Match[str]) -> str:
 
 def serial_is_zero(base: str) -> bool:
     """Whether a filing number is nothing but zeros: nobody was ever given it."""
-    return not re.sub(r"^.[AB][12]-|\D", "", base).strip("0")
+    return _NOT_ZERO(base, 4) is None
 
 
 def police_numbers(value: str) -> list[tuple[str, str]]:

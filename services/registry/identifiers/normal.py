@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from typing import Final
 
 from services.registry.identifiers.accounts import qq_numbers, refers_to_phone, wechat_ids
-from services.registry.identifiers.addresses import door
+from services.registry.identifiers.addresses import door, parse
 from services.registry.identifiers.characters import plain
 from services.registry.identifiers.filings import filings, police_numbers, serial_is_zero
 from services.registry.identifiers.kinds import Kind
@@ -19,8 +19,44 @@ from services.registry.identifiers.phones import is_mobile, phones, same_as_wech
 PHONE: Final = int(Kind.PHONE)
 QQ: Final = int(Kind.QQ)
 WECHAT: Final = int(Kind.WECHAT)
+ADDRESS: Final = int(Kind.ADDRESS)
+LICENCE: Final = int(Kind.LICENCE)
+ICP: Final = int(Kind.ICP)
+_NO_NUMBERS: Final[list[str]] = []
+_NO_FILINGS: Final[list[tuple[str, str]]] = []
 _NOTHING: Final = frozenset({"", "无", "暂无", "没有", "/", "-", "--", "N/A", "NULL", "NONE", "不详", "未知"})
 Found = list[tuple[int, str, str]]
+
+
+class Row:
+    """A row's cells taken apart once, for the checks and for the normal forms."""
+
+    __slots__ = (
+        "address",
+        "filings",
+        "licences",
+        "phones",
+        "qqs",
+        "rare",
+        "same_wechat",
+        "values",
+        "wechats",
+    )
+
+    def __init__(self, values: Mapping[str, str | None]) -> None:
+        """Read the cells of a row; none of them is changed."""
+        get = values.get
+        self.values = values
+        phone, qq, wechat = get("phone"), get("qq"), get("wechat")
+        self.phones = phones(phone) if phone else _NO_NUMBERS
+        self.same_wechat = same_as_wechat(phone) if phone else False
+        self.qqs = qq_numbers(qq) if qq else _NO_NUMBERS
+        self.wechats = wechat_ids(wechat) if wechat else _NO_NUMBERS
+        address, licence, icp = get("address"), get("licence"), get("icp")
+        self.address = parse(address) if address else None
+        self.licences = licence_numbers(licence) if licence else _NO_NUMBERS
+        self.filings = filings(icp) if icp else _NO_FILINGS
+        self.rare = not _RARE_NAMES.isdisjoint(values)
 
 
 def identifying(values: Mapping[str, str | None]) -> Found:
@@ -31,44 +67,51 @@ def identifying(values: Mapping[str, str | None]) -> Found:
     cell, or one marked 微信同号, is given as both kinds: it is one value, and no second piece of evidence.
     Never raises.
     """
+    return found_in(Row(values))
+
+
+def found_in(row: Row) -> Found:
+    """The identifying values of a row that was read: see `identifying`."""
     found: dict[tuple[int, str], str] = {}
-    phone, wechat = values.get("phone"), values.get("wechat")
-    numbers: list[str] = []
-    if phone:
-        numbers = phones(phone)
-        for norm in numbers:
-            found[PHONE, norm] = phone
-        if same_as_wechat(phone):
-            for norm in filter(is_mobile, numbers):
-                found[WECHAT, norm] = phone
-    if wechat:
-        _wechat(found, wechat, numbers)
-    for name, kind, norms in _READERS:
-        value = values.get(name)
-        if value:
-            for norm in norms(value):
-                found.setdefault((kind, norm), value)
+    values = row.values
+    phone, wechat = values.get("phone") or "", values.get("wechat") or ""
+    for norm in row.phones:
+        found[PHONE, norm] = phone
+        if row.same_wechat and is_mobile(norm):
+            found[WECHAT, norm] = phone
+    for norm in row.wechats:
+        found.setdefault((WECHAT, norm), wechat)
+        if norm[0] == "1" and is_mobile(norm):
+            found.setdefault((PHONE, norm), wechat)
+    if wechat and row.phones and not row.wechats and refers_to_phone(wechat):
+        for norm in filter(is_mobile, row.phones):
+            found.setdefault((WECHAT, norm), wechat)
+    _numbers(found, row)
+    if row.rare:
+        for name, kind, norms in _RARE:
+            value = values.get(name)
+            if value:
+                for norm in norms(value):
+                    found.setdefault((kind, norm), value)
     return [(kind, norm, raw) for (kind, norm), raw in found.items()]
 
 
-def _wechat(found: dict[tuple[int, str], str], cell: str, numbers: list[str]) -> None:
-    ids = wechat_ids(cell)
-    for norm in ids:
-        found[WECHAT, norm] = cell
-        if norm[0] == "1" and is_mobile(norm):
-            found.setdefault((PHONE, norm), cell)
-    if not ids and numbers and refers_to_phone(cell):
-        for norm in filter(is_mobile, numbers):
-            found[WECHAT, norm] = cell
+def _numbers(found: dict[tuple[int, str], str], row: Row) -> None:
+    values = row.values
+    for norm in row.qqs:
+        found[QQ, norm] = values["qq"] or ""
+    for norm in row.licences:
+        found[LICENCE, norm] = values["licence"] or ""
+    for base, _ in row.filings:
+        if not serial_is_zero(base):
+            found[ICP, base] = values["icp"] or ""
+    if row.address is not None and (norm := row.address.door):
+        found[ADDRESS, norm] = values["address"] or ""
 
 
 def _door(value: str) -> list[str]:
     norm = door(value)
     return [norm] if norm else []
-
-
-def _filing(value: str) -> list[str]:
-    return list(dict.fromkeys(base for base, _ in filings(value) if not serial_is_zero(base)))
 
 
 def _police(value: str) -> list[str]:
@@ -86,15 +129,12 @@ def _host(value: str) -> list[str]:
     return [norm[:253]] if "." in norm else []
 
 
-_READERS: Final[tuple[tuple[str, int, Callable[[str], list[str]]], ...]] = (
-    ("qq", QQ, qq_numbers),
-    ("address", int(Kind.ADDRESS), _door),
+_RARE: Final[tuple[tuple[str, int, Callable[[str], list[str]]], ...]] = (
     ("return_address", int(Kind.RETURN_ADDRESS), _door),
-    ("licence", int(Kind.LICENCE), licence_numbers),
-    ("icp", int(Kind.ICP), _filing),
     ("legal_person", int(Kind.LEGAL_PERSON), _text),
     ("payment", int(Kind.PAYMENT), _text),
     ("image", int(Kind.IMAGE), _text),
     ("domain", int(Kind.DOMAIN), _host),
     ("police_no", int(Kind.POLICE_NO), _police),
 )
+_RARE_NAMES: Final = frozenset(name for name, _, _ in _RARE)

@@ -5,35 +5,39 @@ Every check warns and never corrects: real codes that fail their check digit exi
 normal forms made here serve comparison and search only.
 
 Sources: GB 32100-2015 (unified social credit code), GS 15-2006 (legacy registration number,
-ISO 7064 MOD 11,10), the ICP filing formats seen in page footers, and the number formats of
-public telephone numbering. Arithmetic comes from python-stdnum.
+ISO 7064 MOD 11,10), the ICP and police filing formats seen in page footers, and the number formats of
+public telephone numbering. The tests compare the arithmetic with python-stdnum.
 """
 
 from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Callable
+from collections.abc import Mapping
 from dataclasses import dataclass
+from operator import mul
 from typing import Final
 
-from stdnum.cn import uscc as stdnum_uscc
 from stdnum.iso7064 import mod_11_10
 
+from services.registry.identifiers.accounts import refers_to_phone
+from services.registry.identifiers.characters import with_digits
+from services.registry.identifiers.filings import filings, police_numbers, serial_is_zero
+from services.registry.identifiers.licences import USCC_ALPHABET
+from services.registry.identifiers.normal import Found, Row, found_in
+from services.registry.identifiers.phones import is_mobile, known_segment, leftover
+from services.registry.identifiers.places import province_digits
 from services.registry.search.rules import visible
 
-USCC_ALPHABET: Final = "0123456789ABCDEFGHJKLMNPQRTUWXY"
-PROVINCE_ABBREVIATIONS: Final = "京津沪渝冀豫云辽黑湘皖鲁新苏浙赣鄂桂甘晋蒙陕吉闽贵粤青藏川宁琼"
-
-_ICP_FILING = re.compile(rf"^([{PROVINCE_ABBREVIATIONS}])ICP备(\d{{8}}|\d{{10}})号?(-\d{{1,4}}[AX]?)?$")
-_ICP_LICENCE = re.compile(rf"^[{PROVINCE_ABBREVIATIONS}](ICP证\d{{6}}号?|[AB][12]-\d{{8}})(-\d{{1,4}})?$")
-_MOBILE = re.compile(r"^1(3\d|4[5-9]|5[0-35-9]|6[2567]|7[0-8]|8\d|9[0-35-9])\d{8}$")
-_LANDLINE = re.compile(r"^0\d{2,3}\d{7,8}(转\d{1,6})?$")
-_SERVICE_LINE = re.compile(r"^[48]00\d{7}$")
-_QQ = re.compile(r"^[1-9]\d{4,10}$")
-_WECHAT = re.compile(r"^[A-Za-z][-_A-Za-z0-9]{5,19}$")
+_VALUE: Final = {character: value for value, character in enumerate(USCC_ALPHABET)}
+_WEIGHTS: Final = tuple(pow(3, place, 31) for place in range(17))  # GB 32100-2015, table 4
+_USCC: Final = re.compile(f"[{USCC_ALPHABET}]{{18}}").fullmatch
+_SHORT_LINE: Final = re.compile(r"9[5-6]\d{3,4}").fullmatch  # 95188: lines of whole companies
+_LOCAL: Final = re.compile(r"[2-9]\d{6,7}").fullmatch
+_MANY_DIGITS: Final = re.compile(r"(?:[0-9][ -]?){5}").search
+_SPARE: Final = 5  # a cell with fewer characters than that beside its numbers hides no other number
+_HIDDEN: Final = re.compile(r"\*{2,}|x{4,}|X{4,}").search
 _SEPARATORS = re.compile(r"[、,;/|]+|\s{2,}|或")
-_SAME_AS_PHONE = re.compile(r"同(手机|号|电话)|手机同号")
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +73,8 @@ def licence_kind(value: str | None) -> str | None:
 
 def check_uscc(value: str, field: str = "licence") -> list[Finding]:
     """Findings for an 18-character unified social credit code (GB 32100-2015); empty when it passes."""
+    if _USCC(value) and _check_character_fits(value):
+        return []
     number = compact(value)
     if len(number) != 18:
         return [
@@ -90,7 +96,7 @@ def check_uscc(value: str, field: str = "licence") -> list[Finding]:
                 f"Characters a USCC never uses: {shown}; compare with the original",
             )
         ]
-    if number[-1] != stdnum_uscc.calc_check_digit(number[:17]):
+    if not _check_character_fits(number):
         return [
             Finding(
                 field,
@@ -100,6 +106,11 @@ def check_uscc(value: str, field: str = "licence") -> list[Finding]:
             )
         ]
     return []
+
+
+def _check_character_fits(number: str) -> bool:
+    total: int = sum(map(mul, _WEIGHTS, map(_VALUE.__getitem__, number)))
+    return (total + _VALUE[number[17]]) % 31 == 0
 
 
 def check_regno15(value: str, field: str = "licence") -> list[Finding]:
@@ -121,6 +132,8 @@ def check_regno15(value: str, field: str = "licence") -> list[Finding]:
 
 def check_licence(value: str, field: str = "licence") -> list[Finding]:
     """Findings for a licence number of either generation, chosen by its shape."""
+    if _USCC(value) and _check_character_fits(value):
+        return []
     kind = licence_kind(value)
     if kind == "uscc":
         return check_uscc(value, field)
@@ -139,29 +152,29 @@ def check_licence(value: str, field: str = "licence") -> list[Finding]:
 
 
 def canonical_icp(value: str) -> str | None:
-    """Canonical form of an ICP number (tolerates spaces and a missing 号); None if it is not one."""
-    number = compact(value)
-    found = _ICP_FILING.match(number)
-    if found:
-        return f"{found[1]}ICP备{found[2]}号{found[3] or ''}"
-    return number if _ICP_LICENCE.match(number) else None
+    """Canonical form of the ICP number in a cell (tolerates spaces, a missing 号); None if there is none."""
+    found = filings(value)
+    return "".join(found[0]) if found else None
 
 
 def check_icp(value: str, field: str = "icp") -> list[Finding]:
-    """Findings for an ICP filing number; a tolerated variant is named as such, a zero number as false."""
-    canonical = canonical_icp(value)
-    if canonical is None:
+    """Findings for an ICP number; a tolerated variant is named as such, a zero number as false."""
+    return _icp(value, filings(value), field)
+
+
+def _icp(value: str, found: list[tuple[str, str]], field: str) -> list[Finding]:
+    if not found:
         return [
             Finding(
                 field, "icp.format", "不是ICP备案号或许可证号的格式", "Not the form of an ICP filing number"
             )
         ]
-    digits = re.sub(r"\D", "", canonical.split("号", maxsplit=1)[0])
-    if not digits.strip("0"):
+    if any(serial_is_zero(base) for base, _ in found):
         return [
             Finding(field, "icp.zero", "ICP备案号全为零，疑似虚假", "An all-zero ICP number: likely false")
         ]
-    if canonical != value.strip():
+    canonical = "".join(found[0])
+    if len(found) == 1 and canonical != value.strip():
         return [
             Finding(
                 field,
@@ -173,70 +186,172 @@ def check_icp(value: str, field: str = "icp") -> list[Finding]:
     return []
 
 
+def check_police_no(value: str, field: str = "police_no") -> list[Finding]:
+    """Findings for a public security filing number (公安联网备案): the mistakes and forgeries that occur.
+
+    All zeros; an ICP number in its place; too few or too many digits; digits of another province than the
+    label's. Whether the area exists is not asked: areas outside GB/T 2260 are in real use.
+    """
+    found = police_numbers(value)
+    if not found:
+        code = "police.icp_number" if filings(value) else "police.format"
+        return [_police_finding(field, code)]
+    return [
+        _police_finding(field, code)
+        for code in dict.fromkeys(_police_code(label, digits) for label, digits in found)
+        if code
+    ]
+
+
+def _police_code(label: str, digits: str) -> str | None:
+    if digits and not digits.strip("0"):
+        return "police.zero"
+    if len(digits) in {8, 10}:
+        return "police.icp_number"
+    if len(digits) < 14:
+        return "police.truncated"
+    if len(digits) > 14:
+        return "police.too_long"
+    if label and province_digits()[label] != digits[:2]:
+        return "police.province"
+    return None
+
+
+_POLICE: Final = {
+    "police.format": ("不是公安备案号的格式", "Not the form of a police filing number"),
+    "police.zero": ("公安备案号全为零，疑似虚假", "An all-zero police filing number: likely false"),
+    "police.icp_number": (
+        "像是把ICP备案号当作公安备案号",
+        "Looks like an ICP number in the place of a police one",
+    ),
+    "police.truncated": ("公安备案号不足14位", "A police filing number has 14 digits, this one fewer"),
+    "police.too_long": ("公安备案号多于14位", "A police filing number has 14 digits, this one more"),
+    "police.province": (
+        "公安备案号的省份简称与区域代码不符",
+        "The province shown is not the one of the digits",
+    ),
+}
+
+
+def _police_finding(field: str, code: str) -> Finding:
+    zh, en = _POLICE[code]
+    return Finding(field, code, zh, en)
+
+
 def split_values(value: str) -> list[str]:
     """Several values in one cell (separated by 、 , ; / | or 或) as a list, in order, each stripped."""
     text = unicodedata.normalize("NFKC", value)
     return [part.strip() for part in _SEPARATORS.split(text) if part.strip()]
 
 
-def phone_digits(value: str) -> str:
-    """A telephone number as compared: digits only, without +86 and without separators; 转 is kept."""
-    text = re.sub(r"[^\d转+]", "", compact(value))
-    text = re.sub(r"^(\+|00)86", "", text)
-    return text.replace("+", "")
-
-
 def check_phone(value: str, field: str = "phone") -> list[Finding]:
     """Findings for one cell of telephone numbers (mobile, landline, 400/800), several allowed."""
-    for part in split_values(value):
-        digits = phone_digits(part)
-        if not (_MOBILE.match(digits) or _LANDLINE.match(digits) or _SERVICE_LINE.match(digits)):
-            return [Finding(field, "phone.format", "电话号码格式存疑", "Doubtful form of a telephone number")]
-    return []
+    return _phone(value, Row({"phone": value}).phones, field)
+
+
+def _phone(value: str, numbers: list[str], field: str) -> list[Finding]:
+    if len(numbers) == 1 and numbers[0] == value:
+        if not is_mobile(value) or known_segment(value):
+            return []
+    elif numbers and (len(value) < sum(map(len, numbers)) + _SPARE or not _MANY_DIGITS(leftover(value))):
+        if all(known_segment(number) for number in numbers if is_mobile(number)):
+            return []
+    elif _HIDDEN(value):
+        return [Finding(field, "phone.masked", "号码部分被遮盖", "Part of the number is hidden")]
+    else:
+        return _no_phone(value, field)
+    return [Finding(field, "phone.segment", "手机号段未在已知号段内", "No known segment of mobile numbers")]
+
+
+def _no_phone(value: str, field: str) -> list[Finding]:
+    bare = re.sub(r"[^0-9]", "", with_digits(value))
+    if _SHORT_LINE(bare):
+        return []
+    if _LOCAL(bare):
+        return [Finding(field, "phone.no_area", "固定电话缺少区号", "A landline without its area code")]
+    return [Finding(field, "phone.format", "电话号码格式存疑", "Doubtful form of a telephone number")]
 
 
 def check_qq(value: str, field: str = "qq") -> list[Finding]:
     """Findings for one cell of QQ numbers (5 to 11 digits, no leading zero)."""
-    if all(_QQ.match(compact(part)) for part in split_values(value)):
+    return _qq(Row({"qq": value}).qqs, field)
+
+
+def _qq(numbers: list[str], field: str) -> list[Finding]:
+    if numbers:
         return []
     return [Finding(field, "qq.format", "QQ号应为5至11位数字且不以0开头", "A QQ number has 5 to 11 digits")]
 
 
 def check_wechat(value: str, field: str = "wechat") -> list[Finding]:
     """Findings for one cell of WeChat ids; a mobile or QQ number may serve as one."""
-    for part in split_values(value):
-        plain = "".join(unicodedata.normalize("NFKC", part).split())
-        if _SAME_AS_PHONE.search(plain):
-            return [
-                Finding(
-                    field,
-                    "wechat.refers",
-                    "写作“与手机同号”，没有给出号码",
-                    "Refers to the phone, gives no id",
-                )
-            ]
-        if not (_WECHAT.match(plain) or _MOBILE.match(plain) or _QQ.match(plain)):
-            return [Finding(field, "wechat.format", "微信号格式存疑", "Doubtful form of a WeChat id")]
-    return []
+    return _wechat(value, Row({"wechat": value}).wechats, field)
 
 
-_CHECKS: Final[dict[str, Callable[[str, str], list[Finding]]]] = {
-    "licence": check_licence,
-    "icp": check_icp,
-    "phone": check_phone,
-    "qq": check_qq,
-    "wechat": check_wechat,
+def _wechat(value: str, ids: list[str], field: str) -> list[Finding]:
+    if ids:
+        return []
+    if refers_to_phone(value):
+        return [
+            Finding(
+                field,
+                "wechat.refers",
+                "写作“与手机同号”，没有给出号码",
+                "Refers to the phone, gives no id",
+            )
+        ]
+    return [Finding(field, "wechat.format", "微信号格式存疑", "Doubtful form of a WeChat id")]
+
+
+_ADDRESS: Final = {
+    "address.retired_name": (
+        "地址使用已撤销的区划名称",
+        "The address uses a name of a division that was given up",
+    ),
+    "address.conflict": ("地址中的县区不属于所写的设区市", "The county named does not lie in the city named"),
 }
 
 
-def check_fields(values: dict[str, str | None]) -> list[Finding]:
-    """All findings for a record's known fields (licence, icp, phone, qq, wechat); nothing is changed."""
-    findings: list[Finding] = []
-    for field, check in _CHECKS.items():
-        value = values.get(field)
-        if value:
-            findings.extend(check(value, field))
-    return findings
+def _address(row: Row, field: str) -> list[Finding]:
+    if row.address is None:
+        return []
+    return [
+        Finding(field, code, *_ADDRESS[code]) for code in dict.fromkeys(row.address.notes) if code in _ADDRESS
+    ]
+
+
+def examine(values: Mapping[str, str | None]) -> tuple[list[Finding], Found]:
+    """`(findings, identifying values)` of a row, its cells read once; nothing is changed, nothing raised.
+
+    values: cells by name, as `identifying` takes them. Use this where both are needed.
+    """
+    row = Row(values)
+    return _findings(row), found_in(row)
+
+
+def check_fields(values: Mapping[str, str | None]) -> list[Finding]:
+    """All findings for a record's known fields; nothing is changed."""
+    return _findings(Row(values))
+
+
+def _findings(row: Row) -> list[Finding]:
+    get = row.values.get
+    found: list[Finding] = []
+    if licence := get("licence"):
+        found += check_licence(licence, "licence")
+    if icp := get("icp"):
+        found += _icp(icp, row.filings, "icp")
+    if phone := get("phone"):
+        found += _phone(phone, row.phones, "phone")
+    if get("qq"):
+        found += _qq(row.qqs, "qq")
+    if wechat := get("wechat"):
+        found += _wechat(wechat, row.wechats, "wechat")
+    if row.address is not None and row.address.notes:
+        found += _address(row, "address")
+    if row.rare and (police := get("police_no")):
+        found += check_police_no(police)
+    return found
 
 
 def mask_middle(value: str | None, head: int, tail: int) -> str | None:
