@@ -1,11 +1,13 @@
 """Database access: one engine a process and service, one transaction a use case."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
-from typing import Annotated
+from typing import Annotated, Any, cast
 
 import structlog
 from fastapi import Depends, Request
+from psycopg import AsyncConnection
+from psycopg.abc import QueryNoTemplate
 from sqlalchemy import MetaData, text
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
 from sqlalchemy.orm import DeclarativeBase
@@ -69,6 +71,20 @@ class Database:
     async def close(self) -> None:
         """Close all connections."""
         await self.engine.dispose()
+
+
+async def run(session: AsyncSession, query: str, values: Mapping[str, Any]) -> list[tuple[Any, ...]]:
+    """Run a statement on the driver's own connection, inside the session's transaction; gives its rows.
+
+    query: fixed SQL with `%(name)s` parameters. For statements that run for every item: SQLAlchemy's own way
+    costs five times as much processor time. Raises psycopg's errors, not SQLAlchemy's.
+    """
+    driver: AsyncConnection[tuple[Any, ...]] | None = session.info.get("driver")
+    if driver is None:
+        raw = await (await session.connection()).get_raw_connection()
+        driver = session.info["driver"] = cast(AsyncConnection[tuple[Any, ...]], raw.driver_connection)
+    cursor = await driver.execute(cast(QueryNoTemplate, query), values)
+    return await cursor.fetchall() if cursor.description else []
 
 
 def after_commit(session: AsyncSession, callback: AfterCommit) -> None:

@@ -1,12 +1,14 @@
 """SQL of custody events."""
 
-import json
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from typing import Any
 
-from sqlalchemy import select, text, update
+from psycopg.types.json import Jsonb
+from sqlalchemy import select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from services.common.database import run
 from services.evidence.custody.models import CustodyEvent
 from services.evidence.custody.rules import NewEvent
 from services.evidence.items.models import EvidenceItem
@@ -61,38 +63,38 @@ async def happened_since(
     return (await session.execute(query)).scalar_one_or_none() is not None
 
 
-_ADD = text(
+_ADD = (
     "INSERT INTO custody_events"
     " (id, evidence_id, seq, event, actor, org, org_name, via, reason, about, client_ip, at, document)"
-    " SELECT id, :evidence_id, seq, event, CAST(actor AS jsonb), org, org_name, via, reason,"
-    " CAST(about AS jsonb), client_ip, :at, document"
-    " FROM unnest(CAST(:ids AS text[]), CAST(:seqs AS int[]), CAST(:events AS text[]),"
-    " CAST(:actors AS text[]), CAST(:orgs AS text[]), CAST(:org_names AS text[]), CAST(:vias AS text[]),"
-    " CAST(:reasons AS text[]), CAST(:abouts AS text[]), CAST(:ips AS text[]), CAST(:documents AS bytea[]))"
-    " AS given(id, seq, event, actor, org, org_name, via, reason, about, client_ip, document)"
+    " SELECT id, %(evidence_id)s, seq, event, actor, org, org_name, via, reason, about, client_ip, at,"
+    " convert_to(document, 'UTF8') FROM jsonb_to_recordset(%(events)s) AS given"
+    " (id text, seq int, event text, actor jsonb, org text, org_name text, via text, reason text,"
+    " about jsonb, client_ip text, at timestamptz, document text)"
 )
 
 
-async def add(session: AsyncSession, evidence_id: str, at: datetime, events: list[NewEvent]) -> None:
-    """Keep events of one item and moment."""
-    happened = [event.happened for event in events]
-    actors = [one.actor for one in happened]
-    values = {
-        "evidence_id": evidence_id,
-        "at": at,
-        "ids": [event.id for event in events],
-        "seqs": [event.seq for event in events],
-        "events": [one.event for one in happened],
-        "actors": [json.dumps({"sub": a.sub, "name": a.name}, ensure_ascii=False) for a in actors],
-        "orgs": [a.org for a in actors],
-        "org_names": [a.org_name for a in actors],
-        "vias": [a.via for a in actors],
-        "reasons": [one.reason for one in happened],
-        "abouts": [json.dumps(dict(one.about), ensure_ascii=False) for one in happened],
-        "ips": [a.client_ip for a in actors],
-        "documents": [event.document for event in events],
+async def add(session: AsyncSession, evidence_id: str, events: list[NewEvent]) -> None:
+    """Keep events of one item."""
+    rows = [_row(event) for event in events]
+    await run(session, _ADD, {"evidence_id": evidence_id, "events": Jsonb(rows)})
+
+
+def _row(event: NewEvent) -> dict[str, Any]:
+    happened, actor = event.happened, event.happened.actor
+    return {
+        "id": event.id,
+        "seq": event.seq,
+        "event": happened.event,
+        "actor": {"sub": actor.sub, "name": actor.name},
+        "org": actor.org,
+        "org_name": actor.org_name,
+        "via": actor.via,
+        "reason": happened.reason,
+        "about": dict(happened.about),
+        "client_ip": actor.client_ip,
+        "at": event.at.isoformat(),
+        "document": event.document.decode(),
     }
-    await session.execute(_ADD, values)
 
 
 async def of_item(session: AsyncSession, evidence_id: str) -> list[CustodyEvent]:

@@ -72,21 +72,26 @@ def reported_actor(source: str, given: Any) -> Actor:
 
 @dataclass(frozen=True)
 class Happened:
-    """An event to be recorded; about: short facts of it (a path, an organisation), by name."""
+    """An event to be recorded; about: short facts of it (a path, an organisation), by name.
+
+    at: when, for one that is written down a moment later; None: when it is written.
+    """
 
     event: str
     actor: Actor = SYSTEM
     reason: str = ""
     about: Mapping[str, str] = field(default_factory=dict)
+    at: datetime | None = None
 
 
 @dataclass(frozen=True)
 class NewEvent:
-    """An event about to be kept, with its document."""
+    """An event about to be kept, with its moment and its document."""
 
     id: str
     seq: int
     happened: Happened
+    at: datetime
     document: bytes
 
 

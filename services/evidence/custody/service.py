@@ -1,7 +1,7 @@
 """Recording custody events: in the transaction of what happened, bound by the log soon after."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -65,21 +65,25 @@ async def add(
     first: int,
     events: Sequence[Happened],
     previous: bytes | None = None,
+    entries: Mapping[str, bytes] | None = None,
 ) -> bytes | None:
     """The same with the first event's number already taken, the item being held by this transaction.
 
-    previous: the document before the first, when the caller has it. Gives the last event's document.
+    previous: the document before the first, when the caller has it; entries: log entries to be queued before
+    those of the events. Gives the last event's document.
     """
     if previous is None and first > 1:
         previous = await repository.last_document(session, evidence_id)
-    at = utc_now()
+    now = utc_now()
     rows: list[NewEvent] = []
     for seq, happened in enumerate(events, first):
+        at = happened.at or now
         link = hashlib.sha256(previous).hexdigest() if previous else ""
         previous = document(evidence_id, seq, happened, at, link)
-        rows.append(NewEvent(new_id(), seq, happened, previous))
-    await repository.add(session, evidence_id, at, rows)
-    await log_repository.enqueue(session, {log_ref(row.id): log_entry(row.document) for row in rows})
+        rows.append(NewEvent(new_id(), seq, happened, at, previous))
+    await repository.add(session, evidence_id, rows)
+    queued = {log_ref(row.id): log_entry(row.document) for row in rows}
+    await log_repository.enqueue(session, {**(entries or {}), **queued})
     return previous
 
 

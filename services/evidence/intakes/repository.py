@@ -1,9 +1,10 @@
 """SQL of intakes."""
 
-from sqlalchemy import bindparam, select
+from sqlalchemy import select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from services.common.database import run
 from services.evidence.intakes.models import Artefact
 from services.evidence.intakes.rules import Received
 from services.evidence.items.models import EvidenceItem
@@ -27,14 +28,14 @@ async def find(session: AsyncSession, evidence_id: str, path: str) -> Artefact |
     return await session.get(Artefact, (evidence_id, path))
 
 
-_OF_ITEM = select(
-    Artefact.path, Artefact.media_type, Artefact.bytes, Artefact.sha256, Artefact.sm3, Artefact.crc32
-).where(Artefact.evidence_id == bindparam("evidence_id"))
+_OF_ITEM = (
+    "SELECT path, media_type, bytes, sha256, sm3, crc32 FROM artefacts WHERE evidence_id = %(evidence_id)s"
+)
 
 
 async def of_item(session: AsyncSession, evidence_id: str) -> list[Received]:
     """All artefacts of an item in byte order of their paths."""
-    rows = await session.execute(_OF_ITEM, {"evidence_id": evidence_id})
+    rows = await run(session, _OF_ITEM, {"evidence_id": evidence_id})
     return sorted((Received(*row) for row in rows), key=lambda row: row.path)
 
 

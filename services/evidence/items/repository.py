@@ -1,22 +1,20 @@
 """SQL of evidence items; the one place where they are scoped by region and grants."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from functools import cache
-from typing import Any, cast
+from typing import Any
 
-from sqlalchemy import ColumnElement, Table, bindparam, func, null, or_, select, text, update
-from sqlalchemy.dialects.postgresql import insert
+from psycopg.types.json import Jsonb
+from sqlalchemy import ColumnElement, func, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import selectinload, undefer
-from sqlalchemy.sql.dml import ReturningUpdate
 
+from services.common.database import run
 from services.common.identity import Claims
 from services.common.scope import region_filter
 from services.evidence.grants.repository import opened_to
-from services.evidence.items.models import EvidenceItem, Receipt, Stamp
-from services.evidence.log.models import LogEntry
-from services.evidence.orders.models import Order
+from services.evidence.items.models import EvidenceItem, Receipt
 from services.evidence.orders.rules import LoggedOrder, log_ref
 
 _ALL = (
@@ -34,21 +32,16 @@ def _visible(claims: Claims) -> ColumnElement[bool]:
 
 
 _ORDERED = (
-    select(
-        *(Order.id, Order.url, Order.purpose, Order.ordered_by, Order.org_code, Order.region_code),
-        *(LogEntry.shard, LogEntry.index, EvidenceItem.id.is_not(None)),
-    )
-    .select_from(Order)
-    .outerjoin(LogEntry, LogEntry.ref == bindparam("ref"))
-    .outerjoin(EvidenceItem, EvidenceItem.id == Order.id)
-    .where(Order.id == bindparam("id"))
+    "SELECT o.id, o.url, o.purpose, o.ordered_by, o.org_code, o.region_code, l.shard, l.index,"
+    " EXISTS (SELECT FROM evidence_items i WHERE i.id = o.id)"
+    " FROM orders o LEFT JOIN log_entries l ON l.ref = %(ref)s WHERE o.id = %(id)s"
 )
 
 
 async def ordered(session: AsyncSession, evidence_id: str) -> LoggedOrder | None:
     """The order of an item that is to be sealed."""
-    found = (await session.execute(_ORDERED, {"id": evidence_id, "ref": log_ref(evidence_id)})).first()
-    return None if found is None else LoggedOrder(*found)
+    found = await run(session, _ORDERED, {"id": evidence_id, "ref": log_ref(evidence_id)})
+    return LoggedOrder(*found[0]) if found else None
 
 
 async def load(session: AsyncSession, evidence_id: str) -> EvidenceItem | None:
@@ -88,64 +81,76 @@ async def page(
     return list((await session.execute(query)).scalars())
 
 
-# The statements of sealing are made once, on the tables: with the mapped classes SQLAlchemy would spend more
-# time on building each than PostgreSQL on running it.
-_ITEMS, _STAMPS, _RECEIPTS = (cast(Table, mapped.__table__) for mapped in (EvidenceItem, Stamp, Receipt))
-_ADD = insert(_ITEMS).on_conflict_do_nothing(index_elements=["id"]).returning(_ITEMS.c.id)
-_NUMBER = text(
-    "INSERT INTO number_counters (region_code, year, last) VALUES (:region_code, :year, 1)"
+_NUMBER = (
+    "INSERT INTO number_counters (region_code, year, last) VALUES (%(region_code)s, %(year)s, 1)"
     " ON CONFLICT (region_code, year) DO UPDATE SET last = number_counters.last + 1 RETURNING last"
 )
-_ADD_STAMPS = insert(_STAMPS)
-_ADD_RECEIPT = (
-    insert(_RECEIPTS)
-    .on_conflict_do_nothing(index_elements=["evidence_id", "custodian"])
-    .returning(_RECEIPTS.c.custodian)
+_STAMP = (
+    *("evidence_id", "position", "authority", "operator", "response", "path", "stamped_at", "delta_ms"),
+    "valid_until",
 )
+_RECEIPT = ("evidence_id", "custodian", "operator", "receipt", "stored_at")
 
 
+def _values(columns: Sequence[str]) -> str:
+    return ", ".join(f"%({column})s" for column in columns)
+
+
+# Statements are put together from fixed column names alone; no value is ever part of the text.
 @cache
-def _advance(columns: tuple[str, ...]) -> ReturningUpdate[int]:
+def _add(columns: tuple[str, ...]) -> str:
+    names = ", ".join(columns)
     return (
-        update(_ITEMS)
-        .where(_ITEMS.c.id == bindparam("_id"), _ITEMS.c.stage == bindparam("_before"))
-        .values(
-            last_error=null(),
-            custody_seq=_ITEMS.c.custody_seq + bindparam("_events"),
-            **{column: bindparam(f"to_{column}") for column in columns},
-        )
-        .returning(_ITEMS.c.custody_seq)
+        f"INSERT INTO evidence_items ({names}) VALUES ({_values(columns)})"  # noqa: S608
+        " ON CONFLICT (id) DO NOTHING RETURNING id"
     )
 
 
-async def add(session: AsyncSession, values: dict[str, Any]) -> bool:
-    """Add an item at its first stage; False when there is one already."""
-    return (await session.execute(_ADD, values)).first() is not None
+@cache
+def _advance(columns: tuple[str, ...]) -> str:
+    changed = ", ".join(f"{column} = %({column})s" for column in columns)
+    return (
+        f"UPDATE evidence_items SET {changed}, last_error = NULL,"  # noqa: S608
+        " custody_seq = custody_seq + %(_events)s WHERE id = %(_id)s AND stage = %(_before)s"
+        " RETURNING custody_seq"
+    )
+
+
+_ADD_STAMP = f"INSERT INTO stamps ({', '.join(_STAMP)}) VALUES ({_values(_STAMP)})"  # noqa: S608
+_ADD_RECEIPT = (
+    f"INSERT INTO receipts ({', '.join(_RECEIPT)}) VALUES ({_values(_RECEIPT)})"  # noqa: S608
+    " ON CONFLICT (evidence_id, custodian) DO NOTHING RETURNING custodian"
+)
+
+
+async def add(session: AsyncSession, values: Mapping[str, Any]) -> bool:
+    """Add an item at the first stage that is written down; False when there is one already."""
+    given = {**values, "ordered_by": Jsonb(values["ordered_by"])}
+    return bool(await run(session, _add(tuple(given)), given))
 
 
 async def advance(
-    session: AsyncSession, evidence_id: str, before: str, values: dict[str, Any], events: int
+    session: AsyncSession, evidence_id: str, before: str, values: Mapping[str, Any], events: int
 ) -> int | None:
     """Move an item on from stage `before`, taking `events` custody numbers; gives the first of them.
 
     None when it is no longer at that stage: someone else moved it on. The item stays locked until the end.
     """
-    given = {f"to_{column}": value for column, value in values.items()}
     where = {"_id": evidence_id, "_before": before, "_events": events}
-    last = (await session.execute(_advance(tuple(values)), given | where)).scalar_one_or_none()
-    return None if last is None else int(last) - events + 1
+    found = await run(session, _advance(tuple(values)), {**values, **where})
+    return int(found[0][0]) - events + 1 if found else None
 
 
 async def next_number(session: AsyncSession, region_code: str, year: int) -> int:
     """The next number of a region and year: 1, 2, 3, … The counter stays locked until the transaction ends,
     and a rollback gives the number back: no gaps."""
-    found = await session.execute(_NUMBER, {"region_code": region_code, "year": year})
-    return int(found.scalar_one())
+    return int((await run(session, _NUMBER, {"region_code": region_code, "year": year}))[0][0])
 
 
-async def add_stamps(session: AsyncSession, stamps: list[dict[str, Any]]) -> None:
+async def add_stamps(session: AsyncSession, stamps: Sequence[Mapping[str, Any]]) -> None:
     """Keep time stamps."""
-    await session.execute(_ADD_STAMPS, stamps)
+    for stamp in stamps:
+        await run(session, _ADD_STAMP, stamp)
 
 
 async def note_failure(session: AsyncSession, evidence_ids: Sequence[str], problem: dict[str, Any]) -> None:
@@ -157,10 +162,9 @@ async def note_failure(session: AsyncSession, evidence_ids: Sequence[str], probl
     )
 
 
-async def add_receipts(session: AsyncSession, receipts: list[dict[str, Any]]) -> int:
+async def add_receipts(session: AsyncSession, receipts: Sequence[Mapping[str, Any]]) -> int:
     """Keep custodians' receipts; one that is kept already stays. Gives how many were new."""
-    new = [(await session.execute(_ADD_RECEIPT, receipt)).first() for receipt in receipts]
-    return sum(row is not None for row in new)
+    return sum([len(await run(session, _ADD_RECEIPT, receipt)) for receipt in receipts])
 
 
 async def keep_sm3(session: AsyncSession, evidence_id: str, sm3: str) -> None:

@@ -1,20 +1,19 @@
 """Sealing as a machine of stages kept in PostgreSQL: signed → stamped → logged → sealed.
 
 Each stage does its outside work first and then moves the row on in one transaction that checks, with the row
-locked, that it is still where the work began. So a crash anywhere loses at most work that is repeated; two
-runs at once, in one process or in two, give one result; and nothing is called sealed before its proofs are
-stored, enough custodians' receipts are checked and the package has been read back from the store.
+locked, that it is still where the work began. (A new item is written down together with its time stamps when
+they come at once.) So a crash anywhere loses at most work that is repeated; two runs at once, in one process
+or in two, give one result; and nothing is called sealed before its proofs are stored, enough custodians'
+receipts are checked and the package has been read back from the store.
 """
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
 from cryptography.hazmat.primitives.hashes import SM3, Hash
 from sqlalchemy.ext.asyncio import AsyncSession
-from sqlalchemy.orm.attributes import set_committed_value
 
 from services.common.clock import utc_now
 from services.common.dsse import add_signature
@@ -25,7 +24,7 @@ from services.evidence.intakes import repository as intakes
 from services.evidence.items import composing, progress, repository, rules
 from services.evidence.items.handover import Handover
 from services.evidence.items.models import EvidenceItem, Receipt, Stamp
-from services.evidence.log import repository as log_repository
+from services.evidence.items.run import Change, MovedOnError, Run, now
 from services.evidence.log.notes import NoteError
 from services.evidence.orders.rules import LoggedOrder
 from services.evidence.package.layout import Member, Part, begin, dump_layout, load_layout, total_bytes
@@ -35,36 +34,9 @@ from services.evidence.timestamps.client import Stamp as FreshStamp
 from services.evidence.timestamps.rules import stamped_message
 
 Line = dict[str, Any]
+# A new item is written down together with its stamps, unless they take more seconds than this.
+_PROMPT = 0.25
 _WORKER = Actor("service:crawler", "采集节点")
-
-
-class _MovedOnError(Exception):
-    """Another run has moved the item on meanwhile."""
-
-
-@dataclass
-class _Run:
-    """What one run knows: the item, its artefacts, its last custody event, its package on the way."""
-
-    item: EvidenceItem
-    members: list[Member] = field(default_factory=list)
-    last: bytes | None = None
-    handover: Handover | None = None
-    parts: list[Part] = field(default_factory=list)
-    stamping: asyncio.Task[list[FreshStamp]] | None = None
-
-    def advanced(self, values: Mapping[str, Any]) -> None:
-        """The item (detached from any session) as the database now has it."""
-        for name, value in values.items():
-            set_committed_value(self.item, name, value)
-
-    def abandon(self) -> None:
-        if self.handover is not None:
-            self.handover.abandon()
-            self.handover = None
-        if self.stamping is not None:
-            self.stamping.cancel()
-            self.stamping = None
 
 
 class Sealer:
@@ -78,20 +50,14 @@ class Sealer:
 
         envelope: the worker's; None to continue what has begun. Raises Problem; the stage reached stays.
         """
-        if envelope is None:
-            run = await self._resumed(evidence_id)
-        else:
-            run = await self.sign(evidence_id, envelope)
+        run = await (self._resumed(evidence_id) if envelope is None else self.sign(evidence_id, envelope))
         try:
             yield progress.signed(run.item)
-            if run.item.stage == "signed":
-                await self.stamp(run)
+            await self._stage(run, "signed", self.stamp)
             yield progress.stamped(run.item)
-            if run.item.stage == "stamped":
-                await self.log(run)
+            await self._stage(run, "stamped", self.log)
             yield progress.logged(run.item, self.runtime.log.origin)
-            if run.item.stage == "logged":
-                await self.replicate(run)
+            await self._stage(run, "logged", self.replicate)
         finally:
             run.abandon()
         yield progress.replicated(run.item)
@@ -100,26 +66,46 @@ class Sealer:
             await self.digest(run)
         yield progress.digested(run.item)
 
-    async def _resumed(self, evidence_id: str) -> _Run:
+    async def _stage(self, run: Run, at: str, work: Callable[[Run], Awaitable[None]]) -> None:
+        """Do a stage's work if the item is there; what was reached before a failure is written down."""
+        if run.item.stage != at:
+            return
+        try:
+            try:
+                await work(run)
+            except MovedOnError:
+                raise
+            except Exception:
+                await self._write_down(run)
+                raise
+        except MovedOnError:
+            await self._again(run)
+
+    async def _resumed(self, evidence_id: str) -> Run:
         async with self.runtime.database.transaction() as session:
-            return _Run(await _loaded(session, evidence_id))
+            item = await _loaded(session, evidence_id)
+        return Run(item, item.stage)
 
-    async def _advance(
-        self, session: AsyncSession, run: _Run, values: dict[str, Any], *events: Happened
-    ) -> None:
-        """Move the item on from the stage it was read at, with its custody events, in this transaction.
+    async def _again(self, run: Run) -> None:
+        """Take the item as another run left it."""
+        run.abandon()
+        run.item = (await self._resumed(run.item.id)).item
+        run.written, run.unwritten, run.last, run.parts = run.item.stage, Change(), None, []
 
-        Raises _MovedOnError when another run was faster: everything of this transaction is given up.
-        """
-        item = run.item
-        first = await repository.advance(session, item.id, item.stage, values, len(events))
-        if first is None:
-            raise _MovedOnError
-        known = run.last if first == item.custody_seq + 1 else None
-        run.last = await custody.add(session, item.id, first, events, known)
-        values["custody_seq"] = first + len(events) - 1
+    async def _write_down(self, run: Run) -> None:
+        """Bring the database up to what this run knows. Raises MovedOnError."""
+        change = run.unwritten
+        if not change.events:
+            return
+        async with self.runtime.database.transaction() as session:
+            taken = await run.write(session, change)
+        self._written(run, change, taken)
 
-    async def sign(self, evidence_id: str, envelope: Mapping[str, Any]) -> _Run:
+    def _written(self, run: Run, change: Change, taken: Mapping[str, Any]) -> None:
+        run.took({**change.values, **taken})
+        run.written, run.unwritten = run.item.stage, Change()
+
+    async def sign(self, evidence_id: str, envelope: Mapping[str, Any]) -> Run:
         """Check the manifest against the intake and add the sealing service's signatures, unless it has them.
 
         From then on its artefacts travel to the custodians. Raises Problem 404 without order,
@@ -128,12 +114,22 @@ class Sealer:
         await self.runtime.keys.meet(rules.signers_of(envelope))
         async with self.runtime.database.transaction() as session:
             drafted = await self._draft(session, evidence_id, envelope)
-        run = await self._keep(*drafted) if drafted else await self._resumed(evidence_id)
+        if drafted:
+            return self._begin(*drafted)
+        run = await self._resumed(evidence_id)
         if json.loads(run.item.envelope)["payload"] != envelope.get("payload"):
-            run.abandon()
             raise _other_manifest()
-        if run.members:
-            run.handover = self._hand_over(evidence_id, begin(run.members))
+        return run
+
+    def _begin(self, item: EvidenceItem, members: list[Member], purpose: str) -> Run:
+        """A new item: its stamps are asked for and its artefacts travel at once."""
+        run = Run(item, None, members=members)
+        values = {name: getattr(item, name) for name in composing.NEW}
+        events = now(Happened("captured", _WORKER, purpose), Happened("hashed"), Happened("signed"))
+        run.note(Change(values, events))
+        run.took({"custody_seq": 0, "stamps": [], "receipts": [], "package_sm3": None})
+        run.stamping = asyncio.create_task(self._ask_stamps(item.envelope), name=f"stamp-{item.id}")
+        run.handover = self._hand_over(item.id, begin(members))
         return run
 
     async def _draft(
@@ -162,24 +158,6 @@ class Sealer:
         )
         return item, composing.members(artefacts), order.purpose
 
-    async def _keep(self, item: EvidenceItem, members: list[Member], purpose: str) -> _Run:
-        """Keep a new item while its stamps are already asked for; another run may have been faster."""
-        run = _Run(item, members)
-        run.stamping = asyncio.create_task(self._ask_stamps(item.envelope), name=f"stamp-{item.id}")
-        events = [Happened("captured", _WORKER, purpose), Happened("hashed"), Happened("signed")]
-        values = {name: getattr(item, name) for name in composing.NEW} | {"custody_seq": len(events)}
-        try:
-            async with self.runtime.database.transaction() as session:
-                if not await repository.add(session, values):
-                    run.abandon()
-                    return _Run(await _loaded(session, item.id))
-                run.last = await custody.add(session, item.id, 1, events)
-        except BaseException:
-            run.abandon()
-            raise
-        run.advanced({"custody_seq": len(events), "stamps": [], "receipts": [], "package_sm3": None})
-        return run
-
     async def _ask_stamps(self, envelope: bytes) -> list[FreshStamp]:
         return await self.runtime.stamps().stamp(stamped_message(json.loads(envelope)))
 
@@ -195,13 +173,17 @@ class Sealer:
     def _hand_over(self, evidence_id: str, begun: list[Part]) -> Handover:
         return Handover(self.runtime.store, self.runtime.custodians(), evidence_id, begun)
 
-    async def stamp(self, run: _Run) -> None:
+    async def stamp(self, run: Run) -> None:
         """Have the signatures time-stamped; give out the number and queue the log entry.
 
-        Raises Problem 503 `evidence.tsa_unavailable`, 502 `evidence.tsa_refused`.
+        Raises Problem 503 `evidence.tsa_unavailable`, 502 `evidence.tsa_refused`, MovedOnError.
         """
-        asked, run.stamping = run.stamping, None
-        await self._stamped(run, await (asked or self._ask_stamps(run.item.envelope)))
+        asked = run.stamping or asyncio.create_task(self._ask_stamps(run.item.envelope))
+        run.stamping = asked
+        done, _ = await asyncio.wait({asked}, timeout=_PROMPT)
+        if not done:
+            await self._write_down(run)
+        await self._stamped(run, await asked)
 
     async def stamp_batch(self, evidence_ids: Sequence[str]) -> int:
         """The same for many items with one request to each authority; gives how many were stamped."""
@@ -211,32 +193,27 @@ class Sealer:
             [stamped_message(json.loads(run.item.envelope)) for run in runs]
         )
         for run, stamps in zip(runs, stamped, strict=True):
-            await self._stamped(run, stamps)
+            try:
+                await self._stamped(run, stamps)
+            except MovedOnError:
+                continue
         return len(runs)
 
-    async def _stamped(self, run: _Run, stamps: Sequence[FreshStamp]) -> None:
+    async def _stamped(self, run: Run, stamps: Sequence[FreshStamp]) -> None:
         item, year = run.item, rules.number_year(utc_now())
         rows = composing.stamp_rows(item.id, stamps)
-        try:
-            async with self.runtime.database.transaction() as session:
-                sequence = await repository.next_number(session, item.region_code, year)
-                number = rules.format_number(item.region_code, year, sequence)
-                entry = rules.seal_entry(item.id, number, item.envelope, [s.response for s in stamps])
-                values = {"stage": "stamped", "evidence_no": number, "entry": entry}
-                await self._advance(session, run, values, Happened("stamped"))
-                await repository.add_stamps(session, rows)
-                await log_repository.enqueue(session, {rules.log_ref(item.id): entry})
-        except _MovedOnError:
-            await self._again(run)
-        else:
-            run.advanced(values | {"stamps": [Stamp(**row) for row in rows]})
+        events = now(Happened("stamped"))
+        async with self.runtime.database.transaction() as session:
+            sequence = await repository.next_number(session, item.region_code, year)
+            number = rules.format_number(item.region_code, year, sequence)
+            entry = rules.seal_entry(item.id, number, item.envelope, [s.response for s in stamps])
+            values = {"stage": "stamped", "evidence_no": number, "entry": entry}
+            fresh = Change(values, events, stamps=rows, entries={rules.log_ref(item.id): entry})
+            change = run.unwritten.then(fresh)
+            taken = await run.write(session, change)
+        self._written(run, change, {**taken, "stamps": [Stamp(**row) for row in rows]})
 
-    async def _again(self, run: _Run) -> None:
-        """Take the item as another run left it."""
-        run.abandon()
-        run.item, run.last, run.parts = (await self._resumed(run.item.id)).item, None, []
-
-    async def log(self, run: _Run) -> None:
+    async def log(self, run: Run) -> None:
         """Wait for the leaf and a cosigned checkpoint over it; lay out the package.
 
         Raises Problem 503 `evidence.custodian_unavailable`, 502 `evidence.log_fork`, 507 store full.
@@ -260,25 +237,21 @@ class Sealer:
             "layout_sha256": layout.sha256,
             "package_bytes": total_bytes(run.parts),
         }
-        try:
-            async with self.runtime.database.transaction() as session:
-                await self._advance(session, run, values, Happened("logged"))
-        except _MovedOnError:
-            await self._again(run)
-        else:
-            run.advanced(values)
+        run.note(Change(values, now(Happened("logged"))))
+        # Before a custodian can have all of it: a later run must send the very same package.
+        await self._write_down(run)
 
     async def _members(self, evidence_id: str) -> list[Member]:
         async with self.runtime.database.transaction() as session:
             return composing.members(await intakes.of_item(session, evidence_id))
 
-    async def _parts(self, run: _Run) -> list[Part]:
+    async def _parts(self, run: Run) -> list[Part]:
         if not run.parts:
             layout = await asyncio.to_thread(self.runtime.store.read, str(run.item.layout_sha256))
             run.parts = load_layout(layout)
         return run.parts
 
-    async def replicate(self, run: _Run) -> None:
+    async def replicate(self, run: Run) -> None:
         """Have enough custodians keep the package while it is read back; call it sealed.
 
         Raises Problem 503, 502 as the custodians' clients, 500 `evidence.store_damaged`.
@@ -290,15 +263,10 @@ class Sealer:
         values = {"stage": "sealed", "package_sha256": handed.sha256, "sealed_at": utc_now()}
         receipts = composing.receipt_rows(item.id, handed.copies)
         kept = [Happened("replicated", about={"custodian": copy.custodian}) for copy in handed.copies]
-        try:
-            async with self.runtime.database.transaction() as session:
-                await self._advance(session, run, values, *kept, Happened("sealed"))
-                await repository.add_receipts(session, receipts)
-        except _MovedOnError:
-            await self._again(run)
-        else:
-            self.runtime.log.wake(urgent=False)
-            run.advanced(values | {"receipts": [Receipt(**row) for row in receipts]})
+        run.note(Change(values, now(*kept, Happened("sealed")), receipts=receipts))
+        await self._write_down(run)
+        self.runtime.log.wake(urgent=False)
+        run.took({"receipts": [Receipt(**row) for row in receipts]})
 
     async def replicate_further(self, evidence_id: str) -> int:
         """Have those custodians keep a sealed package that did not when it was sealed; gives how many do now.
@@ -317,13 +285,13 @@ class Sealer:
                 await custody.record(session, evidence_id, *kept)
         return len(handed.copies)
 
-    async def digest(self, run: _Run) -> None:
+    async def digest(self, run: Run) -> None:
         """Keep the SM3 of a sealed package for people to compare: no proof rests on it, so it comes last."""
         parts = await self._parts(run)
         sm3 = await asyncio.to_thread(self._sm3, parts)
         async with self.runtime.database.transaction() as session:
             await repository.keep_sm3(session, run.item.id, sm3)
-        run.advanced({"package_sm3": sm3})
+        run.took({"package_sm3": sm3})
 
     def _sm3(self, parts: list[Part]) -> str:
         digest = Hash(SM3())

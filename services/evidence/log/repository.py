@@ -7,6 +7,7 @@ from typing import Any, Self
 from sqlalchemy import Text, cast, func, insert, select, text, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from services.common.database import run
 from services.evidence.log.models import LogCheckpoint, LogEntry, LogOrphan, LogShard
 
 # Any fixed number: one writer at a time gives out leaf indexes, in whatever process it runs.
@@ -36,29 +37,29 @@ class Waiting:
 
 async def lock_writer(session: AsyncSession) -> None:
     """Become the only writer until the transaction ends."""
-    await session.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _WRITER_LOCK})
+    await run(session, "SELECT pg_advisory_xact_lock(%(lock)s)", {"lock": _WRITER_LOCK})
 
 
-_ENQUEUE = text(
+_ENQUEUE = (
     "INSERT INTO log_entries (ref, entry)"
-    " SELECT ref, entry FROM unnest(CAST(:refs AS text[]), CAST(:entries AS bytea[])) AS given(ref, entry)"
+    " SELECT ref, entry FROM unnest(%(refs)s::text[], %(entries)s::bytea[]) AS given(ref, entry)"
     " ON CONFLICT (ref) DO NOTHING"
 )
 
 
 async def enqueue(session: AsyncSession, waiting_entries: Mapping[str, bytes]) -> None:
     """Add entries by ref that wait for their indexes; a second one with the same ref changes nothing."""
-    await session.execute(
-        _ENQUEUE, {"refs": list(waiting_entries), "entries": list(waiting_entries.values())}
-    )
+    given = {"refs": list(waiting_entries), "entries": list(waiting_entries.values())}
+    await run(session, _ENQUEUE, given)
 
 
 # One question for all, because every round trip is waited for: leaves not known here, entries that wait, and
 # (beside those) which shard may be written to.
-_UNREAD = text(
-    "WITH leaves AS (SELECT id, ref, entry, index FROM log_entries WHERE shard = :shard AND index >= :start"
-    " ORDER BY index LIMIT :most), waiting AS (SELECT id, ref, entry, index FROM log_entries"
-    " WHERE index IS NULL ORDER BY id LIMIT :batch)"
+_UNREAD = (
+    "WITH leaves AS (SELECT id, ref, entry, index FROM log_entries WHERE shard = %(shard)s"
+    " AND index >= %(start)s ORDER BY index LIMIT %(most)s),"
+    " waiting AS (SELECT id, ref, entry, index FROM log_entries"
+    " WHERE index IS NULL ORDER BY id LIMIT %(batch)s)"
     " SELECT found.*, (SELECT max(number) FILTER (WHERE state = 'open' AND refusal IS NULL) FROM log_shards)"
     " FROM (SELECT * FROM leaves UNION ALL SELECT * FROM waiting) AS found ORDER BY index NULLS LAST, id"
 )
@@ -77,7 +78,7 @@ async def unread(session: AsyncSession, shard: int, start: int, most: int, batch
     """Leaves of a shard from `start` on (at most `most`), and entries that wait. Raises MissingLeafError."""
     given = {"shard": shard, "start": start, "most": most, "batch": batch}
     found, writable = Unread([], [], None), None
-    for row, ref, entry, index, open_shard in await session.execute(_UNREAD, given):
+    for row, ref, entry, index, open_shard in await run(session, _UNREAD, given):
         writable = open_shard
         if index is None:
             found.waiting.append(Waiting(row, ref, entry))
@@ -88,11 +89,11 @@ async def unread(session: AsyncSession, shard: int, start: int, most: int, batch
     return replace(found, writable=writable)
 
 
-_ASSIGN = text(
-    "WITH given AS (SELECT * FROM unnest(CAST(:ids AS bigint[]), CAST(:indexes AS bigint[]))"
-    " AS g(id, index)), done AS (UPDATE log_entries SET shard = :shard, index = given.index FROM given"
+_ASSIGN = (
+    "WITH given AS (SELECT * FROM unnest(%(ids)s::bigint[], %(indexes)s::bigint[]) AS g(id, index)),"
+    " done AS (UPDATE log_entries SET shard = %(shard)s, index = given.index FROM given"
     " WHERE log_entries.id = given.id)"
-    " INSERT INTO log_checkpoints (shard, size, note) VALUES (:shard, :size, :note)"
+    " INSERT INTO log_checkpoints (shard, size, note) VALUES (%(shard)s, %(size)s, %(note)s)"
 )
 
 
@@ -107,7 +108,7 @@ async def assign(
         "size": size,
         "note": note,
     }
-    await session.execute(_ASSIGN, given)
+    await run(session, _ASSIGN, given)
 
 
 class MissingLeafError(RuntimeError):
