@@ -272,7 +272,7 @@ def _confidence(found: Address) -> float:
     share = (
         0.45 if found.county else 0.3 if found.city else 0.1 if found.region_code or found.province else 0.0
     )
-    if found.road or found.village or found.place:
+    if found.road or found.village or (found.place and (share or found.parts)):
         share += 0.25
     if found.parts:
         share += 0.2

@@ -21,7 +21,7 @@ from typing import Final
 from stdnum.iso7064 import mod_11_10
 
 from services.registry.identifiers.accounts import refers_to_phone
-from services.registry.identifiers.characters import with_digits
+from services.registry.identifiers.characters import CELL, with_digits
 from services.registry.identifiers.filings import filings, police_numbers, serial_is_zero
 from services.registry.identifiers.licences import USCC_ALPHABET
 from services.registry.identifiers.normal import Found, Row, found_in
@@ -55,7 +55,8 @@ class Finding:
 
 
 def compact(value: str) -> str:
-    """Comparison form: NFKC (full-width to half-width), upper case, nothing invisible."""
+    """Comparison form of a cell: NFKC (full-width to half-width), upper case, nothing invisible."""
+    value = value[:CELL]
     return unicodedata.normalize("NFKC", visible(unicodedata.normalize("NFKC", value).upper()))
 
 
@@ -256,7 +257,7 @@ def _phone(value: str, numbers: list[str], field: str) -> list[Finding]:
     elif numbers and (len(value) < sum(map(len, numbers)) + _SPARE or not _MANY_DIGITS(leftover(value))):
         if all(known_segment(number) for number in numbers if is_mobile(number)):
             return []
-    elif _HIDDEN(value):
+    elif _HIDDEN(value[:CELL]):
         return [Finding(field, "phone.masked", "号码部分被遮盖", "Part of the number is hidden")]
     else:
         return _no_phone(value, field)
