@@ -6,7 +6,7 @@ from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row, Select, func, or_, select, text, update
+from sqlalchemy import ColumnElement, func, or_, select, text, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from services.common.identity import Claims
@@ -17,7 +17,8 @@ from services.registry.claims.rules import Authority, Held, Step
 from services.registry.claims.schemas import ClaimQuery, Selection
 from services.registry.organisations.models import Organisation
 from services.registry.presences.models import Presence
-from services.registry.search.repository import capped_count, matches, newest_first
+from services.registry.search.repository import capped_count, newest_first
+from services.registry.search.rules import fold, like_pattern, query_grams
 from services.registry.subjects.models import Subject
 
 _HELD = (
@@ -67,9 +68,18 @@ def _of_query(claims: Claims, query: ClaimQuery) -> list[ColumnElement[bool]]:
     return selected(claims, selection)
 
 
+def _named(query: str | None) -> list[ColumnElement[bool]]:
+    """The name or a number holds the text; contacts are not searched here."""
+    if not query or not fold(query):
+        return []
+    contains = Presence.search_text.like(like_pattern(query), escape="\\")
+    grams = query_grams(query)
+    return [Presence.grams.contains(grams), contains] if grams else [contains]
+
+
 def selected(claims: Claims, selection: Selection) -> list[ColumnElement[bool]]:
     """The conditions of a selection, within what the caller may see."""
-    conditions = [region_filter(Presence.region_code, claims), matches(Presence, selection.q)]
+    conditions = [region_filter(Presence.region_code, claims), *_named(selection.q)]
     if selection.ids is not None:
         conditions.append(Presence.id.in_(selection.ids))
     if selection.states:
@@ -92,7 +102,7 @@ def selected(claims: Claims, selection: Selection) -> list[ColumnElement[bool]]:
     return conditions
 
 
-def _held(row: Row[Any]) -> Held:
+def _held(row: Any) -> Held:
     return Held(*row[: len(_HELD)])
 
 
@@ -101,7 +111,7 @@ async def page(
 ) -> tuple[list[tuple[Held, Mapping[str, Any]]], int, bool]:
     """One row more than the page of visible claims, newest first, and their capped count."""
     conditions = _of_query(claims, query)
-    statement: Select[Any] = select(*_HELD, *_NAMES).where(*conditions)
+    statement: Any = select(*_HELD, *_NAMES).where(*conditions)
     rows = await session.execute(newest_first(statement, Presence.id, query.after, query.limit))
     total, capped = await capped_count(session, conditions)
     return [(_held(row), row._mapping) for row in rows], total, capped
@@ -115,7 +125,8 @@ async def visible(
     statement = select(*_HELD, *_NAMES, *more).where(
         Presence.id == presence_id, region_filter(Presence.region_code, claims)
     )
-    row = (await session.execute(statement.with_for_update() if lock else statement)).one_or_none()
+    found: Any = await session.execute(statement.with_for_update() if lock else statement)
+    row = found.one_or_none()
     return None if row is None else (_held(row), row._mapping)
 
 
@@ -136,7 +147,7 @@ async def chunk(
         .order_by(Presence.no)
         .limit(limit)
     )
-    rows = await session.execute(statement.with_for_update() if lock else statement)
+    rows: Any = await session.execute(statement.with_for_update() if lock else statement)
     return [(_held(row), row._mapping) for row in rows]
 
 
@@ -162,7 +173,7 @@ async def counts(session: AsyncSession, claims: Claims) -> list[tuple[str, str, 
     return [(row[0], row[1], row[2]) for row in await session.execute(statement)]
 
 
-async def addresses(session: AsyncSession, nos: Sequence[int]) -> list[Row[Any]]:
+async def addresses(session: AsyncSession, nos: Sequence[int]) -> list[Any]:
     """For matching: number, sealed values and licence of presences, and the same of their subjects."""
     statement = (
         select(

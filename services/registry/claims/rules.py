@@ -158,6 +158,19 @@ def judge(claims: Claims, held: Held, order: Order, authorities: Mapping[str, Au
     return _stepped(claims, held, order, transition, authorities, target)
 
 
+def check_order(claims: Claims, order: Order, authorities: Mapping[str, Authority]) -> None:
+    """Refuse an order that could change no presence: for its permission, its fields or its authority.
+
+    Raises Problem as `judge` does.
+    """
+    anywhere = Caller(permissions=claims.permissions, relations=frozenset(Standing))
+    target = "matched" if order.as_matched else order.org_code
+    source = next((t.sources[0] for t in CLAIM.transitions if t.action == order.action), CLAIM.initial)
+    decide(CLAIM, source, order.action, anywhere, {**order.fields(), "org_code": target})
+    if order.action in _OFFERS and not order.as_matched:
+        _check_place(claims, authorities.get(target or ""), target or "")
+
+
 def _stepped(
     claims: Claims,
     held: Held,
@@ -303,7 +316,7 @@ def sound(held: Held) -> list[str]:
     return wrong
 
 
-def _check_target(claims: Claims, held: Held, target: Authority | None, code: str) -> None:
+def _check_place(claims: Claims, target: Authority | None, code: str) -> None:
     if target is None or not target.may_hold or not region_covers(claims.region, target.region):
         raise Problem(
             "claim.authority",
@@ -314,7 +327,11 @@ def _check_target(claims: Claims, held: Held, target: Authority | None, code: st
             todo_en="choose another; for one outside your area put it into the pool for the superior",
             extra={"org_code": code[:40]},
         )
-    if target.code in {held.offered, held.authority if held.state == "claimed" else None}:
+
+
+def _check_target(claims: Claims, held: Held, target: Authority | None, code: str) -> None:
+    _check_place(claims, target, code)
+    if code in {held.offered, held.authority if held.state == "claimed" else None}:
         raise Problem(
             "claim.already",
             409,
