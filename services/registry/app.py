@@ -45,7 +45,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     """The registry service: migrates its database and loads the shipped divisions when it starts."""
     return create_service(
         "registry",
-        routers=[regions, organisations, subjects, presences, imports, tags, inspections],
+        routers=[regions, organisations, subjects, presences, imports, claims, tags, inspections],
         startup=_startup,
         shutdown=_shutdown,
         settings=settings,
