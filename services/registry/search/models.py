@@ -21,6 +21,10 @@ PRESENCE_FACETS: Final = (
 )
 
 
+Searched = Any
+"""A searchable table: the class of subjects or that of presences."""
+
+
 class Searchable:
     """Folded text and its grams (rules in `search.rules`); `facets` is generated (`SUBJECT_FACETS` …)."""
 

@@ -10,11 +10,22 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Callable, Iterable, Mapping
+from datetime import date, datetime, time, timedelta, timezone
 from typing import Final
 
 from services.registry.search.grams import SEPARATOR, keyed_grams, plain_grams
 
 MAX_FOLDED: Final = 4_000
+# Filters for one value of a column: name in the query, column, letter of its token (`search.models`).
+EQUAL: Final = (
+    ("kind", "kind", "k"),
+    ("channel", "channel", "c"),
+    ("platform", "platform", "p"),
+    ("claim", "claim_state", "j"),
+    ("status", "status", "s"),
+    ("source", "source", "o"),
+)
+_BEIJING: Final = timezone(timedelta(hours=8))
 # White space, control and format characters: all of them lie in planes 0, 1 and the tags of plane 14.
 _INVISIBLE: Final[dict[int, None]] = {
     code: None
@@ -23,7 +34,8 @@ _INVISIBLE: Final[dict[int, None]] = {
 }
 _INVISIBLE_ASCII: Final = re.compile(r"[\x00-\x20\x7f]")
 _FOLDED: Final = re.compile("[0-9a-z\u4e00-\u9fff]*")
-_LETTER: Final = re.compile(r"[^\W\d_]")
+_SEPARATORS: Final = "-._()+/*#~–—"
+_BETWEEN_DIGITS: Final = re.compile(rf"(?<=[0-9])[{re.escape(_SEPARATORS)}]+(?=[0-9])")
 
 
 def fold(text: str) -> str:
@@ -61,6 +73,11 @@ def _search_text(values: Iterable[str | None]) -> str:
     return SEPARATOR.join(parts)[:MAX_FOLDED]
 
 
+def start_of(day: date) -> datetime:
+    """The first moment of a day in China."""
+    return datetime.combine(day, time(), tzinfo=_BEIJING)
+
+
 def _bare(folded: str) -> str:
     return folded.partition("://")[2] if folded.startswith(("http://", "https://")) else folded
 
@@ -86,36 +103,34 @@ def like_pattern(query: str) -> str:
 def contact_grams(values: Mapping[str, str], gram: Callable[[str], int]) -> list[int]:
     """Keyed hashes of the grams of one row's sealed values; gram: the keyed hash (`PersonalData.gram`).
 
-    Values are cut in the forms `contact_forms` gives them.
+    Values are cut in the form `contact_form` gives them.
     """
     return contact_grams_many([values], gram)[0]
 
 
 def contact_grams_many(rows: Iterable[Mapping[str, str]], gram: Callable[[str], int]) -> list[list[int]]:
     """`contact_grams` of many rows at once, several times as fast a row (imports)."""
-    texts = [SEPARATOR.join([form for v in values.values() for form in contact_forms(v)]) for values in rows]
-    return keyed_grams(texts, gram)
+    return keyed_grams([SEPARATOR.join(map(contact_form, values.values())) for values in rows], gram)
 
 
 def contact_query(query: str, gram: Callable[[str], int]) -> list[int]:
     """Keyed grams a sealed value must have to hold the query; none when the query is too short to ask.
 
-    Shortest query: two characters when one is Chinese, three of a Latin account, four digits. A number
-    written with separators is asked without them.
+    Shortest query: two characters when one is Chinese, three of a Latin account, four digits.
     """
-    return sorted(keyed_grams([contact_forms(query)[-1]], gram)[0])
+    return sorted(keyed_grams([_contact_needle(query)], gram)[0])
 
 
-def contact_forms(value: str) -> tuple[str, ...]:
-    """How a sealed value is searched: folded; a number with separators (0797-123 456) by its digits too."""
-    folded = fold(value)
-    if folded.isdigit() or _LETTER.search(folded):
-        return (folded,)
-    number = "".join([c for c in folded if c.isdecimal()])
-    return (folded, number) if len(number) >= 4 else (folded,)
+def contact_form(value: str) -> str:
+    """How a sealed value is searched: folded, numbers without what separates them (0797-123 456)."""
+    return _BETWEEN_DIGITS.sub("", fold(value))
 
 
 def contact_holds(values: Iterable[str], query: str) -> bool:
-    """Whether one of the opened values holds the query, in the forms in which they are searched."""
-    wanted = contact_forms(query)[-1]
-    return any(wanted in held for value in values for held in contact_forms(value))
+    """Whether one of the opened values holds the query, both in the form in which they are searched."""
+    wanted = _contact_needle(query)
+    return wanted != "" and any(wanted in contact_form(value) for value in values)
+
+
+def _contact_needle(query: str) -> str:
+    return contact_form(query).strip(_SEPARATORS)
