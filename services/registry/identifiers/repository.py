@@ -3,9 +3,12 @@
 from collections.abc import Sequence
 from datetime import datetime
 
-from sqlalchemy import text
+from sqlalchemy import select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from services.registry.identifiers.models import Identifier
+
+SHOWN = 200
 _SHOWN = text(
     "INSERT INTO identifiers (presence_no, kind, key, value, source, first_seen, last_seen)"
     " SELECT *, CAST(:source AS varchar), CAST(:now AS timestamptz), CAST(:now AS timestamptz)"
@@ -18,6 +21,13 @@ _ENDED = text(
     "UPDATE identifiers SET ended_at = :now WHERE presence_no = ANY(:presences) AND ended_at IS NULL"
     " AND last_seen < :now"
 )
+
+
+async def of_presence(session: AsyncSession, presence_no: int) -> list[Identifier]:
+    """What a presence shows and showed, shown ones first; the caller has found the presence visible."""
+    statement = select(Identifier).where(Identifier.presence_no == presence_no)
+    order = (Identifier.ended_at.is_not(None), Identifier.kind, Identifier.last_seen.desc())
+    return list((await session.scalars(statement.order_by(*order).limit(SHOWN))).all())
 
 
 async def replace(

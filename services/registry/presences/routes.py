@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Query, Request
+from fastapi import APIRouter, Depends, Query, Request, Response
 from fastapi.responses import StreamingResponse
 
 from services.common.database import Session
@@ -10,8 +10,20 @@ from services.common.identity import Claims, require
 from services.common.paging import Page
 from services.common.personal import Personal
 from services.common.wire import Id
+from services.registry.changes.schemas import ChangeOut
+from services.registry.inspections.schemas import InspectionIn, InspectionOut
+from services.registry.permits.schemas import PermitIn, PermitOut, PermitPatch
+from services.registry.permits.service import change
+from services.registry.personal.schemas import RevealIn, RevealOut
 from services.registry.presences import service
-from services.registry.presences.schemas import PresenceIn, PresenceOut, PresenceQuery, PresenceRow
+from services.registry.presences.editing import edit_presence
+from services.registry.presences.schemas import (
+    PresenceIn,
+    PresenceOut,
+    PresencePatch,
+    PresenceQuery,
+    PresenceRow,
+)
 
 router = APIRouter(tags=["网店 presences"])
 
@@ -62,3 +74,76 @@ async def get_presence(
 ) -> PresenceOut:
     """One presence; personal values masked."""
     return await service.get_presence(session, personal, claims, presence_id)
+
+
+@router.patch("/presences/{presence_id}")
+async def change_presence(
+    presence_id: Id,
+    given: PresencePatch,
+    session: Session,
+    personal: Personal,
+    claims: Annotated[Claims, Depends(require("registry:write"))],
+) -> PresenceOut:
+    """Change what is given; the old values stay in the history."""
+    return await edit_presence(session, personal, claims, presence_id, given)
+
+
+@router.post("/presences/{presence_id}/reveal")
+async def reveal_presence(
+    presence_id: Id,
+    given: RevealIn,
+    response: Response,
+    session: Session,
+    personal: Personal,
+    claims: Annotated[Claims, Depends(require("registry:reveal"))],
+) -> RevealOut:
+    """The personal values in full, for a purpose that goes into the audit record."""
+    response.headers["Cache-Control"] = "no-store"
+    return await service.reveal_presence(session, personal, claims, presence_id, given)
+
+
+@router.get("/presences/{presence_id}/history")
+async def presence_history(
+    presence_id: Id,
+    session: Session,
+    personal: Personal,
+    claims: Annotated[Claims, Depends(require("registry:read"))],
+    cursor: Annotated[str | None, Query(max_length=200)] = None,
+) -> Page[ChangeOut]:
+    """What changed, newest first: who, when, from which source, from what to what; personal values masked."""
+    return await service.presence_history(session, personal, claims, presence_id, cursor)
+
+
+@router.post("/presences/{presence_id}/inspections", status_code=201)
+async def inspect_presence(
+    presence_id: Id,
+    given: InspectionIn,
+    session: Session,
+    claims: Annotated[Claims, Depends(require("registry:write"))],
+) -> InspectionOut:
+    """Enter an inspection of a presence."""
+    return await service.inspect(session, claims, presence_id, given)
+
+
+@router.post("/presences/{presence_id}/permits", status_code=201)
+async def enter_presence_permit(
+    presence_id: Id,
+    given: PermitIn,
+    session: Session,
+    claims: Annotated[Claims, Depends(require("registry:write"))],
+) -> PermitOut:
+    """Enter a permit shown by a presence."""
+    return await service.enter_permit(session, claims, presence_id, given)
+
+
+@router.patch("/presences/{presence_id}/permits/{permit_id}")
+async def change_presence_permit(
+    presence_id: Id,
+    permit_id: Id,
+    given: PermitPatch,
+    session: Session,
+    personal: Personal,
+    claims: Annotated[Claims, Depends(require("registry:write"))],
+) -> PermitOut:
+    """Change a permit of a presence, or note what a check of it gave."""
+    return await change(session, personal, claims, permit_id, presence_id, given)

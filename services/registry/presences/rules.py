@@ -25,6 +25,36 @@ class Channel(StrEnum):
     OTHER = "other"
 
 
+class Ownership(StrEnum):
+    """Whose shop it is: B a registered business's, C a person's on a platform for persons."""
+
+    B = "B"
+    C = "C"
+
+
+class Exemption(StrEnum):
+    """Ground on which no registration is needed (电子商务法 §10)."""
+
+    FARM_PRODUCE = "farm_produce"
+    HANDICRAFT = "handicraft"
+    SERVICE = "service"
+    SMALL = "small"
+
+
+EXEMPTION_LABELS: Final[dict[Exemption, tuple[str, str]]] = {
+    Exemption.FARM_PRODUCE: ("个人销售自产农副产品", "own farm produce"),
+    Exemption.HANDICRAFT: ("个人销售家庭手工业产品", "own handicraft"),
+    Exemption.SERVICE: ("个人从事无须许可的便民劳务", "services to neighbours"),
+    Exemption.SMALL: ("零星小额交易", "few and small sales"),
+}
+
+STATUS_LABELS: Final[dict[str, tuple[str, str]]] = {
+    "active": ("在营", "Active"),
+    "dead": ("已失效", "Dead"),
+    "weeded": ("已剔除", "Weeded out"),
+    "merged": ("已合并", "Merged"),
+}
+
 CHANNEL_LABELS: Final[dict[Channel, tuple[str, str]]] = {
     Channel.PLATFORM: ("平台", "Platform"),
     Channel.SHOP_B: ("网店（B店）", "Shop of a business"),

@@ -15,19 +15,38 @@ from services.common.ids import new_id
 from services.common.paging import Page, encode_cursor
 from services.common.personal import PersonalData
 from services.common.problems import not_found
+from services.registry.changes.schemas import ChangeOut
+from services.registry.changes.service import history
 from services.registry.identifiers.rules import check_fields
-from services.registry.identifiers.service import show
+from services.registry.identifiers.service import masked_identifiers, show
 from services.registry.imports.rules import COLUMNS, neutralise
+from services.registry.inspections import repository as inspections
+from services.registry.inspections.schemas import InspectionIn, InspectionOut
+from services.registry.inspections.service import enter as enter_inspection
+from services.registry.inspections.service import shown as inspection_shown
+from services.registry.permits import repository as permits
+from services.registry.permits.schemas import PermitIn, PermitOut
+from services.registry.permits.service import enter
+from services.registry.permits.service import shown as permit_shown
 from services.registry.personal.rules import PERSONAL, personal_of
-from services.registry.personal.service import sealed, shown
+from services.registry.personal.schemas import RevealIn, RevealOut
+from services.registry.personal.service import reveal, sealed, shown
 from services.registry.presences import repository
 from services.registry.presences.models import Presence
-from services.registry.presences.rules import CHANNEL_LABELS, Channel, domain_of
+from services.registry.presences.rules import (
+    CHANNEL_LABELS,
+    EXEMPTION_LABELS,
+    STATUS_LABELS,
+    Channel,
+    Exemption,
+    domain_of,
+)
 from services.registry.presences.schemas import PresenceIn, PresenceOut, PresenceQuery, PresenceRow
 from services.registry.search.rules import contact_grams
 from services.registry.subjects import repository as subjects
 from services.registry.subjects.rules import searchable
 from services.registry.subjects.service import owned_region
+from services.registry.tags.service import refs
 
 _PLAIN = (
     "id",
@@ -67,11 +86,66 @@ async def get_presence(
     session: AsyncSession, personal: PersonalData, claims: Claims, presence_id: str
 ) -> PresenceOut:
     """One presence in full, personal values masked; the look is recorded. Raises 404 when not visible."""
+    presence = await _visible(session, claims, presence_id)
+    await record(session, claims, event="presence.viewed", object_type="presence", object_id=presence_id)
+    return await whole(session, personal, claims, presence)
+
+
+async def whole(
+    session: AsyncSession, personal: PersonalData, claims: Claims, presence: Presence
+) -> PresenceOut:
+    """A visible presence with its subject's name, permits, tags, newest inspections and identifiers."""
+    subject = await subjects.visible(session, claims, presence.subject_id) if presence.subject_id else None
+    shown_permits = await permits.of(session, claims, presence_id=presence.id)
+    return _full(
+        personal,
+        presence,
+        {
+            "subject_name": subject.name if subject else None,
+            "permits": [permit_shown(permit) for permit in shown_permits],
+            "tags": await refs(session, presence.tags),
+            "inspections": [
+                inspection_shown(one) for one in await inspections.of_presence(session, claims, presence.id)
+            ],
+            "identifiers": await masked_identifiers(session, personal, presence.no),
+        },
+    )
+
+
+async def reveal_presence(
+    session: AsyncSession, personal: PersonalData, claims: Claims, presence_id: str, given: RevealIn
+) -> RevealOut:
+    """The personal values of a presence in full, for a purpose. Raises 404 when not visible."""
+    presence = await _visible(session, claims, presence_id)
+    return await reveal(session, personal, claims, "presence", presence, given)
+
+
+async def presence_history(
+    session: AsyncSession, personal: PersonalData, claims: Claims, presence_id: str, cursor: str | None
+) -> Page[ChangeOut]:
+    """One page of what changed of a presence, newest first. Raises 404 when not visible."""
+    await _visible(session, claims, presence_id)
+    return await history(session, personal, "presence", presence_id, cursor)
+
+
+async def enter_permit(session: AsyncSession, claims: Claims, presence_id: str, given: PermitIn) -> PermitOut:
+    """Enter a permit shown by a presence. Raises 404 when not visible, 422 `permit.period`."""
+    presence = await _visible(session, claims, presence_id)
+    return await enter(session, claims, given, region=presence.region_code, presence_id=presence_id)
+
+
+async def inspect(
+    session: AsyncSession, claims: Claims, presence_id: str, given: InspectionIn
+) -> InspectionOut:
+    """Enter an inspection of a presence. Raises 404 when not visible, 422 `inspection.future`."""
+    return await enter_inspection(session, claims, await _visible(session, claims, presence_id), given)
+
+
+async def _visible(session: AsyncSession, claims: Claims, presence_id: str) -> Presence:
     presence = await repository.visible(session, claims, presence_id)
     if presence is None:
         raise not_found("网店", "presence")
-    await record(session, claims, event="presence.viewed", object_type="presence", object_id=presence_id)
-    return _full(personal, presence)
+    return presence
 
 
 async def create_presence(
@@ -81,7 +155,7 @@ async def create_presence(
     region = owned_region(claims, given.region_code)
     if given.subject_id and await subjects.visible(session, claims, given.subject_id) is None:
         raise not_found("主体", "subject")
-    values = given.model_dump(exclude={"channel", "region_code"})
+    values = given.model_dump(exclude={"channel", "region_code"}, mode="json")
     text, grams = searchable(values)
     presence_id, now = new_id(), utc_now()
     presence = Presence(
@@ -114,7 +188,7 @@ async def create_presence(
         object_id=presence_id,
         after={"name": presence.name, "channel": presence.channel, "region_code": region},
     )
-    return _full(personal, presence)
+    return await whole(session, personal, claims, presence)
 
 
 async def export_csv(
@@ -156,6 +230,19 @@ def _row(personal: PersonalData, presence: Presence) -> PresenceRow:
     return PresenceRow.model_validate({**_common(presence), **shown(personal, presence)})
 
 
-def _full(personal: PersonalData, presence: Presence) -> PresenceOut:
-    extra = {"domain": presence.domain, "warnings": presence.warnings}
-    return PresenceOut.model_validate({**_common(presence), **shown(personal, presence), **extra})
+def _full(personal: PersonalData, presence: Presence, beside: dict[str, Any]) -> PresenceOut:
+    plain = {n: getattr(presence, n) for n in PresenceOut.model_fields if hasattr(Presence, n)}
+    zh, en = STATUS_LABELS.get(presence.status, (presence.status, presence.status))
+    ground = EXEMPTION_LABELS[Exemption(presence.exemption)] if presence.exemption else (None, None)
+    return PresenceOut.model_validate(
+        {
+            **plain,
+            **_common(presence),
+            **shown(personal, presence),
+            **beside,
+            "status_zh": zh,
+            "status_en": en,
+            "exemption_zh": ground[0],
+            "exemption_en": ground[1],
+        }
+    )

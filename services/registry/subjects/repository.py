@@ -43,6 +43,12 @@ async def visible(session: AsyncSession, claims: Claims, subject_id: str) -> Sub
     ).one_or_none()
 
 
+async def for_change(session: AsyncSession, claims: Claims, subject_id: str) -> Subject | None:
+    """The subject with this id when the caller may see it, locked until the transaction ends."""
+    statement = select(Subject).where(Subject.id == subject_id, region_filter(Subject.region_code, claims))
+    return (await session.scalars(statement.with_for_update())).one_or_none()
+
+
 async def presences_of(session: AsyncSession, claims: Claims, subject_id: str) -> list[Presence]:
     """The newest visible presences of a subject."""
     statement = (

@@ -2,15 +2,20 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Query
+from fastapi import APIRouter, Depends, Query, Response
 
 from services.common.database import Session
 from services.common.identity import Claims, require
 from services.common.paging import Page
 from services.common.personal import Personal
 from services.common.wire import Id
+from services.registry.changes.schemas import ChangeOut
+from services.registry.permits.schemas import PermitIn, PermitOut, PermitPatch
+from services.registry.permits.service import change
+from services.registry.personal.schemas import RevealIn, RevealOut
 from services.registry.subjects import service
-from services.registry.subjects.schemas import SubjectIn, SubjectOut, SubjectQuery, SubjectRow
+from services.registry.subjects.editing import edit_subject
+from services.registry.subjects.schemas import SubjectIn, SubjectOut, SubjectPatch, SubjectQuery, SubjectRow
 
 router = APIRouter(tags=["主体 subjects"])
 
@@ -46,3 +51,65 @@ async def get_subject(
 ) -> SubjectOut:
     """One subject with its presences; personal values masked."""
     return await service.get_subject(session, personal, claims, subject_id)
+
+
+@router.patch("/subjects/{subject_id}")
+async def change_subject(
+    subject_id: Id,
+    given: SubjectPatch,
+    session: Session,
+    personal: Personal,
+    claims: Annotated[Claims, Depends(require("registry:write"))],
+) -> SubjectOut:
+    """Change what is given; the old values stay in the history."""
+    return await edit_subject(session, personal, claims, subject_id, given)
+
+
+@router.post("/subjects/{subject_id}/reveal")
+async def reveal_subject(
+    subject_id: Id,
+    given: RevealIn,
+    response: Response,
+    session: Session,
+    personal: Personal,
+    claims: Annotated[Claims, Depends(require("registry:reveal"))],
+) -> RevealOut:
+    """The personal values in full, for a purpose that goes into the audit record."""
+    response.headers["Cache-Control"] = "no-store"
+    return await service.reveal_subject(session, personal, claims, subject_id, given)
+
+
+@router.get("/subjects/{subject_id}/history")
+async def subject_history(
+    subject_id: Id,
+    session: Session,
+    personal: Personal,
+    claims: Annotated[Claims, Depends(require("registry:read"))],
+    cursor: Annotated[str | None, Query(max_length=200)] = None,
+) -> Page[ChangeOut]:
+    """What changed, newest first: who, when, from which source, from what to what; personal values masked."""
+    return await service.subject_history(session, personal, claims, subject_id, cursor)
+
+
+@router.post("/subjects/{subject_id}/permits", status_code=201)
+async def enter_permit(
+    subject_id: Id,
+    given: PermitIn,
+    session: Session,
+    claims: Annotated[Claims, Depends(require("registry:write"))],
+) -> PermitOut:
+    """Enter a permit of a subject."""
+    return await service.enter_permit(session, claims, subject_id, given)
+
+
+@router.patch("/subjects/{subject_id}/permits/{permit_id}")
+async def change_permit(
+    subject_id: Id,
+    permit_id: Id,
+    given: PermitPatch,
+    session: Session,
+    personal: Personal,
+    claims: Annotated[Claims, Depends(require("registry:write"))],
+) -> PermitOut:
+    """Change a permit of a subject, or note what a check of it gave."""
+    return await change(session, personal, claims, permit_id, subject_id, given)

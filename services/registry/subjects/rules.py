@@ -20,6 +20,25 @@ class SubjectKind(StrEnum):
     OTHER = "other"
 
 
+class SubjectStatus(StrEnum):
+    """Whether the subject still exists, as the register of companies says it (登记状态)."""
+
+    ACTIVE = "active"
+    CANCELLED = "cancelled"
+    REVOKED = "revoked"
+    MOVED = "moved"
+    UNKNOWN = "unknown"
+
+
+STATUS_LABELS: Final[dict[str, tuple[str, str]]] = {
+    SubjectStatus.ACTIVE: ("存续", "Active"),
+    SubjectStatus.CANCELLED: ("注销", "Deregistered"),
+    SubjectStatus.REVOKED: ("吊销", "Licence revoked"),
+    SubjectStatus.MOVED: ("迁出", "Moved away"),
+    SubjectStatus.UNKNOWN: ("不明", "Unknown"),
+    "merged": ("已并入", "Merged"),
+}
+
 KIND_LABELS: Final[dict[SubjectKind, tuple[str, str]]] = {
     SubjectKind.ENTERPRISE: ("企业", "Enterprise"),
     SubjectKind.INDIVIDUAL: ("个体工商户", "Individual business"),

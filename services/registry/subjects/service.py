@@ -12,16 +12,32 @@ from services.common.personal import PersonalData
 from services.common.problems import Problem, not_found
 from services.common.scope import region_covers
 from services.common.wire import ListQuery
+from services.registry.changes.schemas import ChangeOut
+from services.registry.changes.service import history
 from services.registry.identifiers.rules import check_fields, compact, licence_kind
+from services.registry.permits import repository as permits
+from services.registry.permits.models import Permit
+from services.registry.permits.schemas import PermitIn, PermitOut
+from services.registry.permits.service import enter
+from services.registry.permits.service import shown as permit_shown
 from services.registry.personal.rules import PERSONAL, personal_of
-from services.registry.personal.service import sealed, shown
+from services.registry.personal.schemas import RevealIn, RevealOut
+from services.registry.personal.service import reveal, sealed, shown
 from services.registry.presences.models import Presence
 from services.registry.presences.rules import CHANNEL_LABELS, Channel
 from services.registry.search.rules import contact_grams
 from services.registry.subjects import repository
 from services.registry.subjects.models import Subject
-from services.registry.subjects.rules import KIND_LABELS, SubjectKind, kind_of, searchable
+from services.registry.subjects.rules import (
+    KIND_LABELS,
+    STATUS_LABELS,
+    SubjectKind,
+    kind_of,
+    searchable,
+)
 from services.registry.subjects.schemas import SubjectIn, SubjectOut, SubjectPresence, SubjectRow
+from services.registry.tags.schemas import TagRef
+from services.registry.tags.service import refs
 
 
 async def list_subjects(
@@ -42,12 +58,52 @@ async def get_subject(
     session: AsyncSession, personal: PersonalData, claims: Claims, subject_id: str
 ) -> SubjectOut:
     """One subject in full, personal values masked; the look is recorded. Raises 404 when not visible."""
+    subject = await _visible(session, claims, subject_id)
+    await record(session, claims, event="subject.viewed", object_type="subject", object_id=subject_id)
+    return await whole(session, personal, claims, subject)
+
+
+async def whole(
+    session: AsyncSession, personal: PersonalData, claims: Claims, subject: Subject
+) -> SubjectOut:
+    """A visible subject with its presences, permits and tags."""
+    return _full(
+        personal,
+        subject,
+        presences=await repository.presences_of(session, claims, subject.id),
+        permits=await permits.of(session, claims, subject_id=subject.id),
+        tags=await refs(session, subject.tags),
+    )
+
+
+async def reveal_subject(
+    session: AsyncSession, personal: PersonalData, claims: Claims, subject_id: str, given: RevealIn
+) -> RevealOut:
+    """The personal values of a subject in full, for a purpose. Raises 404 when not visible."""
+    return await reveal(
+        session, personal, claims, "subject", await _visible(session, claims, subject_id), given
+    )
+
+
+async def subject_history(
+    session: AsyncSession, personal: PersonalData, claims: Claims, subject_id: str, cursor: str | None
+) -> Page[ChangeOut]:
+    """One page of what changed of a subject, newest first. Raises 404 when not visible."""
+    await _visible(session, claims, subject_id)
+    return await history(session, personal, "subject", subject_id, cursor)
+
+
+async def enter_permit(session: AsyncSession, claims: Claims, subject_id: str, given: PermitIn) -> PermitOut:
+    """Enter a permit of a subject. Raises 404 when not visible, 422 `permit.period`."""
+    subject = await _visible(session, claims, subject_id)
+    return await enter(session, claims, given, region=subject.region_code, subject_id=subject_id)
+
+
+async def _visible(session: AsyncSession, claims: Claims, subject_id: str) -> Subject:
     subject = await repository.visible(session, claims, subject_id)
     if subject is None:
         raise not_found("主体", "subject")
-    presences = await repository.presences_of(session, claims, subject_id)
-    await record(session, claims, event="subject.viewed", object_type="subject", object_id=subject_id)
-    return _full(personal, subject, presences)
+    return subject
 
 
 async def create_subject(
@@ -80,7 +136,7 @@ async def create_subject(
     try:
         await repository.add(session, subject)
     except IntegrityError as error:
-        raise _known_licence(None) from error
+        raise known_licence(None) from error
     await record(
         session,
         claims,
@@ -89,7 +145,7 @@ async def create_subject(
         object_id=subject.id,
         after={"name": subject.name, "licence": subject.licence, "region_code": region},
     )
-    return _full(personal, subject, [])
+    return await whole(session, personal, claims, subject)
 
 
 def owned_region(claims: Claims, wanted: str | None) -> str:
@@ -112,10 +168,11 @@ async def _refuse_double(session: AsyncSession, subject: Subject) -> None:
     if subject.licence_norm:
         known = await repository.same_licence(session, subject.org_code, subject.licence_norm)
         if known:
-            raise _known_licence(known)
+            raise known_licence(known)
 
 
-def _known_licence(subject_id: str | None) -> Problem:
+def known_licence(subject_id: str | None) -> Problem:
+    """409 for a licence number the authority has already; subject_id: whose, when known."""
     return Problem(
         "subject.licence_known",
         409,
@@ -150,7 +207,14 @@ def _row(personal: PersonalData, subject: Subject) -> SubjectRow:
     return SubjectRow.model_validate({**_common(subject), **shown(personal, subject)})
 
 
-def _full(personal: PersonalData, subject: Subject, presences: list[Presence]) -> SubjectOut:
+def _full(
+    personal: PersonalData,
+    subject: Subject,
+    *,
+    presences: list[Presence],
+    permits: list[Permit],
+    tags: list[TagRef],
+) -> SubjectOut:
     listed = [
         SubjectPresence(
             id=p.id,
@@ -163,5 +227,17 @@ def _full(personal: PersonalData, subject: Subject, presences: list[Presence]) -
         )
         for p in presences
     ]
-    extra = {"warnings": subject.warnings, "presences": listed}
-    return SubjectOut.model_validate({**_common(subject), **shown(personal, subject), **extra})
+    plain = {n: getattr(subject, n) for n in SubjectOut.model_fields if hasattr(Subject, n)}
+    zh, en = STATUS_LABELS.get(subject.status, (subject.status, subject.status))
+    return SubjectOut.model_validate(
+        {
+            **plain,
+            **_common(subject),
+            **shown(personal, subject),
+            "status_zh": zh,
+            "status_en": en,
+            "presences": listed,
+            "permits": [permit_shown(permit) for permit in permits],
+            "tags": tags,
+        }
+    )
