@@ -3,6 +3,7 @@
 from services.registry.base import Base
 from services.registry.changes.models import Change
 from services.registry.claims.models import ClaimJob, ClaimStep
+from services.registry.duplicates.models import Duplicate, Merge
 from services.registry.exchange.models import (
     Exchange,
     ExchangeMatch,
@@ -18,6 +19,7 @@ from services.registry.inspections.models import Inspection
 from services.registry.judgements.models import Judgement
 from services.registry.organisations.models import Organisation
 from services.registry.permits.models import Permit
+from services.registry.platform_reports.models import PlatformReport
 from services.registry.presences.models import Presence
 from services.registry.regions.models import Region, RegionAlias
 from services.registry.subjects.models import Subject
@@ -29,6 +31,7 @@ __all__ = [
     "Change",
     "ClaimJob",
     "ClaimStep",
+    "Duplicate",
     "Exchange",
     "ExchangeMatch",
     "ExchangeMessage",
@@ -41,8 +44,10 @@ __all__ = [
     "Import",
     "Inspection",
     "Judgement",
+    "Merge",
     "Organisation",
     "Permit",
+    "PlatformReport",
     "Presence",
     "Region",
     "RegionAlias",
