@@ -10,7 +10,7 @@ from services.registry.identifiers.addresses import parse
 from services.registry.regions.rules import Level, level_of
 
 _COUNTY_IN_CITY: Final = 95
-_COUNTY: Final = 80
+_COUNTY: Final = 75
 _CITY: Final = 50
 _CONTRADICTS: Final = 40
 _OLD_NAME: Final = 5
@@ -63,7 +63,8 @@ def directory(
 def locate(address: str | None) -> tuple[Located | None, str]:
     """What an address says of its division, how sure, and the zone it names (empty text for none).
 
-    Sure of a county named with its city; less of one named alone, by a name given up, or in contradiction.
+    Sure of a county named with its city. Named alone it is less: counties of other provinces bear the same
+    name (西湖区). Less also by a name given up, and in contradiction.
     """
     if not address:
         return None, ""
@@ -72,7 +73,8 @@ def locate(address: str | None) -> tuple[Located | None, str]:
         return None, ""
     sure = _CITY
     if level_of(found.region_code) is Level.COUNTY:
-        sure = _COUNTY_IN_CITY if found.city and found.city[:2] in address else _COUNTY
+        elsewhere = address.replace(found.county, "")
+        sure = _COUNTY_IN_CITY if found.city and found.city[:2] in elsewhere else _COUNTY
     if "address.conflict" in found.notes:
         sure -= _CONTRADICTS
     if "address.retired_name" in found.notes:
