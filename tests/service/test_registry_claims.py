@@ -1,4 +1,4 @@
-"""Jurisdiction over HTTP: matching, offering, claiming, rejecting, bulk orders, history, two officers at once."""
+"""Jurisdiction over HTTP: matching, offering, claiming, rejecting, many at once, history."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
@@ -194,11 +194,8 @@ async def test_bulk_claim_and_what_is_skipped(world: World) -> None:
         json={"order": {"action": "claim"}, "selection": {"ids": mine}, "key": "claim-bulk-2", "expected": 9},
     )
     assert (stale.status_code, stale.json()["code"]) == (409, "claim.preview_stale")
-    refused = await http.call(
-        "POST",
-        "/claims/preview",
-        json={"order": {"action": "pool", "reason": "x"}, "selection": {"ids": mine}},
-    )
+    pooling = {"order": {"action": "pool", "reason": "x"}, "selection": {"ids": mine}}
+    refused = await http.call("POST", "/claims/preview", json=pooling)
     assert (refused.status_code, refused.json()["code"]) == (403, "identity.forbidden")
     empty = await http.call("POST", "/claims/preview", json={"order": {"action": "claim"}, "selection": {}})
     assert empty.status_code == 422
@@ -250,7 +247,7 @@ async def test_counts_by_region_and_state(world: World) -> None:
     http = world.at_registry(officer("360281", "乐平", DECIDER))
     shown = await http.get("/claims/counts")
     assert shown["items"] == [{"region_code": "360281", "state": "imported", "count": 1}]
-    assert [s["code"] for s in shown["states"]][0] == "imported"
+    assert shown["states"][0]["code"] == "imported"
     taken = await step(world, officer("360281", "乐平", DECIDER), shop, "take", basis="operator_place")
     assert taken.json()["state"] == "claimed"
     assert (await http.get("/claims/counts"))["items"][0]["state"] == "claimed"

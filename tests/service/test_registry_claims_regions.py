@@ -119,7 +119,7 @@ async def test_any_sequence_of_commands_keeps_the_invariants(
     """One authority, one step a version without a gap, states and offers that agree, whatever is asked."""
     shop, version = await made(world), 0
     for code, action, org, late in commands:
-        body = {"action": action, "version": version - late, "org_code": org}
+        body: dict[str, Any] = {"action": action, "version": version - late, "org_code": org}
         body |= {"reason_code": "mismatch", "reason": "理由"}
         if body["version"] < 0:
             continue
