@@ -15,7 +15,7 @@ from services.registry.inspections.schemas import InspectionIn, InspectionOut
 from services.registry.permits.schemas import PermitIn, PermitOut, PermitPatch
 from services.registry.permits.service import change
 from services.registry.personal.schemas import RevealIn, RevealOut
-from services.registry.presences import service
+from services.registry.presences import listing, service
 from services.registry.presences.editing import edit_presence
 from services.registry.presences.schemas import (
     PresenceIn,
@@ -24,6 +24,7 @@ from services.registry.presences.schemas import (
     PresenceQuery,
     PresenceRow,
 )
+from services.registry.search.schemas import Facets
 
 router = APIRouter(tags=["网店 presences"])
 
@@ -36,7 +37,7 @@ async def list_presences(
     query: Annotated[PresenceQuery, Query()],
 ) -> Page[PresenceRow]:
     """Presences of the caller's region, newest first; `q` finds any part of names, numbers and contacts."""
-    return await service.list_presences(session, personal, claims, query)
+    return await listing.list_presences(session, personal, claims, query)
 
 
 @router.post("/presences", status_code=201)
@@ -50,6 +51,17 @@ async def create_presence(
     return await service.create_presence(session, personal, claims, given)
 
 
+@router.get("/presences/facets")
+async def count_presences(
+    session: Session,
+    personal: Personal,
+    claims: Annotated[Claims, Depends(require("registry:read"))],
+    query: Annotated[PresenceQuery, Query()],
+) -> Facets:
+    """How many match and how they are spread over regions, channels, platforms, states and tags."""
+    return await listing.presence_facets(session, personal, claims, query)
+
+
 @router.get("/presences/export", response_class=StreamingResponse)
 async def export_presences(
     request: Request,
@@ -59,7 +71,7 @@ async def export_presences(
 ) -> StreamingResponse:
     """The same rows as CSV; contacts masked, cells that a spreadsheet would run made harmless."""
     return StreamingResponse(
-        service.export_csv(request.app.state.db, personal, claims, query),
+        listing.export_csv(request.app.state.db, personal, claims, query),
         media_type="text/csv; charset=utf-8",
         headers={"Content-Disposition": 'attachment; filename="presences.csv"'},
     )

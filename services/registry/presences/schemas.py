@@ -4,11 +4,12 @@ from typing import Annotated
 
 from pydantic import AwareDatetime, BaseModel, Field
 
-from services.common.wire import Id, Instant, ListQuery, Text
+from services.common.wire import Id, Instant, Text
 from services.registry.inspections.schemas import InspectionOut
 from services.registry.permits.schemas import PermitOut
 from services.registry.presences.rules import Channel, Exemption, Ownership
 from services.registry.schemas import FindingOut, RegionCode
+from services.registry.search.schemas import SearchQuery, Word
 from services.registry.tags.schemas import TagRef
 
 Cell = Annotated[Text, Field(max_length=200)]
@@ -91,10 +92,13 @@ class IdentifierOut(BaseModel):
     ended_at: Instant | None
 
 
-class PresenceQuery(ListQuery):
-    """Filters of the list of presences."""
+class PresenceQuery(SearchQuery):
+    """Filters of the list of presences. label: whether it has an e-label; claim: state of its claim."""
 
     channel: Channel | None = None
+    platform: Word | None = None
+    label: bool | None = None
+    claim: Annotated[str, Field(pattern=r"^[a-z_]{1,20}$")] | None = None
     subject_id: Id | None = None
 
 
@@ -120,6 +124,12 @@ class PresenceRow(BaseModel):
     source_id: str
     org_code: str
     region_code: str
+    status: str
+    risk: int
+    tag_ids: list[int]
+    claim_state: str
+    label_no: str | None
+    last_inspected_at: Instant | None
     warning_count: int
     created_at: Instant
     updated_at: Instant

@@ -1,25 +1,20 @@
 """Use cases of presences."""
 
-import csv
-import io
-from collections.abc import AsyncIterator
 from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from services.common.audit import record
 from services.common.clock import utc_now
-from services.common.database import Database
 from services.common.identity import Claims
 from services.common.ids import new_id
-from services.common.paging import Page, encode_cursor
+from services.common.paging import Page
 from services.common.personal import PersonalData
 from services.common.problems import not_found
 from services.registry.changes.schemas import ChangeOut
 from services.registry.changes.service import history
 from services.registry.identifiers.rules import check_fields
 from services.registry.identifiers.service import masked_identifiers, show
-from services.registry.imports.rules import COLUMNS, neutralise
 from services.registry.inspections import repository as inspections
 from services.registry.inspections.schemas import InspectionIn, InspectionOut
 from services.registry.inspections.service import enter as enter_inspection
@@ -41,7 +36,7 @@ from services.registry.presences.rules import (
     Exemption,
     domain_of,
 )
-from services.registry.presences.schemas import PresenceIn, PresenceOut, PresenceQuery, PresenceRow
+from services.registry.presences.schemas import PresenceIn, PresenceOut, PresenceRow
 from services.registry.search.rules import contact_grams
 from services.registry.subjects import repository as subjects
 from services.registry.subjects.rules import searchable
@@ -62,24 +57,14 @@ _PLAIN = (
     "source_id",
     "org_code",
     "region_code",
+    "status",
+    "risk",
+    "claim_state",
+    "label_no",
+    "last_inspected_at",
     "created_at",
     "updated_at",
 )
-_EXPORT_BLOCK = 64 * 1024
-
-
-async def list_presences(
-    session: AsyncSession, personal: PersonalData, claims: Claims, query: PresenceQuery
-) -> Page[PresenceRow]:
-    """One page of the presences the caller may see, newest first, contacts masked."""
-    rows, total, capped = await repository.page(session, claims, query, personal.gram)
-    listed = rows[: query.limit]
-    return Page(
-        items=[_row(personal, presence) for presence in listed],
-        next_cursor=encode_cursor([listed[-1].id]) if len(rows) > query.limit else None,
-        total=total,
-        total_capped=capped,
-    )
 
 
 async def get_presence(
@@ -191,42 +176,15 @@ async def create_presence(
     return await whole(session, personal, claims, presence)
 
 
-async def export_csv(
-    database: Database, personal: PersonalData, claims: Claims, query: PresenceQuery
-) -> AsyncIterator[bytes]:
-    """The visible presences as CSV with the import's header, in blocks: contacts masked, formulas harmless.
-
-    UTF-8 with BOM, because that is what the offices' spreadsheet programs open without a question.
-    """
-    buffer = io.StringIO()
-    writer = csv.writer(buffer)
-    buffer.write("\ufeff")
-    writer.writerow(COLUMNS)
-    async with database.transaction() as session:
-        await record(session, claims, event="presence.exported", object_type="presence", object_id="list")
-        async for presence in repository.export(session, claims, query, personal.gram):
-            cells = {
-                **shown(personal, presence),
-                "id": presence.source_id,
-                "name": presence.name,
-                "licence": presence.licence,
-            }
-            cells |= {"icp": presence.icp, "platform": presence.platform}
-            writer.writerow([neutralise(cells[column] or "") for column in COLUMNS])
-            if buffer.tell() > _EXPORT_BLOCK:
-                yield buffer.getvalue().encode()
-                buffer.seek(0)
-                buffer.truncate()
-    yield buffer.getvalue().encode()
-
-
 def _common(presence: Presence) -> dict[str, Any]:
     zh, en = CHANNEL_LABELS[Channel(presence.channel)]
     plain = {name: getattr(presence, name) for name in _PLAIN}
-    return {**plain, "channel_zh": zh, "channel_en": en, "warning_count": len(presence.warnings)}
+    counted = {"tag_ids": presence.tags, "warning_count": len(presence.warnings)}
+    return {**plain, **counted, "channel_zh": zh, "channel_en": en}
 
 
-def _row(personal: PersonalData, presence: Presence) -> PresenceRow:
+def row(personal: PersonalData, presence: Presence) -> PresenceRow:
+    """A presence as lists show it: personal values masked."""
     return PresenceRow.model_validate({**_common(presence), **shown(personal, presence)})
 
 

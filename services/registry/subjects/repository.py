@@ -1,37 +1,15 @@
 """SQL of subjects; every read is scoped by region here."""
 
-from collections.abc import Callable
-
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from services.common.identity import Claims
 from services.common.scope import region_filter
-from services.common.wire import ListQuery
 from services.registry.presences.models import Presence
-from services.registry.search.repository import capped_count, matches, newest_first
 from services.registry.subjects.models import Subject
 
 # A subject with more presences than this is shown with its newest ones; the list of presences has all.
 SHOWN_PRESENCES = 100
-
-
-async def page(
-    session: AsyncSession,
-    claims: Claims,
-    query: ListQuery,
-    kind: str | None,
-    gram: Callable[[str], int] | None = None,
-) -> tuple[list[Subject], int, bool]:
-    """One row more than the page of the visible subjects, newest first, and their capped count."""
-    conditions = [region_filter(Subject.region_code, claims), matches(Subject, query.q, gram)]
-    if kind:
-        conditions.append(Subject.kind == kind)
-    rows = await session.scalars(
-        newest_first(select(Subject).where(*conditions), Subject.id, query.after, query.limit)
-    )
-    total, capped = await capped_count(session, conditions)
-    return list(rows.all()), total, capped
 
 
 async def visible(session: AsyncSession, claims: Claims, subject_id: str) -> Subject | None:

@@ -13,7 +13,8 @@ from services.registry.changes.schemas import ChangeOut
 from services.registry.permits.schemas import PermitIn, PermitOut, PermitPatch
 from services.registry.permits.service import change
 from services.registry.personal.schemas import RevealIn, RevealOut
-from services.registry.subjects import service
+from services.registry.search.schemas import Facets
+from services.registry.subjects import listing, service
 from services.registry.subjects.editing import edit_subject
 from services.registry.subjects.schemas import SubjectIn, SubjectOut, SubjectPatch, SubjectQuery, SubjectRow
 
@@ -28,7 +29,7 @@ async def list_subjects(
     query: Annotated[SubjectQuery, Query()],
 ) -> Page[SubjectRow]:
     """Subjects of the caller's region, newest first; `q` finds any part of names, numbers and contacts."""
-    return await service.list_subjects(session, personal, claims, query, query.kind)
+    return await listing.list_subjects(session, personal, claims, query)
 
 
 @router.post("/subjects", status_code=201)
@@ -40,6 +41,17 @@ async def create_subject(
 ) -> SubjectOut:
     """Enter a subject; doubtful numbers are accepted with warnings."""
     return await service.create_subject(session, personal, claims, given)
+
+
+@router.get("/subjects/facets")
+async def count_subjects(
+    session: Session,
+    personal: Personal,
+    claims: Annotated[Claims, Depends(require("registry:read"))],
+    query: Annotated[SubjectQuery, Query()],
+) -> Facets:
+    """How many match and how they are spread over regions, kinds, states and tags."""
+    return await listing.subject_facets(session, personal, claims, query)
 
 
 @router.get("/subjects/{subject_id}")

@@ -5,9 +5,10 @@ from typing import Annotated
 
 from pydantic import AwareDatetime, BaseModel, Field
 
-from services.common.wire import Instant, ListQuery, Text
+from services.common.wire import Instant, Text
 from services.registry.permits.schemas import PermitOut
 from services.registry.schemas import FindingOut, RegionCode
+from services.registry.search.schemas import SearchQuery
 from services.registry.subjects.rules import SubjectKind, SubjectStatus
 from services.registry.tags.schemas import TagRef
 
@@ -71,7 +72,7 @@ class SubjectPatch(BaseModel):
     reason: Cell | None = Field(None, description="变更依据 · why; goes into the audit record")
 
 
-class SubjectQuery(ListQuery):
+class SubjectQuery(SearchQuery):
     """Filters of the list of subjects."""
 
     kind: SubjectKind | None = None
@@ -94,6 +95,10 @@ class SubjectRow(BaseModel):
     source: str
     org_code: str
     region_code: str
+    status: str
+    risk: int
+    tag_ids: list[int]
+    last_inspected_at: Instant | None
     warning_count: int
     created_at: Instant
     updated_at: Instant

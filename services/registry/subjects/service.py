@@ -7,11 +7,10 @@ from services.common.audit import record
 from services.common.clock import utc_now
 from services.common.identity import Claims
 from services.common.ids import new_id
-from services.common.paging import Page, encode_cursor
+from services.common.paging import Page
 from services.common.personal import PersonalData
 from services.common.problems import Problem, not_found
 from services.common.scope import region_covers
-from services.common.wire import ListQuery
 from services.registry.changes.schemas import ChangeOut
 from services.registry.changes.service import history
 from services.registry.identifiers.rules import check_fields, compact, licence_kind
@@ -38,20 +37,6 @@ from services.registry.subjects.rules import (
 from services.registry.subjects.schemas import SubjectIn, SubjectOut, SubjectPresence, SubjectRow
 from services.registry.tags.schemas import TagRef
 from services.registry.tags.service import refs
-
-
-async def list_subjects(
-    session: AsyncSession, personal: PersonalData, claims: Claims, query: ListQuery, kind: str | None
-) -> Page[SubjectRow]:
-    """One page of the subjects the caller may see, newest first, contacts masked."""
-    rows, total, capped = await repository.page(session, claims, query, kind, personal.gram)
-    listed = rows[: query.limit]
-    return Page(
-        items=[_row(personal, subject) for subject in listed],
-        next_cursor=encode_cursor([listed[-1].id]) if len(rows) > query.limit else None,
-        total=total,
-        total_capped=capped,
-    )
 
 
 async def get_subject(
@@ -197,13 +182,18 @@ def _common(subject: Subject) -> dict[str, object]:
         "source": subject.source,
         "org_code": subject.org_code,
         "region_code": subject.region_code,
+        "status": subject.status,
+        "risk": subject.risk,
+        "tag_ids": subject.tags,
+        "last_inspected_at": subject.last_inspected_at,
         "warning_count": len(subject.warnings),
         "created_at": subject.created_at,
         "updated_at": subject.updated_at,
     }
 
 
-def _row(personal: PersonalData, subject: Subject) -> SubjectRow:
+def row(personal: PersonalData, subject: Subject) -> SubjectRow:
+    """A subject as lists show it: personal values masked."""
     return SubjectRow.model_validate({**_common(subject), **shown(personal, subject)})
 
 
