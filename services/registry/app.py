@@ -12,13 +12,24 @@ from services.common.settings import Settings
 from services.registry.bootstrap import load_divisions
 from services.registry.claims.routes import router as claims
 from services.registry.claims.tasks import ClaimJobs
+from services.registry.exchange.routes import router as exchange
+from services.registry.findings.routes import router as findings
+from services.registry.hubs.routes import router as hubs
+from services.registry.imports.jobs import ImportJobs
+from services.registry.imports.reading.kept import KeptFiles
+from services.registry.duplicates.routes import router as duplicates
 from services.registry.imports.routes import router as imports
+from services.registry.imports.runner import ImportRunner
 from services.registry.inspections.routes import router as inspections
+from services.registry.judgements.routes import router as judgements
+from services.registry.links.routes import router as links
 from services.registry.organisations.routes import router as organisations
 from services.registry.presences.routes import router as presences
 from services.registry.regions.routes import router as regions
 from services.registry.subjects.routes import router as subjects
 from services.registry.tags.routes import router as tags
+from services.registry.verifications.routes import router as verifications
+from services.registry.verifications.tasks import VerificationPlans
 
 
 async def _startup(app: FastAPI) -> None:
@@ -34,9 +45,16 @@ async def _startup(app: FastAPI) -> None:
     app.state.keys.start()
     app.state.claim_jobs = ClaimJobs(app.state.db, app.state.personal)
     app.state.claim_jobs.start()
+    app.state.verification_plans = VerificationPlans(app.state.db)
+    app.state.verification_plans.start()
+    app.state.import_files = KeptFiles(app.state.settings.imports_dir, app.state.personal)
+    app.state.imports = ImportJobs(ImportRunner(app.state.db, app.state.import_files, app.state.personal))
+    app.state.imports.start()
 
 
 async def _shutdown(app: FastAPI) -> None:
+    await app.state.imports.stop()
+    await app.state.verification_plans.stop()
     await app.state.claim_jobs.stop()
     await app.state.keys.stop()
 
@@ -45,7 +63,23 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     """The registry service: migrates its database and loads the shipped divisions when it starts."""
     return create_service(
         "registry",
-        routers=[regions, organisations, subjects, presences, imports, claims, tags, inspections],
+        routers=[
+            regions,
+            organisations,
+            subjects,
+            presences,
+            imports,
+            claims,
+            verifications,
+            tags,
+            inspections,
+            links,
+            judgements,
+            hubs,
+            findings,
+            exchange,
+            duplicates,
+        ],
         startup=_startup,
         shutdown=_shutdown,
         settings=settings,

@@ -211,6 +211,14 @@ _NOTE = text(
 )
 
 
+# Checks that are still due go with their presence to the authority that sees it now.
+_FOLLOW = text(
+    "UPDATE verifications AS v SET region_code = g.region"
+    " FROM jsonb_to_recordset(CAST(:rows AS jsonb)) AS g(no bigint, region text)"
+    " WHERE v.presence_no = g.no AND v.state = 'due' AND v.region_code <> g.region"
+)
+
+
 async def move(
     session: AsyncSession,
     claims: Claims,
@@ -232,6 +240,7 @@ async def move(
     moved: Any = await session.execute(_MOVE, {"rows": given, "at": at})
     if moved.rowcount != len(steps):
         raise RuntimeError(f"{len(steps) - moved.rowcount} presences moved under a lock")
+    await session.execute(_FOLLOW, {"rows": given})
     author = {
         "actor": claims.sub,
         "actor_name": claims.name,
