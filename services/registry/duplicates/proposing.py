@@ -1,0 +1,76 @@
+"""Finding records that may stand twice."""
+
+import asyncio
+from collections import defaultdict
+from itertools import groupby
+
+from services.common.audit import record
+from services.common.clock import utc_now
+from services.common.database import Database
+from services.common.identity import Claims
+from services.common.personal import PersonalData, PersonalDataError
+from services.registry.duplicates import repository
+from services.registry.duplicates.rules import PRESENCE_REASONS, SUBJECT_REASONS, ObjectType, Reason
+from services.registry.duplicates.schemas import ScanOut
+from services.registry.identifiers.normal import identifying
+
+Pairs = dict[Reason, list[tuple[str, str]]]
+_BY_KIND = {1: Reason.NAME_PHONE, 4: Reason.NAME_DOOR, 8: Reason.NAME_PERSON}
+_COMPARED = ("phone", "address", "legal_person")
+
+
+async def search(database: Database, personal: PersonalData, claims: Claims) -> ScanOut:
+    """Look through the caller's region, rule by rule, each in its own transaction; known pairs stay known.
+
+    A search that is cut short has kept what it found; the next one finds the rest.
+    """
+    found: dict[Reason, int] = {}
+    new = 0
+    rules = [(ObjectType.SUBJECT, one) for one in SUBJECT_REASONS]
+    rules += [(ObjectType.PRESENCE, one) for one in PRESENCE_REASONS]
+    for object_type, reason in rules:
+        async with database.transaction() as session:
+            pairs = await repository.propose(session, claims, object_type, reason, utc_now())
+        found[reason] = len(pairs)
+        new += sum(pairs)
+    async with database.transaction() as session:
+        rows = await repository.namesakes(session, claims)
+        # Opening thousands of sealed values takes a moment: other requests go on meanwhile.
+        compared = await asyncio.to_thread(same_named, personal, rows)
+        for reason, known in compared.items():
+            pairs = await repository.propose_pairs(session, claims, reason, known, utc_now())
+            found[reason] = len(pairs)
+            new += sum(pairs)
+        await record(
+            session,
+            claims,
+            event="duplicate.searched",
+            object_type="duplicate",
+            object_id="search",
+            after={"new": new, **{reason.value: count for reason, count in found.items()}},
+        )
+    capped = any(count >= repository.MOST_FOUND for count in (*found.values(), len(rows)))
+    return ScanOut(found=found, new=new, capped=capped)
+
+
+def same_named(personal: PersonalData, rows: list[tuple[str, str, bytes]]) -> Pairs:
+    """Pairs of subjects of one name that share a telephone, a door or a legal representative.
+
+    rows: `(id, name as compared, sealed values)` in the order of their names. A value that does not open
+    is passed over: it proves nothing.
+    """
+    pairs: Pairs = {reason: [] for reason in _BY_KIND.values()}
+    for _, group in groupby(rows, key=lambda row: row[1]):
+        holders: dict[tuple[int, str], list[str]] = defaultdict(list)
+        for subject_id, _, sealed in group:
+            try:
+                values = personal.open(sealed, subject_id)
+            except PersonalDataError:
+                continue
+            told = {name: values.get(name) for name in _COMPARED}
+            for kind, norm, _ in identifying(told):
+                if kind in _BY_KIND:
+                    holders[kind, norm].append(subject_id)
+        for (kind, _), ids in holders.items():
+            pairs[_BY_KIND[kind]] += [(ids[0], other) for other in ids[1:]]
+    return pairs

@@ -1,0 +1,71 @@
+"""HTTP of duplicates."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Path, Query, Request
+
+from services.common.database import Session
+from services.common.identity import Claims, require
+from services.common.paging import Page
+from services.common.personal import Personal
+from services.common.wire import Id
+from services.registry.duplicates import proposing, service
+from services.registry.duplicates.schemas import (
+    DismissIn,
+    DuplicateQuery,
+    DuplicateRow,
+    MergeIn,
+    MergeOut,
+    PreviewOut,
+    ScanOut,
+)
+
+router = APIRouter(tags=["查重合并 duplicates"])
+DuplicateId = Annotated[int, Path(ge=1, lt=1 << 63)]
+Importer = Annotated[Claims, Depends(require("registry:import"))]
+
+
+@router.get("/duplicates")
+async def list_duplicates(
+    session: Session, claims: Importer, query: Annotated[DuplicateQuery, Query()]
+) -> Page[DuplicateRow]:
+    """Records of the caller's region that may stand twice, with the reasons."""
+    return await service.list_duplicates(session, claims, query)
+
+
+@router.post("/duplicates/search")
+async def search_duplicates(request: Request, personal: Personal, claims: Importer) -> ScanOut:
+    """查重 · look through the caller's region; proposals decided before stay decided."""
+    return await proposing.search(request.app.state.db, personal, claims)
+
+
+@router.get("/duplicates/{duplicate_id}")
+async def preview(
+    duplicate_id: DuplicateId, session: Session, personal: Personal, claims: Importer, keep: Id | None = None
+) -> PreviewOut:
+    """What merging the two would do: field by field, conflicts shown, personal values masked."""
+    return await service.preview(session, personal, claims, duplicate_id, keep)
+
+
+@router.post("/duplicates/{duplicate_id}/merge")
+async def merge(
+    duplicate_id: DuplicateId, given: MergeIn, session: Session, personal: Personal, claims: Importer
+) -> PreviewOut:
+    """合并 · merge as previewed; the merged record stays and can be taken back."""
+    return await service.merge(session, personal, claims, duplicate_id, given)
+
+
+@router.post("/duplicates/{duplicate_id}/unmerge")
+async def unmerge(
+    duplicate_id: DuplicateId, session: Session, personal: Personal, claims: Importer
+) -> MergeOut:
+    """撤销合并 · both records say again what they said; later edits stay and are named."""
+    return await service.unmerge(session, personal, claims, duplicate_id)
+
+
+@router.post("/duplicates/{duplicate_id}/dismiss")
+async def dismiss(
+    duplicate_id: DuplicateId, given: DismissIn, session: Session, claims: Importer
+) -> DuplicateRow:
+    """不是同一个 · note that the two are not one, with the reason."""
+    return await service.dismiss(session, claims, duplicate_id, given)
