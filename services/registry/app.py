@@ -12,12 +12,12 @@ from services.common.settings import Settings
 from services.registry.bootstrap import load_divisions
 from services.registry.claims.routes import router as claims
 from services.registry.claims.tasks import ClaimJobs
+from services.registry.duplicates.routes import router as duplicates
 from services.registry.exchange.routes import router as exchange
 from services.registry.findings.routes import router as findings
 from services.registry.hubs.routes import router as hubs
 from services.registry.imports.jobs import ImportJobs
 from services.registry.imports.reading.kept import KeptFiles
-from services.registry.duplicates.routes import router as duplicates
 from services.registry.imports.routes import router as imports
 from services.registry.imports.runner import ImportRunner
 from services.registry.inspections.routes import router as inspections
