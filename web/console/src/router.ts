@@ -48,6 +48,12 @@ const routes: RouteRecordRaw[] = [
   page('/subjects/new', 'subject-new', () => import('./subjects/SubjectNew.vue'), { title: 'subjects.new', needs: ['registry:write'], parent: 'subjects' }),
   page('/subjects/import', 'subject-import', () => import('./subjects/SubjectImport.vue'), { title: 'subjects.import', needs: ['registry:write'], parent: 'subjects' }),
   page('/subjects/:id', 'subject', () => import('./subjects/SubjectDetail.vue'), { title: 'subjects.one', needs: ['registry:read'], parent: 'subjects' }),
+  page('/presences/:id/links', 'presence-links', () => import('./links/LinkPage.vue'), { title: 'links.title', needs: ['registry:read'], parent: 'presences' }),
+  page('/hubs', 'hubs', () => import('./links/HubList.vue'), { title: 'links.hubs', needs: ['registry:read'], parent: 'subjects' }),
+  page('/hubs/:id', 'hub', () => import('./links/HubDetail.vue'), { title: 'links.hub', needs: ['registry:read'], parent: 'hubs' }),
+  page('/findings', 'findings', () => import('./links/FindingList.vue'), { title: 'links.findings', needs: ['registry:read'], parent: 'subjects' }),
+  page('/link-exchange', 'link-exchanges', () => import('./links/ExchangeList.vue'), { title: 'links.exchanges', needs: ['registry:exchange'], parent: 'subjects' }),
+  page('/link-exchange/:id', 'link-exchange', () => import('./links/ExchangeDetail.vue'), { title: 'links.exchange', needs: ['registry:exchange'], parent: 'link-exchanges' }),
 
   page('/users', 'users', () => import('./users/UserList.vue'), { title: 'nav.users', needs: ['user:manage', 'role:grant'] }),
   page('/audit', 'audit', () => import('./audit/AuditList.vue'), { title: 'nav.audit', needs: ['audit:read'] }),
