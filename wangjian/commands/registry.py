@@ -1,7 +1,7 @@
 """主体档案 shops and subjects: keys of personal values"""
 
 from collections.abc import Coroutine
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
 
 import typer
 
@@ -32,3 +32,42 @@ def run(work: Coroutine[Any, Any, T]) -> T:
     except OperationalError:
         typer.echo("wangjian: 数据库没有运行，请先 wangjian up / the database is not running", err=True)
     raise typer.Exit(2)
+
+
+@app.command()
+def rekey(
+    data: Annotated[
+        bool, typer.Option("--data", help="另换数据密钥并重新加密全部个人信息 a new data key; seals all anew")
+    ] = False,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="只完成上次中断的换钥 finish an interrupted change, begin none")
+    ] = False,
+) -> None:
+    """更换个人信息的主密钥；--data 时全部重新加密，可续做。New keys for personal values; resumable."""
+    from services.common.database import Database
+    from services.registry.rekey.service import reseal, rewrap
+    from wangjian.commands._platform import Meter
+    from wangjian.commands._settings import load
+
+    settings, meter = load(), Meter()
+
+    def show(what: str, done: int, of: int) -> None:
+        meter.show(f"等待各进程 waiting {of} s" if what == "wait" else f"{what} {done}/{of}")
+
+    async def work() -> None:
+        database = Database(settings.database_url("registry"), "registry")
+        try:
+            if data or resume:
+                result = await reseal(database, show, fresh=not resume)
+                meter.clear()
+                typer.echo(
+                    f"重新加密 sealed anew: {result.rows}；数据密钥 data key {result.current}；"
+                    f"无法打开 unreadable: {result.unreadable}；"
+                    f"已销毁 destroyed {result.destroyed or '—'}；待销毁 to be destroyed {result.kept or '—'}"
+                )
+            if not resume:
+                typer.echo(f"主密钥已更换，数据密钥 keys wrapped anew: {await rewrap(database)}")
+        finally:
+            await database.close()
+
+    run(work())

@@ -1,0 +1,289 @@
+"""Records: what is personal is sealed, every value has a history, a look in full has a purpose."""
+
+import json
+from collections.abc import AsyncIterator, Callable
+from typing import Any
+
+import pytest
+
+from services.common.identity import Claims
+from services.common.settings import Settings
+from tests.records_world import OFFICER, World, officer, running_world, sql
+
+REVEALER = officer("360121", permissions=OFFICER | {"registry:reveal"})
+PLAIN = {
+    "phone": "13870911234",
+    "qq": "80012377",
+    "wechat": "gan_po_2031",
+    "address": "江西省南昌市南昌县莲塘镇澄湖北大道1077号",
+    "return_address": "江西省南昌市南昌县小蓝仓3栋",
+    "legal_person": "欧阳慕容",
+    "payment": "6222021502009911223",
+}
+ID_CARD = "360121198001010019"
+
+
+@pytest.fixture(scope="module")
+async def world(
+    make_settings: Callable[..., Settings], token_for: Callable[[Claims], dict[str, str]]
+) -> AsyncIterator[World]:
+    async with running_world(make_settings, token_for) as running:
+        yield running
+
+
+async def dump(world: World) -> str:
+    """Every value of every table of the registry, as text; bytes as hexadecimal and as they are."""
+    database = world.registry.state.db
+    names = await sql(
+        database,
+        "SELECT table_name FROM information_schema.tables WHERE table_schema = 'public' ORDER BY table_name",
+    )
+    parts = []
+    for (name,) in names:
+        for row in await sql(database, f'SELECT * FROM "{name}"'):  # noqa: S608
+            parts += [
+                value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value) for value in row
+            ]
+    return "\n".join(parts)
+
+
+def leaks(text: str) -> list[str]:
+    return [value for value in (*PLAIN.values(), ID_CARD) if value in text]
+
+
+async def enter(world: World, **values: Any) -> tuple[dict[str, Any], dict[str, Any]]:
+    http = world.at_registry(REVEALER)
+    subject = await http.post("/subjects", name="赣江水产行", **{**PLAIN, "id_card": ID_CARD}, **values)
+    shop = await http.post(
+        "/presences", name="赣江水产旗舰店", channel="shop_b", subject_id=subject["id"], **PLAIN
+    )
+    return subject, shop
+
+
+async def test_no_plain_value_lies_in_the_database(world: World) -> None:
+    http = world.at_registry(REVEALER)
+    subject, shop = await enter(world)
+    for noun, row in (("subjects", subject), ("presences", shop)):
+        await http.call("PATCH", f"/{noun}/{row['id']}", json={"phone": "13970000001"})
+        await http.call("PATCH", f"/{noun}/{row['id']}", json={"phone": PLAIN["phone"], "reason": "核对"})
+        await http.call("POST", f"/{noun}/{row['id']}/reveal", json={"purpose": "inspection"})
+        await http.get(f"/{noun}", q=PLAIN["phone"])
+    assert leaks(await dump(world)) == []
+
+
+async def test_negative_control_the_dump_would_show_a_plain_value(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Values that are stored unsealed are found by the very same look."""
+    personal = world.registry.state.personal
+    monkeypatch.setattr(
+        personal, "seal", lambda values, about: json.dumps(values, ensure_ascii=False).encode()
+    )
+    made = await world.at_registry(REVEALER).call("POST", "/subjects", json={"name": "未封", **PLAIN})
+    assert made.json()["phone"] == "?"  # what is not sealed does not open
+    assert set(leaks(await dump(world))) == set(PLAIN.values())
+    await sql(world.registry.state.db, "DELETE FROM subjects WHERE name = '未封'")
+
+
+async def test_reading_shows_masks_only(world: World) -> None:
+    http = world.at_registry(REVEALER)
+    subject, shop = await enter(world)
+    answers = [
+        await http.call("GET", path)
+        for path in (
+            f"/subjects/{subject['id']}",
+            f"/presences/{shop['id']}",
+            f"/subjects/{subject['id']}/history",
+            f"/presences/{shop['id']}/history",
+            "/subjects",
+            "/presences",
+            "/presences/export",
+        )
+    ]
+    assert all(answer.status_code == 200 for answer in answers)
+    assert [leaks(answer.text) for answer in answers] == [[]] * len(answers)
+    assert leaks(json.dumps([subject, shop], ensure_ascii=False)) == []
+    shown = answers[0].json()
+    assert (shown["phone"], shown["legal_person"], shown["id_card"]) == (
+        "138****1234",
+        "欧***",
+        "********0019",
+    )
+    kinds = {(one["kind_en"], one["value"]) for one in answers[1].json()["identifiers"]}
+    assert ("Phone", "138****1234") in kinds
+
+
+async def test_a_look_in_full_needs_permission_and_purpose_and_is_audited(world: World) -> None:
+    subject, shop = await enter(world)
+    path = f"/presences/{shop['id']}/reveal"
+    reader = world.at_registry(officer("360121", "只读"))
+    assert (await reader.call("POST", path, json={"purpose": "case"})).status_code == 403
+    stranger = officer("360702", "外人", OFFICER | {"registry:reveal"})
+    for body, status in (
+        ({}, 422),
+        ({"purpose": "because"}, 422),
+        ({"purpose": "other"}, 422),
+        ({"purpose": "case", "fields": ["name"]}, 422),
+    ):
+        assert (await world.at_registry(REVEALER).call("POST", path, json=body)).status_code == status
+    hidden = await world.at_registry(stranger).call("POST", path, json={"purpose": "case"})
+    assert hidden.status_code == 404
+    answer = await world.at_registry(REVEALER).call(
+        "POST", path, json={"purpose": "other", "note": "约谈", "fields": ["phone", "qq"]}
+    )
+    assert answer.json()["values"] == {"phone": PLAIN["phone"], "qq": PLAIN["qq"]}
+    assert answer.headers["cache-control"] == "no-store"
+    whole = await world.at_registry(REVEALER).post(f"/subjects/{subject['id']}/reveal", purpose="complaint")
+    assert whole["values"] == {**PLAIN, "id_card": ID_CARD}
+    rows = await sql(
+        world.registry.state.db,
+        "SELECT actor, after FROM audit WHERE event = 'presence.revealed' AND object_id = :id",
+        id=shop["id"],
+    )
+    assert [(r.actor, r.after) for r in rows] == [
+        (REVEALER.sub, {"purpose": "other", "note": "约谈", "fields": ["phone", "qq"]})
+    ]
+
+
+async def test_every_change_is_in_the_history(world: World) -> None:
+    http = world.at_registry(REVEALER)
+    subject, _ = await enter(world, licence="91110108551385082Q")
+    path = f"/subjects/{subject['id']}"
+    changed = await http.call(
+        "PATCH",
+        path,
+        json={
+            "name": "赣江水产有限公司",
+            "phone": "13970000002",
+            "qq": None,
+            "registered_at": "2019-03-01",
+            "former_names": [{"value": "赣江水产行", "until": "2024-01-02"}],
+            "scope": "水产品销售",
+        },
+    )
+    assert changed.status_code == 200, changed.text
+    body = changed.json()
+    assert (body["name"], body["phone"], body["qq"]) == ("赣江水产有限公司", "139****0002", None)
+    assert (body["registered_at"], body["former_names"][0]["until"]) == ("2019-03-01", "2024-01-02")
+    history = (await http.get(f"{path}/history"))["items"]
+    assert {h["field"]: (h["old"], h["new"]) for h in history} == {
+        "name": ("赣江水产行", "赣江水产有限公司"),
+        "phone": ("138****1234", "139****0002"),
+        "qq": ("80****77", None),
+        "registered_at": (None, "2019-03-01"),
+        "former_names": (
+            [],
+            [{"value": "赣江水产行", "until": "2024-01-02"}],
+        ),
+        "scope": (None, "水产品销售"),
+    }
+    assert {(h["by_name"], h["source"]) for h in history} == {("李雷", "manual")}
+    again = await http.call("PATCH", path, json={"name": "赣江水产有限公司"})
+    assert again.status_code == 200
+    assert len((await http.get(f"{path}/history"))["items"]) == 6
+    found = await http.get("/subjects", q="水产有限")
+    assert [row["id"] for row in found["items"]] == [subject["id"]]
+    assert [r["id"] for r in (await http.get("/subjects", q="13970000002"))["items"]] == [subject["id"]]
+
+
+async def test_edits_are_scoped_refused_when_stale_and_checked(world: World) -> None:
+    http = world.at_registry(REVEALER)
+    subject, shop = await enter(world)
+    stranger = world.at_registry(officer("360702", "外人"))
+    for noun, row in (("subjects", subject), ("presences", shop)):
+        path = f"/{noun}/{row['id']}"
+        assert (await stranger.call("PATCH", path, json={"name": "改"})).status_code == 404
+        assert (await stranger.call("GET", f"{path}/history")).status_code == 404
+        first = await http.call("PATCH", path, json={"name": "改一", "seen_at": row["updated_at"]})
+        assert first.status_code == 200, first.text
+        late = await http.call("PATCH", path, json={"name": "改二", "seen_at": row["updated_at"]})
+        assert (late.status_code, late.json()["code"]) == (409, "record.changed")
+        for bad in ({"name": " "}, {"name": None}, {"phone": "x" * 201}, {"channel": "market", "kind": "x"}):
+            assert (await http.call("PATCH", path, json=bad)).status_code == 422
+    theirs = await stranger.post("/subjects", name="别处主体")
+    attach = await http.call("PATCH", f"/presences/{shop['id']}", json={"subject_id": theirs["id"]})
+    assert attach.status_code == 404
+
+
+async def test_a_changed_contact_ends_the_old_identifier(world: World) -> None:
+    http = world.at_registry(REVEALER)
+    _, shop = await enter(world)
+    answer = await http.call("PATCH", f"/presences/{shop['id']}", json={"phone": "13970000003"})
+    phones = [one for one in answer.json()["identifiers"] if one["kind_en"] == "Phone"]
+    assert [(one["value"], one["ended_at"] is None) for one in phones] == [
+        ("139****0003", True),
+        ("138****1234", False),
+    ]
+
+
+async def test_permits(world: World) -> None:
+    http = world.at_registry(REVEALER)
+    subject, shop = await enter(world)
+    given = {"kind": "food_business", "number": "JY13601210001234", "valid_to": "2020-01-01"}
+    permit = await http.post(f"/subjects/{subject['id']}/permits", **given)
+    assert (permit["lapsed"], permit["verify_state"]) == (True, "unverified")
+    path = f"/subjects/{subject['id']}/permits/{permit['id']}"
+    checked = await http.call("PATCH", path, json={"verify_state": "expired"})
+    assert checked.json()["verified_at"]
+    wrong = await http.call("PATCH", path, json={"valid_from": "2021-01-01"})
+    assert (wrong.status_code, wrong.json()["code"]) == (422, "permit.period")
+    elsewhere = await http.call("PATCH", f"/subjects/{'0' * 26}/permits/{permit['id']}", json={"number": "1"})
+    assert elsewhere.status_code == 404
+    stranger = world.at_registry(officer("360702", "外人"))
+    assert (await stranger.call("PATCH", path, json={"number": "1"})).status_code == 404
+    await http.post(f"/presences/{shop['id']}/permits", kind="other", number="X-1")
+    whole = await http.get(f"/presences/{shop['id']}")
+    assert [p["number"] for p in whole["permits"]] == ["X-1"]
+
+
+async def test_inspections(world: World) -> None:
+    http = world.at_registry(REVEALER)
+    subject, shop = await enter(world)
+    path = f"/presences/{shop['id']}/inspections"
+    await http.post(path, result="not_shown", at="2025-05-01T08:00:00+08:00", note="首页未亮照")
+    await http.post(path, result="normal", at="2025-04-01T08:00:00+08:00")
+    future = await http.call("POST", path, json={"result": "normal", "at": "2999-01-01T00:00:00Z"})
+    assert (future.status_code, future.json()["code"]) == (422, "inspection.future")
+    for found in (await http.get(f"/presences/{shop['id']}"), await http.get(f"/subjects/{subject['id']}")):
+        assert found["last_inspected_at"] == "2025-05-01T00:00:00Z"
+    listed = await http.get("/inspections", q="未亮照")
+    assert [(one["result"], one["presence_name"]) for one in listed["items"]] == [
+        ("not_shown", "赣江水产旗舰店")
+    ]
+    stranger = world.at_registry(officer("360702", "外人"))
+    assert (await stranger.call("POST", path, json={"result": "normal"})).status_code == 404
+    assert (await stranger.get("/inspections"))["items"] == []
+
+
+async def test_tags_go_down_the_tree_and_on_many_records_at_once(world: World) -> None:
+    county, city = world.at_registry(REVEALER), world.at_registry(officer("360100", "市"))
+    stranger = world.at_registry(officer("360702", "外人"))
+    tag = await city.post("/tags", name="重点监管", tone="danger")
+    assert [t["name"] for t in (await county.get("/tags"))["items"]] == ["重点监管"]
+    assert (await stranger.get("/tags"))["items"] == []
+    double = await city.call("POST", "/tags", json={"name": "重点监管"})
+    assert (double.status_code, double.json()["code"]) == (409, "tag.known")
+    assert (await county.call("PATCH", f"/tags/{tag['id']}", json={"name": "改"})).status_code == 403
+    shops = [(await enter(world))[1]["id"] for _ in range(3)]
+    far = (await stranger.post("/presences", name="外店", channel="shop"))["id"]
+    rows = {"object_type": "presence", "ids": [*shops, far]}
+    path = f"/tags/{tag['id']}/rows"
+    preview = await county.post(path, **rows, preview=True)
+    assert preview == {"given": 4, "visible": 3, "changed": 3, "preview": True}
+    assert (await county.get(f"/presences/{shops[0]}"))["tags"] == []
+    assert (await county.post(path, **rows))["changed"] == 3
+    assert (await county.post(path, **rows))["changed"] == 0
+    assert [t["name"] for t in (await county.get(f"/presences/{shops[0]}"))["tags"]] == ["重点监管"]
+    assert (await stranger.get(f"/presences/{far}"))["tags"] == []
+    off = await county.post(path, object_type="presence", ids=shops[:1], action="take_off")
+    assert off["changed"] == 1
+    history = (await county.get(f"/presences/{shops[0]}/history"))["items"]
+    assert [(h["field"], h["old"], h["new"]) for h in history] == [
+        ("tags", "重点监管", None),
+        ("tags", None, "重点监管"),
+    ]
+    assert (await stranger.call("POST", path, json=rows)).status_code == 404
+    retired = await city.call("PATCH", f"/tags/{tag['id']}", json={"retired": True})
+    assert retired.json()["retired_at"]
+    refused = await county.call("POST", path, json=rows)
+    assert (refused.status_code, refused.json()["code"]) == (409, "tag.retired")
