@@ -1,0 +1,104 @@
+"""Graphs of linked shops: the strongest chain between two, and edges on which a group hangs alone."""
+
+from __future__ import annotations
+
+import heapq
+from collections import deque
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from itertools import pairwise
+
+Pair = tuple[int, int]
+Beside = Mapping[int, Mapping[int, float]]
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One edge of a chain: from, to, weight; `alone`: without it both ends of the chain part."""
+
+    start: int
+    end: int
+    weight: float
+    alone: bool
+
+
+def beside(edges: Mapping[Pair, float]) -> dict[int, dict[int, float]]:
+    """The neighbours of every shop with the weights of the edges."""
+    found: dict[int, dict[int, float]] = {}
+    for (a, b), weight in edges.items():
+        found.setdefault(a, {})[b] = weight
+        found.setdefault(b, {})[a] = weight
+    return found
+
+
+def strongest(near: Beside, start: int, end: int) -> list[int]:
+    """The chain whose weakest edge is as strong as can be; among those the shortest, then smaller numbers.
+
+    Both ends included; empty when there is none. (Widest path: Dijkstra with min in place of sum.)
+    """
+    best: dict[int, tuple[float, int, list[int]]] = {}
+    waiting: list[tuple[float, int, list[int]]] = [(-float("inf"), 0, [start])]
+    while waiting:
+        width, hops, path = heapq.heappop(waiting)
+        here = path[-1]
+        if here in best:
+            continue
+        best[here] = (width, hops, path)
+        if here == end:
+            return path
+        for there, weight in near.get(here, {}).items():
+            if there not in best:
+                heapq.heappush(waiting, (max(width, -weight), hops + 1, [*path, there]))
+    return []
+
+
+def parts(near: Beside, start: int, end: int, without: Pair) -> bool:
+    """Whether `start` and `end` are no longer joined when this edge is taken away."""
+    seen, waiting = {start}, deque([start])
+    while waiting:
+        here = waiting.popleft()
+        for there in near.get(here, {}):
+            if there not in seen and {here, there} != set(without):
+                seen.add(there)
+                waiting.append(there)
+    return end not in seen
+
+
+def chain(edges: Mapping[Pair, float], start: int, end: int) -> list[Step]:
+    """The strongest chain edge by edge; empty when the two are not joined."""
+    near = beside(edges)
+    path = strongest(near, start, end)
+    return [Step(a, b, near[a][b], parts(near, start, end, (a, b))) for a, b in pairwise(path)]
+
+
+def weakest(steps: Iterable[Step]) -> Step | None:
+    """The edge a chain hangs on most: the lightest, of equals one without which it parts, then the first."""
+    return min(steps, key=lambda step: (step.weight, not step.alone), default=None)
+
+
+def bridges(edges: Mapping[Pair, float]) -> set[Pair]:
+    """Edges without which their group falls apart (Tarjan 1974, without recursion)."""
+    near = beside(edges)
+    order: dict[int, int] = {}
+    low: dict[int, int] = {}
+    found: set[Pair] = set()
+    for root in near:
+        if root in order:
+            continue
+        order[root] = low[root] = len(order)
+        stack = [(root, -1, iter(near[root]))]
+        while stack:
+            here, above, rest = stack[-1]
+            there = next(rest, None)
+            if there is None:
+                stack.pop()
+                if above >= 0:
+                    low[above] = min(low[above], low[here])
+                    if low[here] > order[above]:
+                        found.add((min(above, here), max(above, here)))
+            elif there not in order:
+                order[there] = low[there] = len(order)
+                stack.append((there, here, iter(near[there])))
+            elif there != above:
+                low[here] = min(low[here], order[there])
+    return found

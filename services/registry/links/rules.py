@@ -1,0 +1,162 @@
+"""关联规则 what two shops share, whether that links them, and why a link there was is no more.
+
+Pure functions of stored facts: whoever has the rows of `identifiers`, `identifier_values` and `judgements`
+gets the same explanation.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Final, Protocol
+
+from services.registry.judgements.rules import Verdict
+
+Pair = tuple[int, int]
+Value = tuple[int, int]
+
+
+class Held(Protocol):
+    """A row of `identifiers` with what the linking decided about its value."""
+
+    presence_no: int
+    kind: int
+    key: int
+    source: str
+    first_seen: datetime
+    last_seen: datetime
+    ended_at: datetime | None
+    holders: int
+    hub: bool
+
+
+class Standing(StrEnum):
+    """How a shared value stands."""
+
+    LINKS = "links"
+    HUB = "hub"
+    ENDED = "ended"
+
+
+STANDING_LABELS: Final[dict[Standing, tuple[str, str]]] = {
+    Standing.LINKS: ("形成关联", "links"),
+    Standing.HUB: ("枢纽值，不形成关联", "a hub: forms no link"),
+    Standing.ENDED: ("一方已不再使用", "one of the two no longer shows it"),
+}
+
+
+class Status(StrEnum):
+    """How two shops stand to each other."""
+
+    JUDGED_SAME = "judged_same"
+    JUDGED_DIFFERENT = "judged_different"
+    LINKED = "linked"
+    NOT_LINKED = "not_linked"
+
+
+STATUS_LABELS: Final[dict[Status, tuple[str, str]]] = {
+    Status.JUDGED_SAME: ("人工判定为同一经营者", "judged to be one operator"),
+    Status.JUDGED_DIFFERENT: ("人工判定为不同经营者", "judged to be different operators"),
+    Status.LINKED: ("存在关联", "linked"),
+    Status.NOT_LINKED: ("不构成关联", "not linked"),
+}
+
+
+class Gone(StrEnum):
+    """Why a link there was is no more."""
+
+    JUDGED = "judged"
+    HUB = "hub"
+    ENDED = "ended"
+
+
+GONE_LABELS: Final[dict[Gone, tuple[str, str]]] = {
+    Gone.JUDGED: ("已人工判定为不同经营者", "judged to be different operators"),
+    Gone.HUB: ("共同的值已成为枢纽值", "the value they share became a hub"),
+    Gone.ENDED: ("一方已不再使用共同的值", "one of the two no longer shows the value"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Shared:
+    """A value two shops hold or held: how it stands, how many others hold it, since when both did.
+
+    since: when both were first seen with it; until: when both were last seen with it; ended_at: since when
+    one of them is without it.
+    """
+
+    kind: int
+    key: int
+    standing: Standing
+    others: int
+    since: datetime
+    until: datetime
+    ended_at: datetime | None
+
+
+def shared(one: Iterable[Held], other: Iterable[Held]) -> list[Shared]:
+    """The values two shops have in common, now or once, by kind and key."""
+    theirs = {(row.kind, row.key): row for row in other}
+    found = []
+    for row in one:
+        twin = theirs.get((row.kind, row.key))
+        if twin is not None:
+            found.append(_shared(row, twin))
+    return sorted(found, key=lambda fact: (fact.kind, fact.key))
+
+
+def _shared(row: Held, twin: Held) -> Shared:
+    ends = [end for end in (row.ended_at, twin.ended_at) if end is not None]
+    standing = Standing.ENDED if ends else Standing.HUB if row.hub else Standing.LINKS
+    return Shared(
+        kind=row.kind,
+        key=row.key,
+        standing=standing,
+        others=max(row.holders - (2 - len(ends)), 0),
+        since=max(row.first_seen, twin.first_seen),
+        until=min(row.last_seen, twin.last_seen),
+        ended_at=min(ends) if ends else None,
+    )
+
+
+def linking_values(facts: Iterable[Shared]) -> list[Value]:
+    """The values by which the two link now."""
+    return [(fact.kind, fact.key) for fact in facts if fact.standing is Standing.LINKS]
+
+
+def status(verdict: str | None, linked: bool) -> Status:
+    """How two shops stand: an officer's word first, then the linking's."""
+    if verdict == Verdict.SAME:
+        return Status.JUDGED_SAME
+    if verdict == Verdict.DIFFERENT:
+        return Status.JUDGED_DIFFERENT
+    return Status.LINKED if linked else Status.NOT_LINKED
+
+
+def gone(facts: Sequence[Shared], verdict: str | None, linked: bool) -> list[Gone]:
+    """Why the link these facts once made is no more; empty while it holds or when there never was one."""
+    if verdict == Verdict.SAME:
+        return []
+    reasons = []
+    if verdict == Verdict.DIFFERENT and any(fact.standing is Standing.LINKS for fact in facts):
+        reasons.append(Gone.JUDGED)
+    if not linked:
+        standings = {fact.standing for fact in facts}
+        reasons += [Gone.HUB] if Standing.HUB in standings else []
+        reasons += [Gone.ENDED] if Standing.ENDED in standings else []
+    return reasons
+
+
+def by_pair(held: Iterable[tuple[int, int, int]]) -> dict[Pair, list[Value]]:
+    """The values each pair of shops shares, from rows (shop, kind, key)."""
+    holders: dict[Value, list[int]] = {}
+    for no, kind, key in held:
+        holders.setdefault((kind, key), []).append(no)
+    found: dict[Pair, list[Value]] = {}
+    for value, nos in holders.items():
+        for at, a in enumerate(nos):
+            for b in nos[at + 1 :]:
+                found.setdefault((a, b) if a < b else (b, a), []).append(value)
+    return found
