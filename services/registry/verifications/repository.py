@@ -8,6 +8,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, and_, func, or_, select, text, tuple_, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import aliased
 
 from services.common.clock import utc_now
 from services.common.identity import Claims
@@ -171,9 +172,11 @@ async def weeded(
     session: AsyncSession, claims: Claims, after: str | None, limit: int
 ) -> list[Mapping[str, Any]]:
     """One row more than the page of weeded presences with the step that weeded them, newest entry first."""
+    one = aliased(StatusStep)
     last = (
-        select(func.max(StatusStep.seq))
-        .where(StatusStep.presence_no == Presence.no, StatusStep.action == "weed")
+        select(func.max(one.seq))
+        .where(one.presence_no == Presence.no, one.action == "weed")
+        .correlate(Presence)
         .scalar_subquery()
     )
     statement = (
