@@ -31,6 +31,8 @@ from services.registry.subjects.rules import searchable
 from services.registry.subjects.service import known_licence
 
 MERGED = "merged"
+# What a look at a shop changes, and nobody's edit.
+_NO_EDIT = frozenset({"last_seen", "last_checked_at", "alive", "http_state"})
 
 
 async def merge(
@@ -217,7 +219,7 @@ def _restore(
     row.updated_at = now
     if edits or derived:
         _derive(personal, row, back.get("personal", current["personal"]))
-    return sorted(edits)
+    return sorted(edits - _NO_EDIT)
 
 
 def _private(
