@@ -21,10 +21,10 @@ from services.registry.exchange.models import Exchange, ExchangeRequest
 from services.registry.exchange.rules import Message, RequestState, Type, asked_rows
 from services.registry.exchange.schemas import (
     AnswerIn,
+    AnswerLookIn,
     AnswerShop,
     RequestIn,
     RevealedOut,
-    RevealIn,
     SentOut,
 )
 
@@ -188,7 +188,7 @@ async def reveal(
     claims: Claims,
     exchange: Exchange,
     request_id: str,
-    given: RevealIn,
+    given: AnswerLookIn,
 ) -> RevealedOut:
     """The plain answer to a request of ours; who looked, and for what, is on record."""
     request = await repository.request(session, exchange.id, request_id, "out")

@@ -12,6 +12,7 @@ from services.common.wire import Id, ListQuery
 from services.registry.exchange import answering, outgoing, service
 from services.registry.exchange.schemas import (
     AnswerIn,
+    AnswerLookIn,
     ExchangeDetail,
     ExchangeIn,
     ExchangeOut,
@@ -21,7 +22,6 @@ from services.registry.exchange.schemas import (
     PartIn,
     RequestIn,
     RevealedOut,
-    RevealIn,
     SentOut,
     TakenOut,
 )
@@ -122,7 +122,7 @@ async def post_answer(
 async def post_reveal(
     exchange_id: Id,
     request_id: Id,
-    given: RevealIn,
+    given: AnswerLookIn,
     session: Session,
     desk: Desk,
     claims: Annotated[Claims, Depends(require("registry:exchange", "registry:reveal"))],

@@ -54,7 +54,7 @@ class AnswerIn(BaseModel):
     reason: Purpose
 
 
-class RevealIn(BaseModel):
+class AnswerLookIn(BaseModel):
     """For what the plain answer is looked at."""
 
     purpose: Purpose

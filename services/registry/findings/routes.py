@@ -8,7 +8,7 @@ from services.common.database import Session
 from services.common.identity import Claims, require
 from services.common.paging import Page
 from services.registry.findings import service
-from services.registry.findings.schemas import FindingOut, FindingQuery, FindingStateIn
+from services.registry.findings.schemas import FindingQuery, FindingStateIn, FoundOut
 
 router = APIRouter(tags=["发现 findings"])
 
@@ -18,7 +18,7 @@ async def list_findings(
     session: Session,
     claims: Annotated[Claims, Depends(require("registry:read"))],
     query: Annotated[FindingQuery, Query()],
-) -> Page[FindingOut]:
+) -> Page[FoundOut]:
     """发现 · what the registry noticed about the caller's region, newest first."""
     return await service.list_findings(session, claims, query)
 
@@ -29,6 +29,6 @@ async def post_state(
     given: FindingStateIn,
     session: Session,
     claims: Annotated[Claims, Depends(require("registry:judge"))],
-) -> FindingOut:
+) -> FoundOut:
     """处理发现 · seen, settled or new again, for the caller's own authority."""
     return await service.set_state(session, claims, finding_id, given)

@@ -9,7 +9,7 @@ from services.common.wire import Instant, Text
 from services.registry.findings.rules import State
 
 
-class FindingShop(BaseModel):
+class FoundShop(BaseModel):
     """A shop a finding names."""
 
     id: str
@@ -17,7 +17,7 @@ class FindingShop(BaseModel):
     region_code: str
 
 
-class FindingOut(BaseModel):
+class FoundOut(BaseModel):
     """One finding as the caller's authority stands to it."""
 
     id: str
@@ -29,7 +29,7 @@ class FindingOut(BaseModel):
     kind_en: str | None
     value_id: str | None = Field(description="for /hubs/{value_id}")
     detail: dict[str, Any]
-    shops: list[FindingShop] = Field(description="those of the caller's region")
+    shops: list[FoundShop] = Field(description="those of the caller's region")
     shops_elsewhere: int
     raised_at: Instant
     times: int

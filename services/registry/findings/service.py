@@ -13,7 +13,7 @@ from services.common.problems import not_found
 from services.registry.findings import repository
 from services.registry.findings.models import Finding, FindingState
 from services.registry.findings.rules import SHOPS_NAMED, STATE_LABELS, Raised, State, label, places
-from services.registry.findings.schemas import FindingOut, FindingQuery, FindingShop, FindingStateIn
+from services.registry.findings.schemas import FindingQuery, FindingStateIn, FoundOut, FoundShop
 from services.registry.hubs.rules import value_id
 from services.registry.identifiers.kinds import KIND_LABELS, Kind
 
@@ -50,7 +50,7 @@ async def _regions(session: AsyncSession, one: Raised) -> list[str]:
     return list(known.values())
 
 
-async def list_findings(session: AsyncSession, claims: Claims, query: FindingQuery) -> Page[FindingOut]:
+async def list_findings(session: AsyncSession, claims: Claims, query: FindingQuery) -> Page[FoundOut]:
     """Findings that concern the caller's region, newest first."""
     rows = await repository.page(session, claims, query)
     shown = rows[: query.limit]
@@ -65,7 +65,7 @@ async def list_findings(session: AsyncSession, claims: Claims, query: FindingQue
 
 async def set_state(
     session: AsyncSession, claims: Claims, finding_id: int, given: FindingStateIn
-) -> FindingOut:
+) -> FoundOut:
     """Mark a finding for the caller's authority. Raises 404 when it does not concern the caller."""
     row = await repository.visible(session, claims, finding_id)
     if row is None:
@@ -94,13 +94,13 @@ async def set_state(
     return _out(row.Finding, FindingState(**values), shops)
 
 
-def _out(finding: Finding, state: FindingState | None, shops: Mapping[int, Any]) -> FindingOut:
+def _out(finding: Finding, state: FindingState | None, shops: Mapping[int, Any]) -> FoundOut:
     now = State(state.state) if state else State.NEW
     named = [shops[no] for no in finding.shops if no in shops]
     kind_zh, kind_en = KIND_LABELS[Kind(finding.kind)] if finding.kind is not None else (None, None)
     zh, en = label(finding.code)
     about_value = finding.kind is not None and finding.key is not None
-    return FindingOut(
+    return FoundOut(
         id=str(finding.id),
         code=finding.code,
         zh=zh,
@@ -110,7 +110,7 @@ def _out(finding: Finding, state: FindingState | None, shops: Mapping[int, Any])
         kind_en=kind_en,
         value_id=value_id(finding.kind or 0, finding.key or 0) if about_value else None,
         detail=finding.detail,
-        shops=[FindingShop(id=one.id, name=one.name, region_code=one.region_code) for one in named],
+        shops=[FoundShop(id=one.id, name=one.name, region_code=one.region_code) for one in named],
         shops_elsewhere=len(finding.shops) - len(named),
         raised_at=finding.raised_at,
         times=finding.times,

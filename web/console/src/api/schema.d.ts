@@ -168,6 +168,190 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/claims": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List Claims
+         * @description 属地认领列表 · presences in the caller's area with their standing; `inbox` keeps open offers to him.
+         */
+        get: operations["get_claims"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/claims/counts": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Claim Counts
+         * @description 各地各状态数量 · how many stand in each state, by region of the caller's area.
+         */
+        get: operations["get_claims_counts"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/claims/jobs": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List Jobs
+         * @description 批量任务 · jobs of the caller's area, newest first.
+         */
+        get: operations["get_claims_jobs"];
+        put?: never;
+        /**
+         * Order Job
+         * @description 批量办理 · order a change of many as one job; the same key is the same job.
+         */
+        post: operations["post_claims_jobs"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/claims/jobs/{job_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get Job
+         * @description 批量任务进度 · one job and how far it is.
+         */
+        get: operations["get_claims_jobs_job_id"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/claims/jobs/{job_id}/cancellation": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Cancel Job
+         * @description 停止批量任务 · stop a job; what was done stays done.
+         */
+        post: operations["post_claims_jobs_job_id_cancellation"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/claims/matching": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Order Matching
+         * @description 自动匹配 · match imported presences to authorities by their addresses, as a job.
+         */
+        post: operations["post_claims_matching"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/claims/preview": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Preview Order
+         * @description 批量预览 · what an order for many would do and skip, and why; nothing is changed.
+         */
+        post: operations["post_claims_preview"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/claims/{presence_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get Claim
+         * @description 属地详情 · who has jurisdiction over a presence, since when and why; what can be done now.
+         */
+        get: operations["get_claims_presence_id"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/claims/{presence_id}/transitions": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Move Claim
+         * @description 办理 · take one step on the version the caller saw.
+         */
+        post: operations["post_claims_presence_id_transitions"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/clues": {
         parameters: {
             query?: never;
@@ -226,6 +410,126 @@ export interface paths {
          * @description Take one step; 409 with the possible ones when it does not fit or the clue has moved.
          */
         post: operations["post_clues_clue_id_transitions"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/duplicates": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List Duplicates
+         * @description Records of the caller's region that may stand twice, with the reasons.
+         */
+        get: operations["get_duplicates"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/duplicates/search": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Search Duplicates
+         * @description 查重 · look through the caller's region; proposals decided before stay decided.
+         */
+        post: operations["post_duplicates_search"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/duplicates/{duplicate_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Preview
+         * @description What merging the two would do: field by field, conflicts shown, personal values masked.
+         */
+        get: operations["get_duplicates_duplicate_id"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/duplicates/{duplicate_id}/dismiss": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Dismiss
+         * @description 不是同一个 · note that the two are not one, with the reason.
+         */
+        post: operations["post_duplicates_duplicate_id_dismiss"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/duplicates/{duplicate_id}/merge": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Merge
+         * @description 合并 · merge as previewed; the merged record stays and can be taken back.
+         */
+        post: operations["post_duplicates_duplicate_id_merge"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/duplicates/{duplicate_id}/unmerge": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Unmerge
+         * @description 撤销合并 · both records say again what they said; later edits stay and are named.
+         */
+        post: operations["post_duplicates_duplicate_id_unmerge"];
         delete?: never;
         options?: never;
         head?: never;
@@ -612,6 +916,106 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/findings": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List Findings
+         * @description 发现 · what the registry noticed about the caller's region, newest first.
+         */
+        get: operations["get_findings"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/findings/{finding_id}/state": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Post State
+         * @description 处理发现 · seen, settled or new again, for the caller's own authority.
+         */
+        post: operations["post_findings_finding_id_state"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/hubs": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List Hubs
+         * @description 枢纽值 · values so many unrelated shops hold that they form no links, the largest first.
+         */
+        get: operations["get_hubs"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/hubs/{value}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get Hub
+         * @description 号码详情 · one value, hub or not: its raw forms, its shops here, what was decided and why.
+         */
+        get: operations["get_hubs_value"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/hubs/{value}/rulings": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Post Ruling
+         * @description 认定 · overrule the test on a value, or take a ruling back.
+         */
+        post: operations["post_hubs_value_rulings"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/imports": {
         parameters: {
             query?: never;
@@ -626,10 +1030,51 @@ export interface paths {
         get: operations["get_imports"];
         put?: never;
         /**
-         * Import Shops
-         * @description Import a CSV of shops (one row a shop) into the caller's region; row errors do not stop the rest.
+         * Upload
+         * @description 上传 · keep a list of shops (one row a shop) as received and say what is in it; nothing is taken in
+         *     yet.
          */
         post: operations["post_imports"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/imports/fields": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List Fields
+         * @description The fields a column may hold.
+         */
+        get: operations["get_imports_fields"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/imports/sources": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List Sources
+         * @description Sources the caller's organisation imported before, latest first.
+         */
+        get: operations["get_imports_sources"];
+        put?: never;
+        post?: never;
         delete?: never;
         options?: never;
         head?: never;
@@ -645,11 +1090,243 @@ export interface paths {
         };
         /**
          * Get Import
-         * @description One import with its warnings and row errors.
+         * @description One import: how far it is, what came of it, its first remarks.
          */
         get: operations["get_imports_import_id"];
         put?: never;
         post?: never;
+        /**
+         * Delete Import
+         * @description Drop a file nothing was taken from.
+         */
+        delete: operations["delete_imports_import_id"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/imports/{import_id}/cancel": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Post Cancel
+         * @description 停止 · stop after the rows under way; what is in stays in and can be undone.
+         */
+        post: operations["post_imports_import_id_cancel"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/imports/{import_id}/check": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Post Check
+         * @description 试运行 · go through the whole file and say what would happen; nothing is changed.
+         */
+        post: operations["post_imports_import_id_check"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/imports/{import_id}/layout": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /**
+         * Put Layout
+         * @description Read the file with another encoding, separator, header line or worksheet.
+         */
+        put: operations["put_imports_import_id_layout"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/imports/{import_id}/mapping": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /**
+         * Put Mapping
+         * @description 对应字段 · say which column is what; remembered for the source.
+         */
+        put: operations["put_imports_import_id_mapping"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/imports/{import_id}/preview": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get Preview
+         * @description 试读 · the first rows as the file is read now; personal and unknown columns are masked.
+         */
+        get: operations["get_imports_import_id_preview"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/imports/{import_id}/remarks": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List Remarks
+         * @description Remarks about rows, in the order of the file; severity 2: rows that were refused.
+         */
+        get: operations["get_imports_import_id_remarks"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/imports/{import_id}/remarks.csv": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get Remarks File
+         * @description 问题行文件 · all remarks as CSV; personal values masked.
+         */
+        get: operations["get_imports_import_id_remarks_csv"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/imports/{import_id}/start": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Post Start
+         * @description 开始导入 · take the rows in; one that stopped goes on where it was.
+         */
+        post: operations["post_imports_import_id_start"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/imports/{import_id}/undo": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get Undo
+         * @description 撤销预览 · what undoing would do, and which rows something was built on.
+         */
+        get: operations["get_imports_import_id_undo"];
+        put?: never;
+        /**
+         * Post Undo
+         * @description 撤销 · take the whole import back: rows it made go, values it changed return.
+         */
+        post: operations["post_imports_import_id_undo"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/inspections": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List Inspections
+         * @description Inspections of the caller's region, newest entry first; `q` finds part of the shop name or note.
+         */
+        get: operations["get_inspections"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/judgements": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List Judgements
+         * @description 判定记录 · judgements of shops of the caller's region, newest first.
+         */
+        get: operations["get_judgements"];
+        put?: never;
+        /**
+         * Post Judgement
+         * @description 作出判定 · same, different, unsure, or withdrawn; holds against automatic links until a later one.
+         */
+        post: operations["post_judgements"];
         delete?: never;
         options?: never;
         head?: never;
@@ -714,6 +1391,330 @@ export interface paths {
          * @description 吊销密钥 · nothing stamped after `since` counts; what was stamped before stays valid.
          */
         post: operations["post_keys_keyid_revocation"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/link-exchange": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List Exchanges
+         * @description 跨区比对 · exchanges of the caller's region, newest first.
+         */
+        get: operations["get_link_exchange"];
+        put?: never;
+        /**
+         * Post Offer
+         * @description 发起比对 · begin an exchange; gives the signed offer to hand over.
+         */
+        post: operations["post_link_exchange"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/link-exchange/offers": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Post Acceptance
+         * @description 接受比对 · take another region's offer; gives the signed acceptance to hand back.
+         */
+        post: operations["post_link_exchange_offers"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/link-exchange/{exchange_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get Exchange
+         * @description 比对详情 · an exchange with its messages and requests.
+         */
+        get: operations["get_link_exchange_exchange_id"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/link-exchange/{exchange_id}/close": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Post Close
+         * @description 结束比对 · end an exchange; its secrets are destroyed.
+         */
+        post: operations["post_link_exchange_exchange_id_close"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/link-exchange/{exchange_id}/hashes": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Post Hashes
+         * @description 导出加密比对值 · the next part of our values as keyed hashes, signed.
+         */
+        post: operations["post_link_exchange_exchange_id_hashes"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/link-exchange/{exchange_id}/matches": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List Matches
+         * @description 比对结果 · shops of ours that share a value with a shop of theirs, known by reference only.
+         */
+        get: operations["get_link_exchange_exchange_id_matches"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/link-exchange/{exchange_id}/messages": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Post Message
+         * @description 接收报文 · take a message in; gives the signed receipt, the same one for the same message.
+         */
+        post: operations["post_link_exchange_exchange_id_messages"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/link-exchange/{exchange_id}/messages/{message_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get Message
+         * @description 取回报文 · a message of ours again, or the receipt for one that came in.
+         */
+        get: operations["get_link_exchange_exchange_id_messages_message_id"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/link-exchange/{exchange_id}/requests": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Post Request
+         * @description 请求原文 · ask the owning region for plain values, for a purpose.
+         */
+        post: operations["post_link_exchange_exchange_id_requests"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/link-exchange/{exchange_id}/requests/{request_id}/answer": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Post Answer
+         * @description 答复请求 · grant or refuse; what is granted leaves sealed for the asking region.
+         */
+        post: operations["post_link_exchange_exchange_id_requests_request_id_answer"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/link-exchange/{exchange_id}/requests/{request_id}/reveal": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Post Reveal
+         * @description 查看原文 · the plain answer to a request of ours; recorded with its purpose.
+         */
+        post: operations["post_link_exchange_exchange_id_requests_request_id_reveal"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/links/{shop_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get Links
+         * @description 网店关联 · the values of a shop as facts, the shops linked to it and why, the links there were.
+         */
+        get: operations["get_links_shop_id"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/links/{shop_id}/cluster": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get Cluster
+         * @description 网店群组 · the cluster of a shop as a graph.
+         */
+        get: operations["get_links_shop_id_cluster"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/links/{shop_id}/path/{other_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get Path
+         * @description 为何同组 · the strongest chain between two shops of a cluster, and the edge it hangs on.
+         */
+        get: operations["get_links_shop_id_path_other_id"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/links/{shop_id}/to/{other_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get Explanation
+         * @description 关联理由 · every value two shops share, raw forms masked, and what an officer judged.
+         */
+        get: operations["get_links_shop_id_to_other_id"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/links/{shop_id}/to/{other_id}/reveal": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Post Reveal
+         * @description 查看原文 · the same with the raw forms in full; recorded with its purpose.
+         */
+        post: operations["post_links_shop_id_to_other_id_reveal"];
         delete?: never;
         options?: never;
         head?: never;
@@ -948,6 +1949,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/presences/facets": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Count Presences
+         * @description How many match and how they are spread over regions, channels, platforms, states and tags.
+         */
+        get: operations["get_presences_facets"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/presences/{presence_id}": {
         parameters: {
             query?: never;
@@ -957,11 +1978,115 @@ export interface paths {
         };
         /**
          * Get Presence
-         * @description One presence; unmasked contacts, recorded as seen.
+         * @description One presence; personal values masked.
          */
         get: operations["get_presences_presence_id"];
         put?: never;
         post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        /**
+         * Change Presence
+         * @description Change what is given; the old values stay in the history.
+         */
+        patch: operations["patch_presences_presence_id"];
+        trace?: never;
+    };
+    "/api/presences/{presence_id}/history": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Presence History
+         * @description What changed, newest first: who, when, from which source, from what to what; personal values masked.
+         */
+        get: operations["get_presences_presence_id_history"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/presences/{presence_id}/inspections": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Inspect Presence
+         * @description Enter an inspection of a presence.
+         */
+        post: operations["post_presences_presence_id_inspections"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/presences/{presence_id}/permits": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Enter Presence Permit
+         * @description Enter a permit shown by a presence.
+         */
+        post: operations["post_presences_presence_id_permits"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/presences/{presence_id}/permits/{permit_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        /**
+         * Change Presence Permit
+         * @description Change a permit of a presence, or note what a check of it gave.
+         */
+        patch: operations["patch_presences_presence_id_permits_permit_id"];
+        trace?: never;
+    };
+    "/api/presences/{presence_id}/reveal": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Reveal Presence
+         * @description The personal values in full, for a purpose that goes into the audit record.
+         */
+        post: operations["post_presences_presence_id_reveal"];
         delete?: never;
         options?: never;
         head?: never;
@@ -1080,6 +2205,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/subjects/facets": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Count Subjects
+         * @description How many match and how they are spread over regions, kinds, states and tags.
+         */
+        get: operations["get_subjects_facets"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/subjects/{subject_id}": {
         parameters: {
             query?: never;
@@ -1089,11 +2234,95 @@ export interface paths {
         };
         /**
          * Get Subject
-         * @description One subject with its presences; unmasked contacts, recorded as seen.
+         * @description One subject with its presences; personal values masked.
          */
         get: operations["get_subjects_subject_id"];
         put?: never;
         post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        /**
+         * Change Subject
+         * @description Change what is given; the old values stay in the history.
+         */
+        patch: operations["patch_subjects_subject_id"];
+        trace?: never;
+    };
+    "/api/subjects/{subject_id}/history": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Subject History
+         * @description What changed, newest first: who, when, from which source, from what to what; personal values masked.
+         */
+        get: operations["get_subjects_subject_id_history"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/subjects/{subject_id}/permits": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Enter Permit
+         * @description Enter a permit of a subject.
+         */
+        post: operations["post_subjects_subject_id_permits"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/subjects/{subject_id}/permits/{permit_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        /**
+         * Change Permit
+         * @description Change a permit of a subject, or note what a check of it gave.
+         */
+        patch: operations["patch_subjects_subject_id_permits_permit_id"];
+        trace?: never;
+    };
+    "/api/subjects/{subject_id}/reveal": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Reveal Subject
+         * @description The personal values in full, for a purpose that goes into the audit record.
+         */
+        post: operations["post_subjects_subject_id_reveal"];
         delete?: never;
         options?: never;
         head?: never;
@@ -1114,6 +2343,70 @@ export interface paths {
         get: operations["get_system"];
         put?: never;
         post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/tags": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List Tags
+         * @description The tags of the caller's authority, of those above and below it; `retired` adds the old ones.
+         */
+        get: operations["get_tags"];
+        put?: never;
+        /**
+         * Define Tag
+         * @description Define a tag for the caller's authority and those below it.
+         */
+        post: operations["post_tags"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/tags/{tag_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        /**
+         * Change Tag
+         * @description Change or retire a tag of the caller's own authority.
+         */
+        patch: operations["patch_tags_tag_id"];
+        trace?: never;
+    };
+    "/api/tags/{tag_id}/rows": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Set Tag
+         * @description Put a tag on up to 1,000 records, or take it off; `preview` says how many would change.
+         */
+        post: operations["post_tags_tag_id_rows"];
         delete?: never;
         options?: never;
         head?: never;
@@ -1244,6 +2537,198 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/verifications": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List Verifications
+         * @description 复核列表 · checks in the caller's area, the earliest due first.
+         */
+        get: operations["get_verifications"];
+        put?: never;
+        /**
+         * Order Check
+         * @description 下达复核 · order one check of one presence, due now.
+         */
+        post: operations["post_verifications"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/verifications/counts": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Check Counts
+         * @description 各类复核数量 · how many checks of each class are due, overdue, and how they ended.
+         */
+        get: operations["get_verifications_counts"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/verifications/plans": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List Plans
+         * @description 复核计划 · the plans of the caller's area.
+         */
+        get: operations["get_verifications_plans"];
+        put?: never;
+        /**
+         * Make Plan
+         * @description 制定计划 · what is checked how often; its first round starts at once.
+         */
+        post: operations["post_verifications_plans"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/verifications/plans/{plan_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        /**
+         * Change Plan
+         * @description 修改计划 · how often, stop, start.
+         */
+        patch: operations["patch_verifications_plans_plan_id"];
+        trace?: never;
+    };
+    "/api/verifications/plans/{plan_id}/rounds": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Run Plan
+         * @description 立即执行 · write down now what is due; one round at a time.
+         */
+        post: operations["post_verifications_plans_plan_id_rounds"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/verifications/presences/{presence_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get Standing
+         * @description 网店在册情况 · a presence's checks, and what was weeded and restored.
+         */
+        get: operations["get_verifications_presences_presence_id"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/verifications/weedings": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List Weeded
+         * @description 已剔除网店 · presences that were weeded out, with why and by whom.
+         */
+        get: operations["get_verifications_weedings"];
+        put?: never;
+        /**
+         * Weed
+         * @description 剔除与恢复 · take presences out of the registry or put them back; `dry_run` only tells.
+         */
+        post: operations["post_verifications_weedings"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/verifications/{verification_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get Verification
+         * @description 复核详情 · one check with its presence's standing.
+         */
+        get: operations["get_verifications_verification_id"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/verifications/{verification_id}/transitions": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Give Result
+         * @description 填报结果 · give a check its result on the version the caller saw.
+         */
+        post: operations["post_verifications_verification_id_transitions"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
 }
 export type webhooks = Record<string, never>;
 export interface components {
@@ -1295,6 +2780,42 @@ export interface components {
             org_name: string;
             /** Sub */
             sub: string;
+        };
+        /**
+         * AnswerIn
+         * @description Whether a request is granted, and why (not).
+         */
+        AnswerIn: {
+            /** Grant */
+            grant: boolean;
+            /** Reason */
+            reason: string;
+        };
+        /**
+         * AnswerLookIn
+         * @description For what the plain answer is looked at.
+         */
+        AnswerLookIn: {
+            /** Purpose */
+            purpose: string;
+        };
+        /**
+         * AnswerShop
+         * @description A shop of the other region as its owner told us.
+         */
+        AnswerShop: {
+            /** Name */
+            name: string;
+            /** Platform */
+            platform: string | null;
+            /** Ref */
+            ref: string;
+            /** Url */
+            url: string | null;
+            /** Values */
+            values: {
+                [key: string]: unknown;
+            }[];
         };
         /**
          * ArtefactOut
@@ -1366,19 +2887,27 @@ export interface components {
             /** Next Cursor */
             next_cursor: string | null;
         };
-        /** Body_import_shops_imports_post */
-        Body_import_shops_imports_post: {
+        /** Body_upload_imports_post */
+        Body_upload_imports_post: {
             /**
              * File
-             * @description CSV: id,name,phone,qq,wechat,address,licence,icp,platform
+             * @description CSV（UTF-8、UTF-16、GB18030、Big5）或Excel · CSV or Excel
              */
             file: string;
             /**
              * Source
-             * @description 来源名称；同一来源同一 id 再次导入即更新 · the list's name
+             * @description 来源名称；同一来源同一编号再次导入即更新 · the list's name
              * @default manual-csv
              */
             source: string;
+        };
+        /**
+         * BulkIn
+         * @description An order and the presences it is for.
+         */
+        BulkIn: {
+            order: components["schemas"]["OrderIn"];
+            selection: components["schemas"]["Selection"];
         };
         /**
          * CaptureOrder
@@ -1583,6 +3112,57 @@ export interface components {
             waiting: number[];
         };
         /**
+         * ChangeOut
+         * @description One change of one value; personal values are masked. `unreadable`: the sealed values do not open.
+         */
+        ChangeOut: {
+            /**
+             * At
+             * Format: date-time
+             */
+            at: string;
+            /** By */
+            by: string;
+            /** By Name */
+            by_name: string;
+            /** Field */
+            field: string;
+            /** Field En */
+            field_en: string;
+            /** Field Zh */
+            field_zh: string;
+            /** Id */
+            id: number;
+            /** Import Id */
+            import_id: string | null;
+            /** New */
+            new: unknown;
+            /** Old */
+            old: unknown;
+            /** Org Code */
+            org_code: string;
+            /** Personal */
+            personal: boolean;
+            /** Source */
+            source: string;
+            /** Unreadable */
+            unreadable: boolean;
+        };
+        /**
+         * ChangeSample
+         * @description One row that would change; personal values masked.
+         */
+        ChangeSample: {
+            /** Fields */
+            fields: {
+                [key: string]: unknown;
+            }[];
+            /** Id */
+            id: string;
+            /** Name */
+            name: string | null;
+        };
+        /**
          * Changed
          * @description The keys a change touched, as they are now. `unstamped`: items without time stamp at a revocation.
          */
@@ -1601,6 +3181,378 @@ export interface components {
          * @enum {string}
          */
         Channel: "platform" | "shop_b" | "shop_c" | "shop" | "site_trade" | "site_info" | "app" | "mini_program" | "official_account" | "live_room" | "local_service" | "other";
+        /**
+         * CheckAction
+         * @description A step this caller can take now.
+         */
+        CheckAction: {
+            /** Action */
+            action: string;
+            /** Article */
+            article: string;
+            /** En */
+            en: string;
+            /** Fields */
+            fields: components["schemas"]["CheckField"][];
+            /** Target */
+            target: string;
+            /** Zh */
+            zh: string;
+        };
+        /**
+         * CheckCount
+         * @description How many checks of a class are due, overdue, and how they ended.
+         */
+        CheckCount: {
+            /** Check Class */
+            check_class: string;
+            /** En */
+            en: string;
+            /** Overdue */
+            overdue: number;
+            /** States */
+            states: {
+                [key: string]: number;
+            };
+            /** Zh */
+            zh: string;
+        };
+        /**
+         * CheckCounts
+         * @description Counts by class, for the caller's area.
+         */
+        CheckCounts: {
+            /** Items */
+            items: components["schemas"]["CheckCount"][];
+        };
+        /**
+         * CheckDone
+         * @description A check of the same presence, for its history.
+         */
+        CheckDone: {
+            /** Actor */
+            actor: string | null;
+            /** At */
+            at: string | null;
+            /** Check Class */
+            check_class: string;
+            /** Class En */
+            class_en: string;
+            /** Class Zh */
+            class_zh: string;
+            /**
+             * Due At
+             * Format: date-time
+             */
+            due_at: string;
+            /** Evidence Id */
+            evidence_id: string | null;
+            /** Id */
+            id: string;
+            /** Org Code */
+            org_code: string | null;
+            /** Org Name */
+            org_name: string | null;
+            /** Reason */
+            reason: string | null;
+            /** State */
+            state: string;
+            /** State En */
+            state_en: string;
+            /** State Zh */
+            state_zh: string;
+        };
+        /**
+         * CheckField
+         * @description A value a step takes.
+         */
+        CheckField: {
+            /** Choices */
+            choices: {
+                [key: string]: string;
+            }[];
+            /** En */
+            en: string;
+            /** Kind */
+            kind: string;
+            /** Name */
+            name: string;
+            /** Required */
+            required: boolean;
+            /** Zh */
+            zh: string;
+        };
+        /**
+         * Choice
+         * @description What happens to a field in which both records say something else.
+         * @enum {string}
+         */
+        Choice: "keep" | "take" | "both";
+        /**
+         * ClaimAction
+         * @description A step this caller can take now.
+         */
+        ClaimAction: {
+            /** Action */
+            action: string;
+            /** Article */
+            article: string;
+            /** En */
+            en: string;
+            /** Fields */
+            fields: components["schemas"]["ClaimField"][];
+            /** Target */
+            target: string;
+            /** Zh */
+            zh: string;
+        };
+        /**
+         * ClaimChoice
+         * @description One of the values a field takes.
+         */
+        ClaimChoice: {
+            /** Code */
+            code: string;
+            /** En */
+            en: string;
+            /** Zh */
+            zh: string;
+        };
+        /**
+         * ClaimField
+         * @description A value a step takes.
+         */
+        ClaimField: {
+            /** Choices */
+            choices: components["schemas"]["ClaimChoice"][];
+            /** En */
+            en: string;
+            /** Kind */
+            kind: string;
+            /** Name */
+            name: string;
+            /** Required */
+            required: boolean;
+            /** Zh */
+            zh: string;
+        };
+        /**
+         * ClaimIn
+         * @description One step asked for. `version` is the one the caller saw; a stale one is refused with 409.
+         */
+        ClaimIn: {
+            /** Action */
+            action: string;
+            /** Basis */
+            basis?: string | null;
+            /** Org Code */
+            org_code?: string | null;
+            /** Reason */
+            reason?: string | null;
+            /** Reason Code */
+            reason_code?: string | null;
+            /** Version */
+            version: number;
+        };
+        /**
+         * ClaimJobOut
+         * @description An order over many presences and how far it is.
+         */
+        ClaimJobOut: {
+            /** Changed */
+            changed: number;
+            /**
+             * Created At
+             * Format: date-time
+             */
+            created_at: string;
+            /** Created By Name */
+            created_by_name: string;
+            /** Done */
+            done: number;
+            /** Error */
+            error: string | null;
+            /** Finished At */
+            finished_at: string | null;
+            /** Id */
+            id: string;
+            /** Kind */
+            kind: string;
+            /** Order */
+            order: {
+                [key: string]: unknown;
+            };
+            /** Org Code */
+            org_code: string;
+            /** Selection */
+            selection: {
+                [key: string]: unknown;
+            };
+            /** Skipped */
+            skipped: components["schemas"]["SkippedOut"][];
+            /** State */
+            state: string;
+            /** Total */
+            total: number;
+        };
+        /**
+         * ClaimOut
+         * @description A presence's jurisdiction in full.
+         */
+        ClaimOut: {
+            /** Actions */
+            actions: components["schemas"]["ClaimAction"][];
+            /** Authority Code */
+            authority_code: string;
+            /** Channel */
+            channel: string;
+            /** Channel En */
+            channel_en: string;
+            /** Channel Zh */
+            channel_zh: string;
+            /** Claim At */
+            claim_at: string | null;
+            /**
+             * Created At
+             * Format: date-time
+             */
+            created_at: string;
+            /** History */
+            history: components["schemas"]["ClaimStepOut"][];
+            /** Id */
+            id: string;
+            /** Licence */
+            licence: string | null;
+            /** Match Code */
+            match_code: string | null;
+            /** Match Confidence */
+            match_confidence: number | null;
+            /** Name */
+            name: string;
+            /** Offered Code */
+            offered_code: string | null;
+            /** Periods */
+            periods: components["schemas"]["Period"][];
+            /** Platform */
+            platform: string | null;
+            /** Region Code */
+            region_code: string;
+            /** State */
+            state: string;
+            /** State En */
+            state_en: string;
+            /** State Zh */
+            state_zh: string;
+            /** Status */
+            status: string;
+            /** Subject Id */
+            subject_id: string | null;
+            /** Url */
+            url: string | null;
+            /** Version */
+            version: number;
+        };
+        /**
+         * ClaimRow
+         * @description A presence in a list of claims; no contacts.
+         */
+        ClaimRow: {
+            /** Authority Code */
+            authority_code: string;
+            /** Channel */
+            channel: string;
+            /** Channel En */
+            channel_en: string;
+            /** Channel Zh */
+            channel_zh: string;
+            /** Claim At */
+            claim_at: string | null;
+            /** Id */
+            id: string;
+            /** Match Code */
+            match_code: string | null;
+            /** Match Confidence */
+            match_confidence: number | null;
+            /** Name */
+            name: string;
+            /** Offered Code */
+            offered_code: string | null;
+            /** Platform */
+            platform: string | null;
+            /** Region Code */
+            region_code: string;
+            /** State */
+            state: string;
+            /** State En */
+            state_en: string;
+            /** State Zh */
+            state_zh: string;
+            /** Status */
+            status: string;
+            /** Version */
+            version: number;
+        };
+        /**
+         * ClaimStepOut
+         * @description One step that was taken, with its article, ground and author.
+         */
+        ClaimStepOut: {
+            /** Action */
+            action: string;
+            /** Actor */
+            actor: string;
+            /** Article */
+            article: string;
+            /**
+             * At
+             * Format: date-time
+             */
+            at: string;
+            /** Authority Before */
+            authority_before: string;
+            /** Authority Code */
+            authority_code: string;
+            /** Basis */
+            basis: string | null;
+            /** Basis En */
+            basis_en: string | null;
+            /** Basis Zh */
+            basis_zh: string | null;
+            /** Confidence */
+            confidence: number | null;
+            /** En */
+            en: string;
+            /** From State */
+            from_state: string;
+            /** From Zh */
+            from_zh: string;
+            /** Job Id */
+            job_id: string | null;
+            /** Offered Code */
+            offered_code: string | null;
+            /** Org Code */
+            org_code: string;
+            /** Org Name */
+            org_name: string;
+            /** Reason */
+            reason: string | null;
+            /** Reason Code */
+            reason_code: string | null;
+            /** Reason En */
+            reason_en: string | null;
+            /** Reason Zh */
+            reason_zh: string | null;
+            /** Seq */
+            seq: number;
+            /** To State */
+            to_state: string;
+            /** To Zh */
+            to_zh: string;
+            /** Version */
+            version: number;
+            /** Zh */
+            zh: string;
+        };
         /**
          * ClueIn
          * @description A clue to make; every evidence item must be one the caller may see.
@@ -1745,6 +3697,73 @@ export interface components {
             violation_code: string | null;
         };
         /**
+         * ClusterOut
+         * @description A cluster as a graph.
+         */
+        ClusterOut: {
+            /** Capped */
+            capped: boolean;
+            /** Conflicts */
+            conflicts: components["schemas"]["ConflictOut"][];
+            /** Edges */
+            edges: components["schemas"]["GraphEdge"][];
+            /** Elsewhere */
+            elsewhere: components["schemas"]["Elsewhere"][];
+            /** Nodes */
+            nodes: components["schemas"]["Node"][];
+            /** Rule Version */
+            rule_version: string;
+            /** Size */
+            size: number;
+        };
+        /**
+         * ClusterRef
+         * @description The cluster a shop belongs to.
+         */
+        ClusterRef: {
+            /** Capped */
+            capped: boolean;
+            /** Id */
+            id: number;
+            /** Size */
+            size: number;
+        };
+        /**
+         * ConflictOut
+         * @description Judgements that contradict each other; a shop outside the caller's region is left out (null).
+         */
+        ConflictOut: {
+            /** Pair */
+            pair: [
+                components["schemas"]["JudgedShop"] | null,
+                components["schemas"]["JudgedShop"] | null
+            ];
+            /** Path */
+            path: (components["schemas"]["JudgedShop"] | null)[];
+        };
+        /**
+         * CountList
+         * @description Counts by region and state, for the caller's area.
+         */
+        CountList: {
+            /** Items */
+            items: components["schemas"]["CountOut"][];
+            /** States */
+            states: components["schemas"]["ClaimChoice"][];
+        };
+        /**
+         * CountOut
+         * @description How many presences of a region stand in a state.
+         */
+        CountOut: {
+            /** Count */
+            count: number;
+            /** Region Code */
+            region_code: string;
+            /** State */
+            state: string;
+        };
+        /**
          * CustodyEventOut
          * @description One event as its record says it, and whether the record agrees with its neighbours and the log.
          */
@@ -1814,6 +3833,18 @@ export interface components {
             events: components["schemas"]["CustodyEventOut"][];
         };
         /**
+         * Dated
+         * @description A value with the days from and to which it held; unknown ones are left out.
+         */
+        Dated: {
+            /** Since */
+            since?: string | null;
+            /** Until */
+            until?: string | null;
+            /** Value */
+            value: string;
+        };
+        /**
          * DeadlineOut
          * @description A running limit: the rule it comes from, when it ends, how it stands.
          */
@@ -1852,6 +3883,57 @@ export interface components {
             working_days_left: number;
             /** Zh */
             zh: string;
+        };
+        /**
+         * DismissIn
+         * @description Why the two are not one.
+         */
+        DismissIn: {
+            /** Note */
+            note: string;
+        };
+        /**
+         * DuplicateRow
+         * @description A proposal in the list.
+         */
+        DuplicateRow: {
+            /** Decided At */
+            decided_at: string | null;
+            /** Decided By Name */
+            decided_by_name: string | null;
+            first: components["schemas"]["services__registry__duplicates__schemas__Side"];
+            /**
+             * Found At
+             * Format: date-time
+             */
+            found_at: string;
+            /** Id */
+            id: number;
+            /** Note */
+            note: string | null;
+            object_type: components["schemas"]["ObjectType"];
+            /** Reasons */
+            reasons: components["schemas"]["ReasonOut"][];
+            /** Score */
+            score: number;
+            second: components["schemas"]["services__registry__duplicates__schemas__Side"];
+            state: components["schemas"]["services__registry__duplicates__rules__State"];
+        };
+        /**
+         * Elsewhere
+         * @description That there are linked shops in a division outside the caller's region, and whom to ask.
+         */
+        Elsewhere: {
+            /** Count */
+            count: number;
+            /** Org Code */
+            org_code: string | null;
+            /** Org Name */
+            org_name: string | null;
+            /** Region Code */
+            region_code: string;
+            /** Region Name */
+            region_name: string;
         };
         /**
          * FindingOut
@@ -1937,6 +4019,159 @@ export interface components {
             status: "ok" | "warn" | "bad";
         };
         /**
+         * ExchangeDetail
+         * @description An exchange with its messages and requests.
+         */
+        ExchangeDetail: {
+            exchange: components["schemas"]["ExchangeOut"];
+            /** Match Count */
+            match_count: number;
+            /** Messages */
+            messages: components["schemas"]["MessageOut"][];
+            /** Requests */
+            requests: components["schemas"]["RequestOut"][];
+        };
+        /**
+         * ExchangeIn
+         * @description A new exchange to offer.
+         */
+        ExchangeIn: {
+            /**
+             * Days
+             * @default 30
+             */
+            days: number;
+            /** Peer Name */
+            peer_name: string;
+            /** Purpose */
+            purpose: string;
+        };
+        /**
+         * ExchangeOut
+         * @description An exchange as our side has it.
+         */
+        ExchangeOut: {
+            /**
+             * Created At
+             * Format: date-time
+             */
+            created_at: string;
+            /** En */
+            en: string;
+            /** Expired */
+            expired: boolean;
+            /**
+             * Expires At
+             * Format: date-time
+             */
+            expires_at: string;
+            /** Id */
+            id: string;
+            /** Org Code */
+            org_code: string;
+            /** Own Fingerprint */
+            own_fingerprint: string;
+            /** Peer Fingerprint */
+            peer_fingerprint: string | null;
+            /** Peer Name */
+            peer_name: string;
+            /** Peer Region */
+            peer_region: string | null;
+            /** Purpose */
+            purpose: string;
+            /** Side */
+            side: string;
+            state: components["schemas"]["services__registry__exchange__rules__State"];
+            /** Zh */
+            zh: string;
+        };
+        /**
+         * Exemption
+         * @description Ground on which no registration is needed (电子商务法 §10).
+         * @enum {string}
+         */
+        Exemption: "farm_produce" | "handicraft" | "service" | "small";
+        /**
+         * Explanation
+         * @description Why two shops are linked, or are not.
+         */
+        Explanation: {
+            a: components["schemas"]["LinkShop"];
+            b: components["schemas"]["LinkShop"];
+            /** En */
+            en: string;
+            /** Gone */
+            gone: components["schemas"]["Gone"][];
+            /** Gone En */
+            gone_en: string[];
+            /** Gone Zh */
+            gone_zh: string[];
+            /** Judged At */
+            judged_at: string | null;
+            /** Judged By */
+            judged_by: string | null;
+            /** Judgement Reason */
+            judgement_reason: string | null;
+            /** Revealed */
+            revealed: boolean;
+            /** Rule Version */
+            rule_version: string;
+            /** Same Cluster */
+            same_cluster: boolean;
+            status: components["schemas"]["Status"];
+            /** Values */
+            values: components["schemas"]["SharedValue"][];
+            verdict: components["schemas"]["Verdict"] | null;
+            /** Weight */
+            weight: number;
+            /** Zh */
+            zh: string;
+        };
+        /**
+         * Facet
+         * @description One value of a facet and how many of the rows looked at have it.
+         */
+        Facet: {
+            /** Count */
+            count: number;
+            /** Value */
+            value: string;
+        };
+        /**
+         * Facets
+         * @description How the matches are spread. `capped`: counts are of the newest ones only (`total` of them).
+         *
+         *     facets: by name (region: children of the area asked for; channel, platform, kind, status, claim, tag),
+         *     most frequent first.
+         */
+        Facets: {
+            /** Capped */
+            capped: boolean;
+            /** Facets */
+            facets: {
+                [key: string]: components["schemas"]["Facet"][];
+            };
+            /** Total */
+            total: number;
+        };
+        /**
+         * FailureOut
+         * @description Why an import broke off; `number` stands in the log.
+         */
+        FailureOut: {
+            /** Code */
+            code: string;
+            /** En */
+            en: string;
+            /**
+             * Number
+             * @default
+             */
+            number: string;
+            /** Zh */
+            zh: string;
+        };
+        /**
          * FaultOut
          * @description What is wrong with a record, in words.
          */
@@ -1947,6 +4182,86 @@ export interface components {
             en: string;
             /** Zh */
             zh: string;
+        };
+        /**
+         * FindingStateIn
+         * @description What the caller's authority did with a finding.
+         */
+        FindingStateIn: {
+            /** Note */
+            note?: string | null;
+            state: components["schemas"]["services__registry__findings__rules__State"];
+        };
+        /**
+         * FoundOut
+         * @description One finding as the caller's authority stands to it.
+         */
+        FoundOut: {
+            /** At */
+            at: string | null;
+            /** Author Name */
+            author_name: string | null;
+            /**
+             * Cleared At
+             * @description since when it is no longer so
+             */
+            cleared_at: string | null;
+            /** Code */
+            code: string;
+            /** Detail */
+            detail: {
+                [key: string]: unknown;
+            };
+            /** En */
+            en: string;
+            /** Id */
+            id: string;
+            /** Kind */
+            kind: number | null;
+            /** Kind En */
+            kind_en: string | null;
+            /** Kind Zh */
+            kind_zh: string | null;
+            /** Note */
+            note: string;
+            /**
+             * Raised At
+             * Format: date-time
+             */
+            raised_at: string;
+            /**
+             * Shops
+             * @description those of the caller's region
+             */
+            shops: components["schemas"]["FoundShop"][];
+            /** Shops Elsewhere */
+            shops_elsewhere: number;
+            state: components["schemas"]["services__registry__findings__rules__State"];
+            /** State En */
+            state_en: string;
+            /** State Zh */
+            state_zh: string;
+            /** Times */
+            times: number;
+            /**
+             * Value Id
+             * @description for /hubs/{value_id}
+             */
+            value_id: string | null;
+            /** Zh */
+            zh: string;
+        };
+        /**
+         * FoundShop
+         * @description A shop a finding names.
+         */
+        FoundShop: {
+            /** Id */
+            id: string;
+            /** Name */
+            name: string;
+            /** Region Code */
+            region_code: string;
         };
         /**
          * FreezeIn
@@ -1987,6 +4302,57 @@ export interface components {
             state: "ok" | "degraded" | "down";
             /** Zh */
             zh: string;
+        };
+        /**
+         * Reason
+         * @description Why an account is disabled or enabled; kept in the audit record.
+         */
+        GatewayReason: {
+            /** Reason */
+            reason: string;
+        };
+        /**
+         * Gone
+         * @description Why a link there was is no more.
+         * @enum {string}
+         */
+        Gone: "judged" | "hub" | "ended";
+        /**
+         * GoneLink
+         * @description A link there was and is no more.
+         */
+        GoneLink: {
+            /** At */
+            at: string | null;
+            /** En */
+            en: string[];
+            /** Kinds */
+            kinds: components["schemas"]["KindOut"][];
+            /** Reasons */
+            reasons: components["schemas"]["Gone"][];
+            shop: components["schemas"]["LinkShop"];
+            /** Zh */
+            zh: string[];
+        };
+        /**
+         * GraphEdge
+         * @description A link in a graph; its kinds only where the caller may see both shops.
+         */
+        GraphEdge: {
+            /** A */
+            a: number;
+            /** B */
+            b: number;
+            /**
+             * Bridge
+             * @description without it the group falls apart
+             */
+            bridge: boolean;
+            /** Kinds */
+            kinds: components["schemas"]["KindOut"][];
+            verdict: components["schemas"]["Verdict"] | null;
+            /** Weight */
+            weight: number | null;
         };
         /** HTTPValidationError */
         HTTPValidationError: {
@@ -2055,10 +4421,171 @@ export interface components {
             reason: string;
         };
         /**
+         * Holder
+         * @description A shop of the caller's region that holds the value.
+         */
+        Holder: {
+            /**
+             * First Seen
+             * Format: date-time
+             */
+            first_seen: string;
+            /** Id */
+            id: string;
+            /**
+             * Last Seen
+             * Format: date-time
+             */
+            last_seen: string;
+            /** Masked */
+            masked: string;
+            /** Name */
+            name: string;
+            /** Platform */
+            platform: string | null;
+            /** Region Code */
+            region_code: string;
+        };
+        /**
+         * HubOut
+         * @description A value in full: its raw forms (masked), its holders here, its rulings, who may rule.
+         */
+        HubOut: {
+            /** Decided At */
+            decided_at: string | null;
+            /** Forms */
+            forms: string[];
+            /**
+             * Here
+             * @description shops of the caller's region, counted to 1,000
+             */
+            here: number;
+            /** Here Capped */
+            here_capped: boolean;
+            /**
+             * Holders
+             * @description shops of all regions that hold it
+             */
+            holders: number;
+            /** Hub */
+            hub: boolean;
+            /**
+             * Id
+             * @description names the value without telling it
+             */
+            id: string;
+            /** Kind */
+            kind: number;
+            /** Kind En */
+            kind_en: string;
+            /** Kind Zh */
+            kind_zh: string;
+            /** Masked */
+            masked: string;
+            /** May Rule */
+            may_rule: boolean;
+            /**
+             * Reason
+             * @description what the test counted, or whose ruling it was
+             */
+            reason: {
+                [key: string]: unknown;
+            };
+            ruled: components["schemas"]["Ruling"] | null;
+            /**
+             * Ruling Region
+             * @description the smallest division that holds all its shops
+             */
+            ruling_region: string;
+            /** Rulings */
+            rulings: components["schemas"]["RulingOut"][];
+            /** Shops */
+            shops: components["schemas"]["Holder"][];
+        };
+        /**
+         * HubRow
+         * @description A value many shops hold; personal ones masked.
+         */
+        HubRow: {
+            /** Decided At */
+            decided_at: string | null;
+            /**
+             * Here
+             * @description shops of the caller's region, counted to 1,000
+             */
+            here: number;
+            /** Here Capped */
+            here_capped: boolean;
+            /**
+             * Holders
+             * @description shops of all regions that hold it
+             */
+            holders: number;
+            /** Hub */
+            hub: boolean;
+            /**
+             * Id
+             * @description names the value without telling it
+             */
+            id: string;
+            /** Kind */
+            kind: number;
+            /** Kind En */
+            kind_en: string;
+            /** Kind Zh */
+            kind_zh: string;
+            /** Masked */
+            masked: string;
+            /**
+             * Reason
+             * @description what the test counted, or whose ruling it was
+             */
+            reason: {
+                [key: string]: unknown;
+            };
+            ruled: components["schemas"]["Ruling"] | null;
+        };
+        /**
+         * IdentifierOut
+         * @description One value a presence shows or showed; personal ones are masked.
+         */
+        IdentifierOut: {
+            /** Ended At */
+            ended_at: string | null;
+            /**
+             * First Seen
+             * Format: date-time
+             */
+            first_seen: string;
+            /** Kind */
+            kind: number;
+            /** Kind En */
+            kind_en: string;
+            /** Kind Zh */
+            kind_zh: string;
+            /**
+             * Last Seen
+             * Format: date-time
+             */
+            last_seen: string;
+            /** Source */
+            source: string;
+            /** Value */
+            value: string;
+        };
+        /**
          * ImportOut
-         * @description Result of one import; the first 1,000 warnings and errors, exact counts beside.
+         * @description One import. progress: 0 to 1 of the work under way; actions: what the caller may do now.
+         *
+         *     warnings, errors: the first hundred of each; all of them are in the file of remarks.
          */
         ImportOut: {
+            /** Actions */
+            actions: string[];
+            /** By Name */
+            by_name: string;
+            /** Bytes */
+            bytes: number;
             /** Created */
             created: number;
             /**
@@ -2066,6 +4593,8 @@ export interface components {
              * Format: date-time
              */
             created_at: string;
+            /** Doubled */
+            doubled: number;
             /** Encoding */
             encoding: string;
             /** Error Count */
@@ -2076,22 +4605,40 @@ export interface components {
             filename: string;
             /** Finished At */
             finished_at: string | null;
+            /** Headers */
+            headers: string[];
             /** Id */
             id: string;
+            layout: components["schemas"]["LayoutOut"];
+            /** Mapping */
+            mapping: (string | null)[];
             /** Org Code */
             org_code: string;
+            plan: components["schemas"]["Plan"] | null;
+            problem: components["schemas"]["FailureOut"] | null;
+            /** Progress */
+            progress: number;
             /** Region Code */
             region_code: string;
             /** Rows */
             rows: number;
+            /** Rows Total */
+            rows_total: number;
             /** Sha256 */
             sha256: string;
             /** Source */
             source: string;
             /** State */
             state: string;
+            /** State En */
+            state_en: string;
+            /** State Zh */
+            state_zh: string;
+            /** Tallies */
+            tallies: components["schemas"]["Tally"][];
             /** Unchanged */
             unchanged: number;
+            undone: components["schemas"]["Undone"] | null;
             /** Updated */
             updated: number;
             /** Warning Count */
@@ -2104,6 +4651,8 @@ export interface components {
          * @description One import in the list.
          */
         ImportRow: {
+            /** Bytes */
+            bytes: number;
             /** Created */
             created: number;
             /**
@@ -2111,6 +4660,8 @@ export interface components {
              * Format: date-time
              */
             created_at: string;
+            /** Doubled */
+            doubled: number;
             /** Encoding */
             encoding: string;
             /** Error Count */
@@ -2127,18 +4678,73 @@ export interface components {
             region_code: string;
             /** Rows */
             rows: number;
+            /** Rows Total */
+            rows_total: number;
             /** Sha256 */
             sha256: string;
             /** Source */
             source: string;
             /** State */
             state: string;
+            /** State En */
+            state_en: string;
+            /** State Zh */
+            state_zh: string;
             /** Unchanged */
             unchanged: number;
             /** Updated */
             updated: number;
             /** Warning Count */
             warning_count: number;
+        };
+        /**
+         * InspectionIn
+         * @description An inspection that was made; without `at` it was made now.
+         */
+        InspectionIn: {
+            /** At */
+            at?: string | null;
+            /**
+             * Evidence Id
+             * @description 固证编号 · the sealed item that shows it
+             */
+            evidence_id?: string | null;
+            /** Note */
+            note?: string | null;
+            result: components["schemas"]["Result"];
+        };
+        /**
+         * InspectionOut
+         * @description One inspection.
+         */
+        InspectionOut: {
+            /**
+             * At
+             * Format: date-time
+             */
+            at: string;
+            /** By Name */
+            by_name: string;
+            /** Evidence Id */
+            evidence_id: string | null;
+            /** Id */
+            id: string;
+            /** Note */
+            note: string | null;
+            /** Org Code */
+            org_code: string;
+            /** Presence Id */
+            presence_id: string;
+            /** Presence Name */
+            presence_name: string | null;
+            /** Region Code */
+            region_code: string;
+            /** Result */
+            result: string;
+            /** Result En */
+            result_en: string;
+            /** Result Zh */
+            result_zh: string;
         };
         /**
          * ItemOut
@@ -2232,6 +4838,99 @@ export interface components {
             title: string;
         };
         /**
+         * JobIn
+         * @description The same as a job. `key` is the caller's own name for it; `expected` the count the preview gave.
+         */
+        JobIn: {
+            /** Expected */
+            expected?: number | null;
+            /** Key */
+            key: string;
+            order: components["schemas"]["OrderIn"];
+            selection: components["schemas"]["Selection"];
+        };
+        /**
+         * JudgedOut
+         * @description What was entered, and the conflicts it is part of.
+         */
+        JudgedOut: {
+            /** Conflicts */
+            conflicts: components["schemas"]["ConflictOut"][];
+            judgement: components["schemas"]["JudgementOut"];
+        };
+        /**
+         * JudgedShop
+         * @description A shop as a judgement names it.
+         */
+        JudgedShop: {
+            /** Id */
+            id: string;
+            /** Name */
+            name: string;
+            /** Region Code */
+            region_code: string;
+        };
+        /**
+         * JudgementIn
+         * @description A judgement of two shops.
+         */
+        JudgementIn: {
+            /**
+             * Reason
+             * @description 依据，不得含个人信息 · the grounds, without personal data
+             */
+            reason: string;
+            /** Shop A */
+            shop_a: string;
+            /** Shop B */
+            shop_b: string;
+            verdict: components["schemas"]["Verdict"];
+        };
+        /**
+         * JudgementOut
+         * @description One judgement; `live` marks the one of the pair that counts now.
+         */
+        JudgementOut: {
+            /**
+             * At
+             * Format: date-time
+             */
+            at: string;
+            /** Author Name */
+            author_name: string;
+            /** En */
+            en: string;
+            /** Id */
+            id: string;
+            /** Live */
+            live: boolean;
+            /** Org Code */
+            org_code: string;
+            /** Reason */
+            reason: string;
+            shop_a: components["schemas"]["JudgedShop"];
+            shop_b: components["schemas"]["JudgedShop"];
+            verdict: components["schemas"]["Verdict"];
+            /** Zh */
+            zh: string;
+        };
+        /**
+         * Kept
+         * @description Rows something was built on, by reason.
+         */
+        Kept: {
+            /** En */
+            en: string;
+            /** Names */
+            names: string[];
+            /** Reason */
+            reason: string;
+            /** Rows */
+            rows: number;
+            /** Zh */
+            zh: string;
+        };
+        /**
          * KeyList
          * @description All keys there ever were, the newest first, and the suites of the policy in force.
          */
@@ -2274,6 +4973,178 @@ export interface components {
             suite: string;
         };
         /**
+         * Kind
+         * @description Kind of an identifier; the number is part of every keyed hash and never changes its meaning.
+         * @enum {integer}
+         */
+        Kind: 1 | 2 | 3 | 4 | 5 | 6 | 7 | 8 | 9 | 10 | 11 | 12;
+        /**
+         * KindOut
+         * @description A kind of identifier.
+         */
+        KindOut: {
+            /** En */
+            en: string;
+            /** Kind */
+            kind: number;
+            /** Zh */
+            zh: string;
+        };
+        /**
+         * LayoutIn
+         * @description What an officer chooses about reading the file; what is left out is told by the file.
+         */
+        LayoutIn: {
+            /**
+             * Delimiter
+             * @default
+             */
+            delimiter: string;
+            /**
+             * Encoding
+             * @default
+             */
+            encoding: string;
+            /**
+             * Header
+             * @default -1
+             */
+            header: number;
+            /**
+             * Sheet
+             * @default
+             */
+            sheet: string;
+        };
+        /**
+         * LayoutOut
+         * @description How the file is cut into rows; header: number of the header record, 0 for none.
+         */
+        LayoutOut: {
+            /** Delimiter */
+            delimiter: string;
+            /** Encoding */
+            encoding: string;
+            /** Header */
+            header: number;
+            /** Sheet */
+            sheet: string;
+        };
+        /**
+         * LeftOut
+         * @description Presences left as they are, and why.
+         */
+        LeftOut: {
+            /** Code */
+            code: string;
+            /** Count */
+            count: number;
+            /** En */
+            en: string;
+            /** Sample */
+            sample: string[];
+            /** Zh */
+            zh: string;
+        };
+        /**
+         * LinkPage
+         * @description One hop around a shop.
+         */
+        LinkPage: {
+            cluster: components["schemas"]["ClusterRef"] | null;
+            /** Conflicts */
+            conflicts: components["schemas"]["ConflictOut"][];
+            /** Elsewhere */
+            elsewhere: components["schemas"]["Elsewhere"][];
+            /** Gone */
+            gone: components["schemas"]["GoneLink"][];
+            /** Linked */
+            linked: components["schemas"]["LinkedShop"][];
+            /**
+             * More
+             * @description more neighbours than are shown
+             */
+            more: boolean;
+            /** Rule Version */
+            rule_version: string;
+            shop: components["schemas"]["LinkShop"];
+            /** Values */
+            values: components["schemas"]["ValueFact"][];
+        };
+        /**
+         * LinkShop
+         * @description A shop as links name it.
+         */
+        LinkShop: {
+            /** Id */
+            id: string;
+            /** Name */
+            name: string;
+            /** Platform */
+            platform: string | null;
+            /** Region Code */
+            region_code: string;
+        };
+        /**
+         * LinkedShop
+         * @description A shop of the caller's region that is linked to this one.
+         */
+        LinkedShop: {
+            /** Kinds */
+            kinds: components["schemas"]["KindOut"][];
+            /** Same Cluster */
+            same_cluster: boolean;
+            shop: components["schemas"]["LinkShop"];
+            /** Values */
+            values: number;
+            verdict: components["schemas"]["Verdict"] | null;
+            /** Weight */
+            weight: number;
+        };
+        /**
+         * MappingIn
+         * @description The field of each column, null for a column left out.
+         */
+        MappingIn: {
+            /** Mapping */
+            mapping: (string | null)[];
+        };
+        /**
+         * MatchIn
+         * @description A run of the automatic matching, over one import or all that is not yet matched.
+         */
+        MatchIn: {
+            /** Import Id */
+            import_id?: string | null;
+            /** Key */
+            key: string;
+        };
+        /**
+         * MatchOut
+         * @description A shop of ours that shares a value with a shop of theirs.
+         */
+        MatchOut: {
+            /**
+             * At
+             * Format: date-time
+             */
+            at: string;
+            /** Id */
+            id: number;
+            /** Kind */
+            kind: number;
+            /** Kind En */
+            kind_en: string;
+            /** Kind Zh */
+            kind_zh: string;
+            /** Ref */
+            ref: string;
+            /** Shop Id */
+            shop_id: string;
+            /** Shop Name */
+            shop_name: string;
+        };
+        /**
          * Me
          * @description The signed-in person.
          */
@@ -2294,6 +5165,83 @@ export interface components {
             username: string;
         };
         /**
+         * MergeIn
+         * @description An order to merge as previewed.
+         */
+        MergeIn: {
+            /** Choices */
+            choices?: {
+                [key: string]: components["schemas"]["Choice"];
+            };
+            /** Keep */
+            keep: string;
+            /** Version */
+            version: string;
+        };
+        /**
+         * MergeOut
+         * @description A merge that stands or was taken back. `kept_edits`: fields changed since, which stay as they are.
+         */
+        MergeOut: {
+            /**
+             * At
+             * Format: date-time
+             */
+            at: string;
+            /** By Name */
+            by_name: string;
+            /** Id */
+            id: string;
+            /**
+             * Kept Edits
+             * @default []
+             */
+            kept_edits: string[];
+            /** Kept Id */
+            kept_id: string;
+            /** Merged Id */
+            merged_id: string;
+            /** Undone At */
+            undone_at: string | null;
+            /** Undone By Name */
+            undone_by_name: string | null;
+        };
+        /**
+         * MessageIn
+         * @description A message of the other region; its fingerprint with the first one.
+         */
+        MessageIn: {
+            /** Envelope */
+            envelope: {
+                [key: string]: unknown;
+            };
+            /** Fingerprint */
+            fingerprint?: string | null;
+        };
+        /**
+         * MessageOut
+         * @description One message on record.
+         */
+        MessageOut: {
+            /**
+             * At
+             * Format: date-time
+             */
+            at: string;
+            /** Digest */
+            digest: string;
+            /** Direction */
+            direction: string;
+            /** Has Envelope */
+            has_envelope: boolean;
+            /** Id */
+            id: string;
+            /** Receipted */
+            receipted: boolean;
+            /** Type */
+            type: string;
+        };
+        /**
          * NewUser
          * @description What the system administrator gives; roles are granted by the security administrator afterwards.
          */
@@ -2306,6 +5254,43 @@ export interface components {
             username: string;
         };
         /**
+         * Node
+         * @description A shop in a graph; outside the caller's region only the division is told.
+         */
+        Node: {
+            /**
+             * No
+             * @description within this answer only
+             */
+            no: number;
+            /** Region Code */
+            region_code: string;
+            shop: components["schemas"]["LinkShop"] | null;
+        };
+        /**
+         * ObjectType
+         * @description What stands twice.
+         * @enum {string}
+         */
+        ObjectType: "subject" | "presence";
+        /**
+         * OfferIn
+         * @description An offer of another region, and its key's fingerprint as its officer read it out.
+         */
+        OfferIn: {
+            /** Envelope */
+            envelope: {
+                [key: string]: unknown;
+            };
+            /**
+             * Fingerprint
+             * @description 电话核对的密钥指纹 · compared by telephone
+             */
+            fingerprint: string;
+            /** Purpose */
+            purpose: string;
+        };
+        /**
          * OneTimePassword
          * @description An account and the password that is shown this once and must be changed at the first sign-in.
          */
@@ -2315,6 +5300,30 @@ export interface components {
             /** One Time Password */
             one_time_password: string;
             user: components["schemas"]["UserView"];
+        };
+        /**
+         * OrderIn
+         * @description What is to be done with many presences; `as_matched` offers each to the authority it was matched to.
+         */
+        OrderIn: {
+            /**
+             * Action
+             * @enum {string}
+             */
+            action: "offer" | "reoffer" | "pool" | "claim" | "reject";
+            /**
+             * As Matched
+             * @default false
+             */
+            as_matched: boolean;
+            /** Basis */
+            basis?: string | null;
+            /** Org Code */
+            org_code?: string | null;
+            /** Reason */
+            reason?: string | null;
+            /** Reason Code */
+            reason_code?: string | null;
         };
         /**
          * OrganisationList
@@ -2340,6 +5349,12 @@ export interface components {
             /** Region Code */
             region_code: string;
         };
+        /**
+         * Ownership
+         * @description Whose shop it is: B a registered business's, C a person's on a platform for persons.
+         * @enum {string}
+         */
+        Ownership: "B" | "C";
         /**
          * PackageOut
          * @description The package's digests (null until sealed).
@@ -2380,10 +5395,108 @@ export interface components {
              */
             total_capped: boolean;
         };
+        /** Page[ChangeOut] */
+        Page_ChangeOut_: {
+            /** Items */
+            items: components["schemas"]["ChangeOut"][];
+            /** Next Cursor */
+            next_cursor?: string | null;
+            /** Total */
+            total?: number | null;
+            /**
+             * Total Capped
+             * @default false
+             */
+            total_capped: boolean;
+        };
+        /** Page[ClaimJobOut] */
+        Page_ClaimJobOut_: {
+            /** Items */
+            items: components["schemas"]["ClaimJobOut"][];
+            /** Next Cursor */
+            next_cursor?: string | null;
+            /** Total */
+            total?: number | null;
+            /**
+             * Total Capped
+             * @default false
+             */
+            total_capped: boolean;
+        };
+        /** Page[ClaimRow] */
+        Page_ClaimRow_: {
+            /** Items */
+            items: components["schemas"]["ClaimRow"][];
+            /** Next Cursor */
+            next_cursor?: string | null;
+            /** Total */
+            total?: number | null;
+            /**
+             * Total Capped
+             * @default false
+             */
+            total_capped: boolean;
+        };
         /** Page[ClueRow] */
         Page_ClueRow_: {
             /** Items */
             items: components["schemas"]["ClueRow"][];
+            /** Next Cursor */
+            next_cursor?: string | null;
+            /** Total */
+            total?: number | null;
+            /**
+             * Total Capped
+             * @default false
+             */
+            total_capped: boolean;
+        };
+        /** Page[DuplicateRow] */
+        Page_DuplicateRow_: {
+            /** Items */
+            items: components["schemas"]["DuplicateRow"][];
+            /** Next Cursor */
+            next_cursor?: string | null;
+            /** Total */
+            total?: number | null;
+            /**
+             * Total Capped
+             * @default false
+             */
+            total_capped: boolean;
+        };
+        /** Page[ExchangeOut] */
+        Page_ExchangeOut_: {
+            /** Items */
+            items: components["schemas"]["ExchangeOut"][];
+            /** Next Cursor */
+            next_cursor?: string | null;
+            /** Total */
+            total?: number | null;
+            /**
+             * Total Capped
+             * @default false
+             */
+            total_capped: boolean;
+        };
+        /** Page[FoundOut] */
+        Page_FoundOut_: {
+            /** Items */
+            items: components["schemas"]["FoundOut"][];
+            /** Next Cursor */
+            next_cursor?: string | null;
+            /** Total */
+            total?: number | null;
+            /**
+             * Total Capped
+             * @default false
+             */
+            total_capped: boolean;
+        };
+        /** Page[HubRow] */
+        Page_HubRow_: {
+            /** Items */
+            items: components["schemas"]["HubRow"][];
             /** Next Cursor */
             next_cursor?: string | null;
             /** Total */
@@ -2408,6 +5521,20 @@ export interface components {
              */
             total_capped: boolean;
         };
+        /** Page[InspectionOut] */
+        Page_InspectionOut_: {
+            /** Items */
+            items: components["schemas"]["InspectionOut"][];
+            /** Next Cursor */
+            next_cursor?: string | null;
+            /** Total */
+            total?: number | null;
+            /**
+             * Total Capped
+             * @default false
+             */
+            total_capped: boolean;
+        };
         /** Page[ItemRow] */
         Page_ItemRow_: {
             /** Items */
@@ -2422,10 +5549,52 @@ export interface components {
              */
             total_capped: boolean;
         };
+        /** Page[JudgementOut] */
+        Page_JudgementOut_: {
+            /** Items */
+            items: components["schemas"]["JudgementOut"][];
+            /** Next Cursor */
+            next_cursor?: string | null;
+            /** Total */
+            total?: number | null;
+            /**
+             * Total Capped
+             * @default false
+             */
+            total_capped: boolean;
+        };
+        /** Page[MatchOut] */
+        Page_MatchOut_: {
+            /** Items */
+            items: components["schemas"]["MatchOut"][];
+            /** Next Cursor */
+            next_cursor?: string | null;
+            /** Total */
+            total?: number | null;
+            /**
+             * Total Capped
+             * @default false
+             */
+            total_capped: boolean;
+        };
         /** Page[PresenceRow] */
         Page_PresenceRow_: {
             /** Items */
             items: components["schemas"]["PresenceRow"][];
+            /** Next Cursor */
+            next_cursor?: string | null;
+            /** Total */
+            total?: number | null;
+            /**
+             * Total Capped
+             * @default false
+             */
+            total_capped: boolean;
+        };
+        /** Page[RemarkOut] */
+        Page_RemarkOut_: {
+            /** Items */
+            items: components["schemas"]["RemarkOut"][];
             /** Next Cursor */
             next_cursor?: string | null;
             /** Total */
@@ -2464,6 +5633,34 @@ export interface components {
              */
             total_capped: boolean;
         };
+        /** Page[VerificationRow] */
+        Page_VerificationRow_: {
+            /** Items */
+            items: components["schemas"]["VerificationRow"][];
+            /** Next Cursor */
+            next_cursor?: string | null;
+            /** Total */
+            total?: number | null;
+            /**
+             * Total Capped
+             * @default false
+             */
+            total_capped: boolean;
+        };
+        /** Page[WeededRow] */
+        Page_WeededRow_: {
+            /** Items */
+            items: components["schemas"]["WeededRow"][];
+            /** Next Cursor */
+            next_cursor?: string | null;
+            /** Total */
+            total?: number | null;
+            /**
+             * Total Capped
+             * @default false
+             */
+            total_capped: boolean;
+        };
         /** Page[dict[str, Any]] */
         Page_dict_str__Any__: {
             /** Items */
@@ -2481,6 +5678,17 @@ export interface components {
             total_capped: boolean;
         };
         /**
+         * PartIn
+         * @description Which part of the hashes to make: from where the part before ended.
+         */
+        PartIn: {
+            /**
+             * After
+             * @default 0
+             */
+            after: number;
+        };
+        /**
          * PasswordChange
          * @description The password in use and the one that shall replace it.
          */
@@ -2491,25 +5699,301 @@ export interface components {
             new: string;
         };
         /**
+         * PathOut
+         * @description The strongest chain between two shops of one cluster, and the edge it hangs on.
+         */
+        PathOut: {
+            /** Edges */
+            edges: components["schemas"]["GraphEdge"][];
+            /** Nodes */
+            nodes: components["schemas"]["Node"][];
+            /** Rule Version */
+            rule_version: string;
+            /**
+             * Single Weak Bridge
+             * @description the weakest edge alone holds both together
+             */
+            single_weak_bridge: boolean;
+            /** Together */
+            together: boolean;
+            /**
+             * Weakest
+             * @description index of the weakest edge
+             */
+            weakest: number | null;
+        };
+        /**
+         * Period
+         * @description From when to when an authority answered for a presence, and on what ground; `until` is None now.
+         */
+        Period: {
+            /** Assigned By */
+            assigned_by: string;
+            /** Authority Code */
+            authority_code: string;
+            /** Basis */
+            basis: string | null;
+            /**
+             * Since
+             * Format: date-time
+             */
+            since: string;
+            /** Until */
+            until: string | null;
+        };
+        /**
+         * PermitIn
+         * @description A permit to enter, as it is written on it.
+         */
+        PermitIn: {
+            /** Holder */
+            holder?: string | null;
+            /** Issued By */
+            issued_by?: string | null;
+            kind: components["schemas"]["PermitKind"];
+            /** Number */
+            number: string;
+            /** Valid From */
+            valid_from?: string | null;
+            /** Valid To */
+            valid_to?: string | null;
+        };
+        /**
+         * PermitKind
+         * @description Kind of a permit (the list follows what the authorities' own sites show; it is not complete).
+         * @enum {string}
+         */
+        PermitKind: "food_business" | "food_production" | "drug_retail" | "drug_online" | "medical_device" | "cosmetics" | "publication" | "tobacco" | "hazardous" | "telecom" | "other";
+        /**
+         * PermitOut
+         * @description One permit; `lapsed`: its last day is over, whatever the check said.
+         */
+        PermitOut: {
+            /**
+             * Created At
+             * Format: date-time
+             */
+            created_at: string;
+            /** Holder */
+            holder: string | null;
+            /** Id */
+            id: string;
+            /** Issued By */
+            issued_by: string | null;
+            /** Kind */
+            kind: string;
+            /** Kind En */
+            kind_en: string;
+            /** Kind Zh */
+            kind_zh: string;
+            /** Lapsed */
+            lapsed: boolean;
+            /** Number */
+            number: string;
+            /** Presence Id */
+            presence_id: string | null;
+            /** Source */
+            source: string;
+            /** Subject Id */
+            subject_id: string | null;
+            /** Valid From */
+            valid_from: string | null;
+            /** Valid To */
+            valid_to: string | null;
+            /** Verified At */
+            verified_at: string | null;
+            /** Verify State */
+            verify_state: string;
+            /** Verify State En */
+            verify_state_en: string;
+            /** Verify State Zh */
+            verify_state_zh: string;
+        };
+        /**
+         * PermitPatch
+         * @description What is to be changed of a permit; what is not given stays.
+         */
+        PermitPatch: {
+            /** Holder */
+            holder?: string | null;
+            /** Issued By */
+            issued_by?: string | null;
+            /** Number */
+            number?: string | null;
+            /** Valid From */
+            valid_from?: string | null;
+            /** Valid To */
+            valid_to?: string | null;
+            verify_state?: components["schemas"]["VerifyState"] | null;
+        };
+        /**
+         * Plan
+         * @description What a dry run found.
+         */
+        Plan: {
+            /**
+             * Created
+             * @default 0
+             */
+            created: number;
+            /**
+             * Doubled
+             * @default 0
+             */
+            doubled: number;
+            /**
+             * Error Count
+             * @default 0
+             */
+            error_count: number;
+            /** Rows */
+            rows: number;
+            /** Samples */
+            samples?: components["schemas"]["ChangeSample"][];
+            /** Tallies */
+            tallies?: {
+                [key: string]: number;
+            };
+            /**
+             * Unchanged
+             * @default 0
+             */
+            unchanged: number;
+            /**
+             * Updated
+             * @default 0
+             */
+            updated: number;
+            /**
+             * Warning Count
+             * @default 0
+             */
+            warning_count: number;
+        };
+        /**
+         * PlanChange
+         * @description What may be changed of a plan, on the version the caller saw.
+         */
+        PlanChange: {
+            /** Active */
+            active?: boolean | null;
+            /** Every Days */
+            every_days?: number | null;
+            /** Version */
+            version: number;
+        };
+        /**
+         * PlanIn
+         * @description A plan: what is checked, how often.
+         */
+        PlanIn: {
+            channel?: components["schemas"]["Channel"] | null;
+            /**
+             * Check Class
+             * @enum {string}
+             */
+            check_class: "dead_link" | "mismatch" | "not_ours";
+            /** Every Days */
+            every_days: number;
+            /** Name */
+            name: string;
+            /**
+             * Only Claimed
+             * @default true
+             */
+            only_claimed: boolean;
+            /** Platform */
+            platform?: string | null;
+            /** Region Code */
+            region_code?: string | null;
+        };
+        /**
+         * PlanList
+         * @description The plans of the caller's area.
+         */
+        PlanList: {
+            /** Items */
+            items: components["schemas"]["PlanOut"][];
+        };
+        /**
+         * PlanOut
+         * @description One plan.
+         */
+        PlanOut: {
+            /** Active */
+            active: boolean;
+            /** Channel */
+            channel: string | null;
+            /** Check Class */
+            check_class: string;
+            /** Class En */
+            class_en: string;
+            /** Class Zh */
+            class_zh: string;
+            /**
+             * Created At
+             * Format: date-time
+             */
+            created_at: string;
+            /** Created By Name */
+            created_by_name: string;
+            /** Every Days */
+            every_days: number;
+            /** Id */
+            id: string;
+            /** Last Run At */
+            last_run_at: string | null;
+            /** Name */
+            name: string;
+            /** Only Claimed */
+            only_claimed: boolean;
+            /** Planned */
+            planned: number;
+            /** Platform */
+            platform: string | null;
+            /** Region Code */
+            region_code: string;
+            /** Running */
+            running: boolean;
+            /** Version */
+            version: number;
+        };
+        /**
          * PresenceIn
          * @description A shop, site, app or account to enter. Numbers are kept exactly as given.
          */
         PresenceIn: {
             /** Address */
             address?: string | null;
+            /** Categories */
+            categories?: string[];
             channel: components["schemas"]["Channel"];
+            exemption?: components["schemas"]["Exemption"] | null;
             /** Icp */
             icp?: string | null;
+            /** Label No */
+            label_no?: string | null;
+            /** Legal Person */
+            legal_person?: string | null;
             /** Licence */
             licence?: string | null;
             /** Name */
             name: string;
             /** Native Id */
             native_id?: string | null;
+            /** Over 100K */
+            over_100k?: boolean | null;
+            ownership?: components["schemas"]["Ownership"] | null;
+            /** Path Description */
+            path_description?: string | null;
+            /** Payment */
+            payment?: string | null;
             /** Phone */
             phone?: string | null;
             /** Platform */
             platform?: string | null;
+            /** Police No */
+            police_no?: string | null;
             /** Qq */
             qq?: string | null;
             /**
@@ -2517,6 +6001,8 @@ export interface components {
              * @description 默认为本单位区划 · the caller's region unless given
              */
             region_code?: string | null;
+            /** Return Address */
+            return_address?: string | null;
             /** Subject Id */
             subject_id?: string | null;
             /** Url */
@@ -2526,17 +6012,25 @@ export interface components {
         };
         /**
          * PresenceOut
-         * @description One presence in full; contacts unmasked, and the look recorded in the audit record.
+         * @description One presence in full; personal values masked, as everywhere but in the answer of a reveal.
          */
         PresenceOut: {
             /** Address */
             address: string | null;
+            /** Alive */
+            alive: boolean | null;
+            /** Authority Code */
+            authority_code: string | null;
+            /** Categories */
+            categories: string[];
             /** Channel */
             channel: string;
             /** Channel En */
             channel_en: string;
             /** Channel Zh */
             channel_zh: string;
+            /** Claim State */
+            claim_state: string;
             /**
              * Created At
              * Format: date-time
@@ -2544,32 +6038,98 @@ export interface components {
             created_at: string;
             /** Domain */
             domain: string | null;
+            /** Exemption */
+            exemption: string | null;
+            /** Exemption En */
+            exemption_en: string | null;
+            /** Exemption Zh */
+            exemption_zh: string | null;
+            /**
+             * First Seen
+             * Format: date-time
+             */
+            first_seen: string;
+            /** Http State */
+            http_state: string | null;
             /** Icp */
             icp: string | null;
             /** Id */
             id: string;
+            /** Id Card */
+            id_card: string | null;
+            /** Identifiers */
+            identifiers: components["schemas"]["IdentifierOut"][];
+            /** Import Id */
+            import_id: string | null;
+            /** Inspections */
+            inspections: components["schemas"]["InspectionOut"][];
+            /** Label No */
+            label_no: string | null;
+            /** Last Checked At */
+            last_checked_at: string | null;
+            /** Last Inspected At */
+            last_inspected_at: string | null;
+            /**
+             * Last Seen
+             * Format: date-time
+             */
+            last_seen: string;
+            /** Legal Person */
+            legal_person: string | null;
             /** Licence */
             licence: string | null;
+            /** Merged Into */
+            merged_into: string | null;
             /** Name */
             name: string;
             /** Native Id */
             native_id: string | null;
+            /** No */
+            no: number;
             /** Org Code */
             org_code: string;
+            /** Over 100K */
+            over_100k: boolean | null;
+            /** Ownership */
+            ownership: string | null;
+            /** Path Description */
+            path_description: string | null;
+            /** Payment */
+            payment: string | null;
+            /** Permits */
+            permits: components["schemas"]["PermitOut"][];
             /** Phone */
             phone: string | null;
             /** Platform */
             platform: string | null;
+            /** Police No */
+            police_no: string | null;
             /** Qq */
             qq: string | null;
             /** Region Code */
             region_code: string;
+            /** Return Address */
+            return_address: string | null;
+            /** Risk */
+            risk: number;
             /** Source */
             source: string;
             /** Source Id */
             source_id: string;
+            /** Status */
+            status: string;
+            /** Status En */
+            status_en: string;
+            /** Status Zh */
+            status_zh: string;
             /** Subject Id */
             subject_id: string | null;
+            /** Subject Name */
+            subject_name: string | null;
+            /** Tag Ids */
+            tag_ids: number[];
+            /** Tags */
+            tags: components["schemas"]["TagRef"][];
             /**
              * Updated At
              * Format: date-time
@@ -2585,6 +6145,66 @@ export interface components {
             wechat: string | null;
         };
         /**
+         * PresencePatch
+         * @description What is to be changed of a presence: what is not given stays, null takes a value away.
+         *
+         *     `seen_at`: the `updated_at` the editor saw; the change is refused when somebody was faster.
+         */
+        PresencePatch: {
+            /** Address */
+            address?: string | null;
+            /** Categories */
+            categories?: string[];
+            /** @default other */
+            channel: components["schemas"]["Channel"];
+            exemption?: components["schemas"]["Exemption"] | null;
+            /** Icp */
+            icp?: string | null;
+            /** Label No */
+            label_no?: string | null;
+            /** Legal Person */
+            legal_person?: string | null;
+            /** Licence */
+            licence?: string | null;
+            /**
+             * Name
+             * @default
+             */
+            name: string;
+            /** Native Id */
+            native_id?: string | null;
+            /** Over 100K */
+            over_100k?: boolean | null;
+            ownership?: components["schemas"]["Ownership"] | null;
+            /** Path Description */
+            path_description?: string | null;
+            /** Payment */
+            payment?: string | null;
+            /** Phone */
+            phone?: string | null;
+            /** Platform */
+            platform?: string | null;
+            /** Police No */
+            police_no?: string | null;
+            /** Qq */
+            qq?: string | null;
+            /**
+             * Reason
+             * @description 变更依据 · why; goes into the audit record
+             */
+            reason?: string | null;
+            /** Return Address */
+            return_address?: string | null;
+            /** Seen At */
+            seen_at?: string | null;
+            /** Subject Id */
+            subject_id?: string | null;
+            /** Url */
+            url?: string | null;
+            /** Wechat */
+            wechat?: string | null;
+        };
+        /**
          * PresenceRow
          * @description A presence in a list: personal contacts are masked.
          */
@@ -2597,6 +6217,8 @@ export interface components {
             channel_en: string;
             /** Channel Zh */
             channel_zh: string;
+            /** Claim State */
+            claim_state: string;
             /**
              * Created At
              * Format: date-time
@@ -2606,6 +6228,10 @@ export interface components {
             icp: string | null;
             /** Id */
             id: string;
+            /** Label No */
+            label_no: string | null;
+            /** Last Inspected At */
+            last_inspected_at: string | null;
             /** Licence */
             licence: string | null;
             /** Name */
@@ -2622,12 +6248,18 @@ export interface components {
             qq: string | null;
             /** Region Code */
             region_code: string;
+            /** Risk */
+            risk: number;
             /** Source */
             source: string;
             /** Source Id */
             source_id: string;
+            /** Status */
+            status: string;
             /** Subject Id */
             subject_id: string | null;
+            /** Tag Ids */
+            tag_ids: number[];
             /**
              * Updated At
              * Format: date-time
@@ -2639,6 +6271,25 @@ export interface components {
             warning_count: number;
             /** Wechat */
             wechat: string | null;
+        };
+        /**
+         * Preview
+         * @description The first rows as the file is read now, personal and unknown columns masked; sure: of the encoding.
+         */
+        Preview: {
+            /** Encodings */
+            encodings: string[];
+            /** Headers */
+            headers: string[];
+            layout: components["schemas"]["LayoutOut"];
+            /** Mapping */
+            mapping: (string | null)[];
+            /** Samples */
+            samples: string[][];
+            /** Sheets */
+            sheets: string[];
+            /** Sure */
+            sure: boolean;
         };
         /**
          * PrintIn
@@ -2678,12 +6329,21 @@ export interface components {
             [key: string]: unknown;
         };
         /**
-         * Reason
-         * @description Why an account is disabled or enabled; kept in the audit record.
+         * Purpose
+         * @description What a personal value is looked at for (个人信息保护法 §6, §34: clear, and a statutory duty).
+         * @enum {string}
          */
-        Reason: {
-            /** Reason */
-            reason: string;
+        Purpose: "inspection" | "case" | "complaint" | "verification" | "contact" | "other";
+        /**
+         * ReasonOut
+         * @description Why two records may be one.
+         */
+        ReasonOut: {
+            code: components["schemas"]["RegistryReason"];
+            /** En */
+            en: string;
+            /** Zh */
+            zh: string;
         };
         /**
          * ReconcileIn
@@ -2768,6 +6428,82 @@ export interface components {
             zh: string;
         };
         /**
+         * Reason
+         * @description Why two records are proposed as one.
+         * @enum {string}
+         */
+        RegistryReason: "same_licence" | "former_number" | "name_door" | "name_phone" | "name_person" | "native_id" | "same_url" | "name_platform_contact";
+        /**
+         * RemarkOut
+         * @description A remark: severity 2 refused, 1 taken with a warning; value masked where personal.
+         */
+        RemarkOut: {
+            /** Code */
+            code: string;
+            /** En */
+            en: string;
+            /** Field */
+            field: string;
+            /** Id */
+            id: string;
+            /** Row */
+            row: number;
+            /** Severity */
+            severity: number;
+            /** Source Id */
+            source_id: string;
+            /** Value */
+            value: string;
+            /** Zh */
+            zh: string;
+        };
+        /**
+         * RequestIn
+         * @description Matches whose plain values are needed, and for what.
+         */
+        RequestIn: {
+            /** Matches */
+            matches: number[];
+            /** Purpose */
+            purpose: string;
+        };
+        /**
+         * RequestOut
+         * @description A request for plain values.
+         */
+        RequestOut: {
+            /** Answered At */
+            answered_at: string | null;
+            /**
+             * Asked At
+             * Format: date-time
+             */
+            asked_at: string;
+            /** Asked By */
+            asked_by: string;
+            /** Count */
+            count: number;
+            /** Direction */
+            direction: string;
+            /** En */
+            en: string;
+            /** Id */
+            id: string;
+            /** Purpose */
+            purpose: string;
+            /** Reason */
+            reason: string;
+            state: components["schemas"]["RequestState"];
+            /** Zh */
+            zh: string;
+        };
+        /**
+         * RequestState
+         * @description How far a request for plain values is.
+         * @enum {string}
+         */
+        RequestState: "open" | "granted" | "refused";
+        /**
          * RequiredOut
          * @description What this installation asks for before it calls an item sealed: how many operators of each kind.
          */
@@ -2788,6 +6524,26 @@ export interface components {
              * @description an item signed for longer and not stamped is said loudly
              */
             stamp_warn_seconds: number;
+        };
+        /**
+         * Result
+         * @description Result of an inspection; the classes follow the monitoring forms of the authorities.
+         * @enum {string}
+         */
+        Result: "normal" | "unreachable" | "not_shown" | "mismatch" | "not_ours" | "suspected" | "other";
+        /**
+         * ResultIn
+         * @description A check's result. `version` is the one the caller saw; a stale one is refused with 409.
+         */
+        ResultIn: {
+            /** Action */
+            action: string;
+            /** Evidence Id */
+            evidence_id?: string | null;
+            /** Reason */
+            reason?: string | null;
+            /** Version */
+            version: number;
         };
         /**
          * RetentionOut
@@ -2830,6 +6586,50 @@ export interface components {
             years: number;
             /** Zh */
             zh: string;
+        };
+        /**
+         * RevealIn
+         * @description What the values are needed for; `note` says what when the purpose is `other`.
+         */
+        RevealIn: {
+            /**
+             * Fields
+             * @description 只看这些；默认全部 · only these; all unless given
+             */
+            fields?: string[] | null;
+            /** Note */
+            note?: string | null;
+            purpose: components["schemas"]["Purpose"];
+        };
+        /**
+         * RevealOut
+         * @description The values in full, with the moment and the purpose as they stand in the audit record.
+         */
+        RevealOut: {
+            purpose: components["schemas"]["Purpose"];
+            /** Purpose En */
+            purpose_en: string;
+            /** Purpose Zh */
+            purpose_zh: string;
+            /**
+             * Revealed At
+             * Format: date-time
+             */
+            revealed_at: string;
+            /** Values */
+            values: {
+                [key: string]: string;
+            };
+        };
+        /**
+         * RevealedOut
+         * @description The plain answer to a request of ours.
+         */
+        RevealedOut: {
+            /** Request Id */
+            request_id: string;
+            /** Shops */
+            shops: components["schemas"]["AnswerShop"][];
         };
         /**
          * RevokeIn
@@ -2898,6 +6698,61 @@ export interface components {
             zh: string;
         };
         /**
+         * Ruling
+         * @description An officer's word on a value. `withdrawn` takes the earlier word back: the test counts again.
+         * @enum {string}
+         */
+        Ruling: "hub" | "not_hub" | "withdrawn";
+        /**
+         * RulingIn
+         * @description An officer's word on a value.
+         */
+        RulingIn: {
+            /** Reason */
+            reason: string;
+            ruling: components["schemas"]["Ruling"];
+        };
+        /**
+         * RulingOut
+         * @description A ruling on record; `live` marks the one that counts.
+         */
+        RulingOut: {
+            /**
+             * At
+             * Format: date-time
+             */
+            at: string;
+            /** Author Name */
+            author_name: string;
+            /** En */
+            en: string;
+            /** Id */
+            id: string;
+            /** Live */
+            live: boolean;
+            /** Org Code */
+            org_code: string;
+            /** Reason */
+            reason: string;
+            ruling: components["schemas"]["Ruling"];
+            /** Zh */
+            zh: string;
+        };
+        /**
+         * ScanOut
+         * @description What a search for duplicates found: proposals by reason, new ones among them.
+         */
+        ScanOut: {
+            /** Capped */
+            capped: boolean;
+            /** Found */
+            found: {
+                [key: string]: number;
+            };
+            /** New */
+            new: number;
+        };
+        /**
          * SealsOut
          * @description What seals the item.
          */
@@ -2935,6 +6790,57 @@ export interface components {
             }[];
         };
         /**
+         * Selection
+         * @description Which presences are meant: by number, or by what they have in common; all given conditions hold.
+         */
+        Selection: {
+            channel?: components["schemas"]["Channel"] | null;
+            /** Ids */
+            ids?: string[] | null;
+            /** Import Id */
+            import_id?: string | null;
+            /** Match Code */
+            match_code?: string | null;
+            /** Min Confidence */
+            min_confidence?: number | null;
+            /** Offered Code */
+            offered_code?: string | null;
+            /** Platform */
+            platform?: string | null;
+            /** Q */
+            q?: string | null;
+            /** Region Code */
+            region_code?: string | null;
+            /** States */
+            states?: ("imported" | "matched" | "candidate" | "offered" | "claimed" | "rejected" | "reoffered" | "pool")[];
+        };
+        /**
+         * SentOut
+         * @description An envelope to hand to the other region.
+         */
+        SentOut: {
+            /** Digest */
+            digest: string;
+            /** Envelope */
+            envelope: {
+                [key: string]: unknown;
+            };
+            /** Exchange Id */
+            exchange_id: string;
+            /**
+             * Next After
+             * @description for the next part; none when all is in
+             */
+            next_after?: number | null;
+            /**
+             * Rows
+             * @default 0
+             */
+            rows: number;
+            /** Type */
+            type: string;
+        };
+        /**
          * SessionView
          * @description What the console needs to know about the session it runs in.
          */
@@ -2968,6 +6874,48 @@ export interface components {
             vkey: string;
         };
         /**
+         * SharedValue
+         * @description A value both shops hold or held.
+         */
+        SharedValue: {
+            a: components["schemas"]["services__registry__links__schemas__Side"];
+            b: components["schemas"]["services__registry__links__schemas__Side"];
+            /** En */
+            en: string;
+            /** Ended At */
+            ended_at: string | null;
+            /** Kind */
+            kind: number;
+            /**
+             * Others
+             * @description how many further shops hold it
+             */
+            others: number;
+            /** Reason */
+            reason: {
+                [key: string]: unknown;
+            };
+            /**
+             * Since
+             * Format: date-time
+             */
+            since: string;
+            standing: components["schemas"]["Standing"];
+            /** Standing En */
+            standing_en: string;
+            /** Standing Zh */
+            standing_zh: string;
+            /**
+             * Until
+             * Format: date-time
+             */
+            until: string;
+            /** Value Id */
+            value_id: string;
+            /** Zh */
+            zh: string;
+        };
+        /**
          * SignIn
          * @description A name and a password; more than 200 characters of either are not looked at.
          */
@@ -2976,6 +6924,114 @@ export interface components {
             password: string;
             /** Username */
             username: string;
+        };
+        /**
+         * SkippedOut
+         * @description Presences an order would leave as they are, and why.
+         */
+        SkippedOut: {
+            /** Code */
+            code: string;
+            /** Count */
+            count: number;
+            /** En */
+            en: string;
+            /** Sample */
+            sample: string[];
+            /** Zh */
+            zh: string;
+        };
+        /**
+         * SourceOut
+         * @description A source imported before.
+         */
+        SourceOut: {
+            /** Imports */
+            imports: number;
+            /**
+             * Last At
+             * Format: date-time
+             */
+            last_at: string;
+            /** Source */
+            source: string;
+        };
+        /**
+         * Standing
+         * @description How a shared value stands.
+         * @enum {string}
+         */
+        Standing: "links" | "hub" | "ended";
+        /**
+         * StandingOut
+         * @description A presence's standing in the registry: its checks, what was weeded and restored, what can be done.
+         */
+        StandingOut: {
+            /** Actions */
+            actions: components["schemas"]["CheckAction"][];
+            /** Checks */
+            checks: components["schemas"]["CheckDone"][];
+            /** History */
+            history: components["schemas"]["StatusStepOut"][];
+            /** Presence Id */
+            presence_id: string;
+            /** Presence Name */
+            presence_name: string;
+            /** Status */
+            status: string;
+            /** Status En */
+            status_en: string;
+            /** Status Zh */
+            status_zh: string;
+        };
+        /**
+         * Status
+         * @description How two shops stand to each other.
+         * @enum {string}
+         */
+        Status: "judged_same" | "judged_different" | "linked" | "not_linked";
+        /**
+         * StatusStepOut
+         * @description One change of a presence's standing in the registry.
+         */
+        StatusStepOut: {
+            /** Action */
+            action: string;
+            /** Actor */
+            actor: string;
+            /**
+             * At
+             * Format: date-time
+             */
+            at: string;
+            /** En */
+            en: string;
+            /** From Status */
+            from_status: string;
+            /** From Zh */
+            from_zh: string;
+            /** Org Code */
+            org_code: string;
+            /** Org Name */
+            org_name: string;
+            /** Reason */
+            reason: string | null;
+            /** Reason Code */
+            reason_code: string | null;
+            /** Reason En */
+            reason_en: string | null;
+            /** Reason Zh */
+            reason_zh: string | null;
+            /** Seq */
+            seq: number;
+            /** To Status */
+            to_status: string;
+            /** To Zh */
+            to_zh: string;
+            /** Verification Id */
+            verification_id: string | null;
+            /** Zh */
+            zh: string;
         };
         /**
          * StepOut
@@ -3028,6 +7084,11 @@ export interface components {
         SubjectIn: {
             /** Address */
             address?: string | null;
+            /**
+             * Id Card
+             * @description 仅未登记的自然人 · of a person without registration only
+             */
+            id_card?: string | null;
             /** @description 由统一社会信用代码推断，可指定 · told by the USCC unless given */
             kind?: components["schemas"]["SubjectKind"] | null;
             /** Legal Person */
@@ -3036,6 +7097,8 @@ export interface components {
             licence?: string | null;
             /** Name */
             name: string;
+            /** Payment */
+            payment?: string | null;
             /** Phone */
             phone?: string | null;
             /** Qq */
@@ -3045,6 +7108,8 @@ export interface components {
              * @description 默认为本单位区划 · the caller's region unless given
              */
             region_code?: string | null;
+            /** Return Address */
+            return_address?: string | null;
             /** Wechat */
             wechat?: string | null;
         };
@@ -3056,34 +7121,60 @@ export interface components {
         SubjectKind: "enterprise" | "individual_business" | "cooperative" | "natural_person" | "other";
         /**
          * SubjectOut
-         * @description One subject in full; contacts unmasked, and the look recorded in the audit record.
+         * @description One subject in full; personal values masked, as everywhere but in the answer of a reveal.
          */
         SubjectOut: {
             /** Address */
             address: string | null;
+            /** Authority Code */
+            authority_code: string | null;
             /**
              * Created At
              * Format: date-time
              */
             created_at: string;
+            /**
+             * First Seen
+             * Format: date-time
+             */
+            first_seen: string;
+            /** Former Names */
+            former_names: components["schemas"]["Dated"][];
             /** Id */
             id: string;
+            /** Id Card */
+            id_card: string | null;
             /** Kind */
             kind: string;
             /** Kind En */
             kind_en: string;
             /** Kind Zh */
             kind_zh: string;
+            /** Last Inspected At */
+            last_inspected_at: string | null;
+            /**
+             * Last Seen
+             * Format: date-time
+             */
+            last_seen: string;
             /** Legal Person */
             legal_person: string | null;
             /** Licence */
             licence: string | null;
             /** Licence Kind */
             licence_kind: string | null;
+            /** Merged Into */
+            merged_into: string | null;
             /** Name */
             name: string;
+            /** No */
+            no: number;
             /** Org Code */
             org_code: string;
+            /** Payment */
+            payment: string | null;
+            /** Permits */
+            permits: components["schemas"]["PermitOut"][];
             /** Phone */
             phone: string | null;
             /** Presences */
@@ -3092,19 +7183,93 @@ export interface components {
             qq: string | null;
             /** Region Code */
             region_code: string;
+            /** Registered At */
+            registered_at: string | null;
+            /** Regno15 */
+            regno15: components["schemas"]["Dated"][];
+            /** Return Address */
+            return_address: string | null;
+            /** Risk */
+            risk: number;
+            /** Scope */
+            scope: string | null;
             /** Source */
             source: string;
+            /** Status */
+            status: string;
+            /** Status En */
+            status_en: string;
+            /** Status Zh */
+            status_zh: string;
+            /** Tag Ids */
+            tag_ids: number[];
+            /** Tags */
+            tags: components["schemas"]["TagRef"][];
             /**
              * Updated At
              * Format: date-time
              */
             updated_at: string;
+            /** Verified At */
+            verified_at: string | null;
             /** Warning Count */
             warning_count: number;
             /** Warnings */
             warnings: components["schemas"]["RegistryFindingOut"][];
             /** Wechat */
             wechat: string | null;
+        };
+        /**
+         * SubjectPatch
+         * @description What is to be changed of a subject: what is not given stays, null takes a value away.
+         *
+         *     `seen_at`: the `updated_at` the editor saw; the change is refused when somebody was faster.
+         */
+        SubjectPatch: {
+            /** Address */
+            address?: string | null;
+            /** Authority Code */
+            authority_code?: string | null;
+            /** Former Names */
+            former_names?: components["schemas"]["Dated"][];
+            /** Id Card */
+            id_card?: string | null;
+            /** @default other */
+            kind: components["schemas"]["SubjectKind"];
+            /** Legal Person */
+            legal_person?: string | null;
+            /** Licence */
+            licence?: string | null;
+            /**
+             * Name
+             * @default
+             */
+            name: string;
+            /** Payment */
+            payment?: string | null;
+            /** Phone */
+            phone?: string | null;
+            /** Qq */
+            qq?: string | null;
+            /**
+             * Reason
+             * @description 变更依据 · why; goes into the audit record
+             */
+            reason?: string | null;
+            /** Registered At */
+            registered_at?: string | null;
+            /** Regno15 */
+            regno15?: components["schemas"]["Dated"][];
+            /** Return Address */
+            return_address?: string | null;
+            /** Scope */
+            scope?: string | null;
+            /** Seen At */
+            seen_at?: string | null;
+            /** @default active */
+            status: components["schemas"]["SubjectStatus"];
+            /** Wechat */
+            wechat?: string | null;
         };
         /**
          * SubjectPresence
@@ -3146,6 +7311,8 @@ export interface components {
             kind_en: string;
             /** Kind Zh */
             kind_zh: string;
+            /** Last Inspected At */
+            last_inspected_at: string | null;
             /** Licence */
             licence: string | null;
             /** Licence Kind */
@@ -3160,8 +7327,14 @@ export interface components {
             qq: string | null;
             /** Region Code */
             region_code: string;
+            /** Risk */
+            risk: number;
             /** Source */
             source: string;
+            /** Status */
+            status: string;
+            /** Tag Ids */
+            tag_ids: number[];
             /**
              * Updated At
              * Format: date-time
@@ -3172,6 +7345,12 @@ export interface components {
             /** Wechat */
             wechat: string | null;
         };
+        /**
+         * SubjectStatus
+         * @description Whether the subject still exists, as the register of companies says it (登记状态).
+         * @enum {string}
+         */
+        SubjectStatus: "active" | "cancelled" | "revoked" | "moved" | "unknown";
         /**
          * SweepOut
          * @description A sweep: how far it is, and its report.
@@ -3238,6 +7417,153 @@ export interface components {
             status: "ok" | "degraded";
         };
         /**
+         * TagIn
+         * @description A tag to define, for the caller's authority and those below it.
+         */
+        TagIn: {
+            /** Description */
+            description?: string | null;
+            /** Name */
+            name: string;
+            /** @default info */
+            tone: components["schemas"]["Tone"];
+        };
+        /**
+         * TagList
+         * @description The tags an authority may use, in order of their names.
+         */
+        TagList: {
+            /** Items */
+            items: components["schemas"]["TagOut"][];
+        };
+        /**
+         * TagOut
+         * @description One tag; `own`: the caller's authority may change it.
+         */
+        TagOut: {
+            /**
+             * Created At
+             * Format: date-time
+             */
+            created_at: string;
+            /** Description */
+            description: string | null;
+            /** Id */
+            id: number;
+            /** Name */
+            name: string;
+            /** Org Code */
+            org_code: string;
+            /** Own */
+            own: boolean;
+            /** Region Code */
+            region_code: string;
+            /** Retired At */
+            retired_at: string | null;
+            /** Tone */
+            tone: string;
+        };
+        /**
+         * TagPatch
+         * @description What is to be changed of a tag; a retired one stays where it is and is put on no more.
+         */
+        TagPatch: {
+            /** Description */
+            description?: string | null;
+            /** Name */
+            name?: string | null;
+            /** Retired */
+            retired?: boolean | null;
+            tone?: components["schemas"]["Tone"] | null;
+        };
+        /**
+         * TagRef
+         * @description A tag on a record.
+         */
+        TagRef: {
+            /** Id */
+            id: number;
+            /** Name */
+            name: string;
+            /** Tone */
+            tone: string;
+        };
+        /**
+         * TagRowsIn
+         * @description Records on which a tag is to be put, or from which it is to be taken; a preview changes nothing.
+         */
+        TagRowsIn: {
+            /**
+             * Action
+             * @default put
+             * @enum {string}
+             */
+            action: "put" | "take_off";
+            /** Ids */
+            ids: string[];
+            /**
+             * Object Type
+             * @enum {string}
+             */
+            object_type: "subject" | "presence";
+            /**
+             * Preview
+             * @default false
+             */
+            preview: boolean;
+        };
+        /**
+         * TagRowsOut
+         * @description How many of the given records are visible, and how many change (or would).
+         */
+        TagRowsOut: {
+            /** Changed */
+            changed: number;
+            /** Given */
+            given: number;
+            /** Preview */
+            preview: boolean;
+            /** Visible */
+            visible: number;
+        };
+        /**
+         * TakenOut
+         * @description What came of a message, and the signed receipt to hand back; the same message, the same receipt.
+         */
+        TakenOut: {
+            /** Again */
+            again: boolean;
+            /** Exchange Id */
+            exchange_id: string;
+            /**
+             * Matched
+             * @default 0
+             */
+            matched: number;
+            /** Receipt */
+            receipt: {
+                [key: string]: unknown;
+            } | null;
+            /** Type */
+            type: string;
+        };
+        /**
+         * Tally
+         * @description How often one remark was made.
+         */
+        Tally: {
+            /** Code */
+            code: string;
+            /** Rows */
+            rows: number;
+        };
+        /**
+         * Tone
+         * @description How strongly a tag stands out.
+         * @enum {string}
+         */
+        Tone: "info" | "primary" | "success" | "warning" | "danger";
+        /**
          * TransitionIn
          * @description One step asked for. `version` is the one the caller saw; a stale one is refused with 409.
          */
@@ -3250,6 +7576,62 @@ export interface components {
             reason?: string | null;
             /** Version */
             version: number;
+        };
+        /**
+         * UndoIn
+         * @description leave_built: undo the rest when something was built on some rows.
+         */
+        UndoIn: {
+            /**
+             * Leave Built
+             * @default false
+             */
+            leave_built: boolean;
+        };
+        /**
+         * UndoPreview
+         * @description What undoing would do. newer: a later import of the same source, which must be undone first.
+         */
+        UndoPreview: {
+            /** Kept */
+            kept: components["schemas"]["Kept"][];
+            /** Newer */
+            newer: string | null;
+            /** Removed */
+            removed: number;
+            /** Restored */
+            restored: number;
+        };
+        /**
+         * Undone
+         * @description What undoing did, or has done so far.
+         */
+        Undone: {
+            /**
+             * By Name
+             * @default
+             */
+            by_name: string;
+            /**
+             * Kept
+             * @default 0
+             */
+            kept: number;
+            /**
+             * Removed
+             * @default 0
+             */
+            removed: number;
+            /**
+             * Restored
+             * @default 0
+             */
+            restored: number;
+            /**
+             * Subjects
+             * @default 0
+             */
+            subjects: number;
         };
         /**
          * UserView
@@ -3291,6 +7673,374 @@ export interface components {
             msg: string;
             /** Error Type */
             type: string;
+        };
+        /**
+         * ValueFact
+         * @description A value the shop shows: what it is, how many shops hold it, whether it may link.
+         */
+        ValueFact: {
+            /** Decided At */
+            decided_at: string | null;
+            /** En */
+            en: string;
+            /**
+             * First Seen
+             * Format: date-time
+             */
+            first_seen: string;
+            /** Holders */
+            holders: number;
+            /** Hub */
+            hub: boolean;
+            /** Kind */
+            kind: number;
+            /**
+             * Last Seen
+             * Format: date-time
+             */
+            last_seen: string;
+            /** Masked */
+            masked: string;
+            /** Reason */
+            reason: {
+                [key: string]: unknown;
+            };
+            /** Source */
+            source: string;
+            /** Value Id */
+            value_id: string;
+            /** Zh */
+            zh: string;
+        };
+        /**
+         * Verdict
+         * @description What an officer says of two shops. `withdrawn` takes the earlier word back.
+         * @enum {string}
+         */
+        Verdict: "same" | "different" | "unsure" | "withdrawn";
+        /**
+         * VerificationIn
+         * @description One check ordered by hand.
+         */
+        VerificationIn: {
+            /**
+             * Check Class
+             * @enum {string}
+             */
+            check_class: "dead_link" | "mismatch" | "not_ours";
+            /** Presence Id */
+            presence_id: string;
+        };
+        /**
+         * VerificationOut
+         * @description One check in full, with its presence's standing.
+         */
+        VerificationOut: {
+            /** Actions */
+            actions: components["schemas"]["CheckAction"][];
+            /** Actor Name */
+            actor_name: string | null;
+            /** Authority Code */
+            authority_code: string;
+            /** Check Class */
+            check_class: string;
+            /** Claim En */
+            claim_en: string;
+            /** Claim State */
+            claim_state: string;
+            /** Claim Zh */
+            claim_zh: string;
+            /** Class En */
+            class_en: string;
+            /** Class Zh */
+            class_zh: string;
+            /** Done At */
+            done_at: string | null;
+            /**
+             * Due At
+             * Format: date-time
+             */
+            due_at: string;
+            /** Evidence Id */
+            evidence_id: string | null;
+            /** Id */
+            id: string;
+            /** Overdue */
+            overdue: boolean;
+            /** Presence Id */
+            presence_id: string;
+            /** Presence Name */
+            presence_name: string;
+            /** Presence Status */
+            presence_status: string;
+            /** Reason */
+            reason: string | null;
+            /** Region Code */
+            region_code: string;
+            standing: components["schemas"]["StandingOut"];
+            /** State */
+            state: string;
+            /** State En */
+            state_en: string;
+            /** State Zh */
+            state_zh: string;
+            /** Url */
+            url: string | null;
+            /** Version */
+            version: number;
+        };
+        /**
+         * VerificationRow
+         * @description One check in a list; no contacts.
+         */
+        VerificationRow: {
+            /** Actor Name */
+            actor_name: string | null;
+            /** Authority Code */
+            authority_code: string;
+            /** Check Class */
+            check_class: string;
+            /** Class En */
+            class_en: string;
+            /** Class Zh */
+            class_zh: string;
+            /** Done At */
+            done_at: string | null;
+            /**
+             * Due At
+             * Format: date-time
+             */
+            due_at: string;
+            /** Id */
+            id: string;
+            /** Overdue */
+            overdue: boolean;
+            /** Presence Id */
+            presence_id: string;
+            /** Presence Name */
+            presence_name: string;
+            /** Presence Status */
+            presence_status: string;
+            /** Region Code */
+            region_code: string;
+            /** State */
+            state: string;
+            /** State En */
+            state_en: string;
+            /** State Zh */
+            state_zh: string;
+            /** Url */
+            url: string | null;
+            /** Version */
+            version: number;
+        };
+        /**
+         * VerifyState
+         * @description What a comparison with the issuer's register gave.
+         * @enum {string}
+         */
+        VerifyState: "unverified" | "valid" | "expired" | "not_found" | "mismatch";
+        /**
+         * WeededRow
+         * @description A presence that was weeded out, with why and by whom.
+         */
+        WeededRow: {
+            /** Actor */
+            actor: string | null;
+            /** At */
+            at: string | null;
+            /** Id */
+            id: string;
+            /** Name */
+            name: string;
+            /** Reason */
+            reason: string | null;
+            /** Reason Code */
+            reason_code: string | null;
+            /** Reason En */
+            reason_en: string | null;
+            /** Reason Zh */
+            reason_zh: string | null;
+            /** Region Code */
+            region_code: string;
+        };
+        /**
+         * WeedingIn
+         * @description Presences to take out of the registry, or to put back. `dry_run` only says what would happen.
+         */
+        WeedingIn: {
+            /**
+             * Action
+             * @enum {string}
+             */
+            action: "weed" | "restore";
+            /**
+             * Dry Run
+             * @default false
+             */
+            dry_run: boolean;
+            /** Ids */
+            ids: string[];
+            /** Reason */
+            reason: string;
+            /** Reason Code */
+            reason_code?: string | null;
+        };
+        /**
+         * WeedingOut
+         * @description What was done, or would be.
+         */
+        WeedingOut: {
+            /** Change */
+            change: number;
+            /** Dry Run */
+            dry_run: boolean;
+            /** Sample */
+            sample: string[];
+            /** Skipped */
+            skipped: components["schemas"]["LeftOut"][];
+        };
+        /**
+         * PreviewOut
+         * @description What an order would do: how many it would change, where they would go, what it would skip and why.
+         */
+        services__registry__claims__schemas__PreviewOut: {
+            /** By Authority */
+            by_authority: {
+                [key: string]: number;
+            };
+            /** Change */
+            change: number;
+            /** Sample */
+            sample: components["schemas"]["ClaimRow"][];
+            /** Skipped */
+            skipped: components["schemas"]["SkippedOut"][];
+            /** Total */
+            total: number;
+        };
+        /**
+         * State
+         * @description What became of a proposal.
+         * @enum {string}
+         */
+        services__registry__duplicates__rules__State: "open" | "merged" | "dismissed";
+        /**
+         * FieldOut
+         * @description One field of the preview; personal values are masked.
+         */
+        services__registry__duplicates__schemas__FieldOut: {
+            choice: components["schemas"]["Choice"];
+            /** Choices */
+            choices: components["schemas"]["Choice"][];
+            /** Conflict */
+            conflict: boolean;
+            /** Field */
+            field: string;
+            /** Field En */
+            field_en: string;
+            /** Field Zh */
+            field_zh: string;
+            /** Kept */
+            kept: unknown;
+            /** Other */
+            other: unknown;
+            /** Personal */
+            personal: boolean;
+            /** Result */
+            result: unknown;
+        };
+        /**
+         * PreviewOut
+         * @description What a merge would do: which record stays, every field, what moves. `version` names this state.
+         */
+        services__registry__duplicates__schemas__PreviewOut: {
+            duplicate: components["schemas"]["DuplicateRow"];
+            /** Fields */
+            fields: components["schemas"]["services__registry__duplicates__schemas__FieldOut"][];
+            /** Keep */
+            keep: string;
+            merge: components["schemas"]["MergeOut"] | null;
+            /** Moves */
+            moves: {
+                [key: string]: number;
+            };
+            /** Version */
+            version: string;
+        };
+        /**
+         * Side
+         * @description One of the two records.
+         */
+        services__registry__duplicates__schemas__Side: {
+            /** Id */
+            id: string;
+            /** Licence */
+            licence: string | null;
+            /** Name */
+            name: string;
+            /** Org Code */
+            org_code: string;
+            /** Region Code */
+            region_code: string;
+            /** Source */
+            source: string;
+            /** Status */
+            status: string;
+            /**
+             * Updated At
+             * Format: date-time
+             */
+            updated_at: string;
+        };
+        /**
+         * State
+         * @description How far an exchange is.
+         * @enum {string}
+         */
+        services__registry__exchange__rules__State: "offered" | "agreed" | "closed";
+        /**
+         * State
+         * @description What an authority did with a finding.
+         * @enum {string}
+         */
+        services__registry__findings__rules__State: "new" | "seen" | "settled";
+        /**
+         * FieldOut
+         * @description A field a column may hold.
+         */
+        services__registry__imports__schemas__FieldOut: {
+            /** En */
+            en: string;
+            /** Name */
+            name: string;
+            /** Required */
+            required: boolean;
+            /** Several */
+            several: boolean;
+            /** Zh */
+            zh: string;
+        };
+        /**
+         * Side
+         * @description One shop's side of a shared value: its raw form, masked or revealed, and when it was seen.
+         */
+        services__registry__links__schemas__Side: {
+            /** Ended At */
+            ended_at: string | null;
+            /**
+             * First Seen
+             * Format: date-time
+             */
+            first_seen: string;
+            /** Form */
+            form: string;
+            /**
+             * Last Seen
+             * Format: date-time
+             */
+            last_seen: string;
+            /** Source */
+            source: string;
         };
     };
     responses: never;
@@ -3609,6 +8359,348 @@ export interface operations {
             };
         };
     };
+    get_claims: {
+        parameters: {
+            query?: {
+                q?: string | null;
+                cursor?: string | null;
+                limit?: number;
+                state?: ("imported" | "matched" | "candidate" | "offered" | "claimed" | "rejected" | "reoffered" | "pool") | null;
+                region_code?: string | null;
+                match_code?: string | null;
+                min_confidence?: number | null;
+                channel?: components["schemas"]["Channel"] | null;
+                inbox?: boolean;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_ClaimRow_"];
+                };
+            };
+            /** @description 未完成 the request was not carried out */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_claims_counts: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CountList"];
+                };
+            };
+            /** @description 未完成 the request was not carried out */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_claims_jobs: {
+        parameters: {
+            query?: {
+                cursor?: string | null;
+                limit?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_ClaimJobOut_"];
+                };
+            };
+            /** @description 未完成 the request was not carried out */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    post_claims_jobs: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description 会话的防伪令牌（网页必需）the session's CSRF token (required for browsers) */
+                "X-CSRF-Token"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["JobIn"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ClaimJobOut"];
+                };
+            };
+            /** @description 未完成 the request was not carried out */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_claims_jobs_job_id: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                job_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ClaimJobOut"];
+                };
+            };
+            /** @description 未完成 the request was not carried out */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    post_claims_jobs_job_id_cancellation: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description 会话的防伪令牌（网页必需）the session's CSRF token (required for browsers) */
+                "X-CSRF-Token"?: string;
+            };
+            path: {
+                job_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ClaimJobOut"];
+                };
+            };
+            /** @description 未完成 the request was not carried out */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    post_claims_matching: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description 会话的防伪令牌（网页必需）the session's CSRF token (required for browsers) */
+                "X-CSRF-Token"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["MatchIn"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ClaimJobOut"];
+                };
+            };
+            /** @description 未完成 the request was not carried out */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    post_claims_preview: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description 会话的防伪令牌（网页必需）the session's CSRF token (required for browsers) */
+                "X-CSRF-Token"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["BulkIn"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["services__registry__claims__schemas__PreviewOut"];
+                };
+            };
+            /** @description 未完成 the request was not carried out */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_claims_presence_id: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                presence_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ClaimOut"];
+                };
+            };
+            /** @description 未完成 the request was not carried out */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    post_claims_presence_id_transitions: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description 会话的防伪令牌（网页必需）the session's CSRF token (required for browsers) */
+                "X-CSRF-Token"?: string;
+            };
+            path: {
+                presence_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ClaimIn"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ClaimOut"];
+                };
+            };
+            /** @description 未完成 the request was not carried out */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     get_clues: {
         parameters: {
             query?: {
@@ -3736,6 +8828,216 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["ClueOut"];
+                };
+            };
+            /** @description 未完成 the request was not carried out */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_duplicates: {
+        parameters: {
+            query?: {
+                object_type?: components["schemas"]["ObjectType"] | null;
+                state?: components["schemas"]["services__registry__duplicates__rules__State"];
+                reason?: components["schemas"]["RegistryReason"] | null;
+                cursor?: string | null;
+                limit?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_DuplicateRow_"];
+                };
+            };
+            /** @description 未完成 the request was not carried out */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    post_duplicates_search: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description 会话的防伪令牌（网页必需）the session's CSRF token (required for browsers) */
+                "X-CSRF-Token"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ScanOut"];
+                };
+            };
+            /** @description 未完成 the request was not carried out */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_duplicates_duplicate_id: {
+        parameters: {
+            query?: {
+                keep?: string | null;
+            };
+            header?: never;
+            path: {
+                duplicate_id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["services__registry__duplicates__schemas__PreviewOut"];
+                };
+            };
+            /** @description 未完成 the request was not carried out */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    post_duplicates_duplicate_id_dismiss: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description 会话的防伪令牌（网页必需）the session's CSRF token (required for browsers) */
+                "X-CSRF-Token"?: string;
+            };
+            path: {
+                duplicate_id: number;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["DismissIn"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DuplicateRow"];
+                };
+            };
+            /** @description 未完成 the request was not carried out */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    post_duplicates_duplicate_id_merge: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description 会话的防伪令牌（网页必需）the session's CSRF token (required for browsers) */
+                "X-CSRF-Token"?: string;
+            };
+            path: {
+                duplicate_id: number;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["MergeIn"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["services__registry__duplicates__schemas__PreviewOut"];
+                };
+            };
+            /** @description 未完成 the request was not carried out */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    post_duplicates_duplicate_id_unmerge: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description 会话的防伪令牌（网页必需）the session's CSRF token (required for browsers) */
+                "X-CSRF-Token"?: string;
+            };
+            path: {
+                duplicate_id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["MergeOut"];
                 };
             };
             /** @description 未完成 the request was not carried out */
@@ -4375,6 +9677,180 @@ export interface operations {
             };
         };
     };
+    get_findings: {
+        parameters: {
+            query?: {
+                state?: components["schemas"]["services__registry__findings__rules__State"] | null;
+                code?: string | null;
+                cursor?: string | null;
+                limit?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_FoundOut_"];
+                };
+            };
+            /** @description 未完成 the request was not carried out */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    post_findings_finding_id_state: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description 会话的防伪令牌（网页必需）the session's CSRF token (required for browsers) */
+                "X-CSRF-Token"?: string;
+            };
+            path: {
+                finding_id: number;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["FindingStateIn"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["FoundOut"];
+                };
+            };
+            /** @description 未完成 the request was not carried out */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_hubs: {
+        parameters: {
+            query?: {
+                kind?: components["schemas"]["Kind"] | null;
+                cursor?: string | null;
+                limit?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_HubRow_"];
+                };
+            };
+            /** @description 未完成 the request was not carried out */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_hubs_value: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                value: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HubOut"];
+                };
+            };
+            /** @description 未完成 the request was not carried out */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    post_hubs_value_rulings: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description 会话的防伪令牌（网页必需）the session's CSRF token (required for browsers) */
+                "X-CSRF-Token"?: string;
+            };
+            path: {
+                value: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["RulingIn"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HubOut"];
+                };
+            };
+            /** @description 未完成 the request was not carried out */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     get_imports: {
         parameters: {
             query?: {
@@ -4420,7 +9896,7 @@ export interface operations {
         };
         requestBody: {
             content: {
-                "multipart/form-data": components["schemas"]["Body_import_shops_imports_post"];
+                "multipart/form-data": components["schemas"]["Body_upload_imports_post"];
             };
         };
         responses: {
@@ -4431,6 +9907,64 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["ImportOut"];
+                };
+            };
+            /** @description 未完成 the request was not carried out */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_imports_fields: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["services__registry__imports__schemas__FieldOut"][];
+                };
+            };
+            /** @description 未完成 the request was not carried out */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_imports_sources: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SourceOut"][];
                 };
             };
             /** @description 未完成 the request was not carried out */
@@ -4462,6 +9996,489 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["ImportOut"];
+                };
+            };
+            /** @description 未完成 the request was not carried out */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    delete_imports_import_id: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description 会话的防伪令牌（网页必需）the session's CSRF token (required for browsers) */
+                "X-CSRF-Token"?: string;
+            };
+            path: {
+                import_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description 未完成 the request was not carried out */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    post_imports_import_id_cancel: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description 会话的防伪令牌（网页必需）the session's CSRF token (required for browsers) */
+                "X-CSRF-Token"?: string;
+            };
+            path: {
+                import_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ImportOut"];
+                };
+            };
+            /** @description 未完成 the request was not carried out */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    post_imports_import_id_check: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description 会话的防伪令牌（网页必需）the session's CSRF token (required for browsers) */
+                "X-CSRF-Token"?: string;
+            };
+            path: {
+                import_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ImportOut"];
+                };
+            };
+            /** @description 未完成 the request was not carried out */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    put_imports_import_id_layout: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description 会话的防伪令牌（网页必需）the session's CSRF token (required for browsers) */
+                "X-CSRF-Token"?: string;
+            };
+            path: {
+                import_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["LayoutIn"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Preview"];
+                };
+            };
+            /** @description 未完成 the request was not carried out */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    put_imports_import_id_mapping: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description 会话的防伪令牌（网页必需）the session's CSRF token (required for browsers) */
+                "X-CSRF-Token"?: string;
+            };
+            path: {
+                import_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["MappingIn"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ImportOut"];
+                };
+            };
+            /** @description 未完成 the request was not carried out */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_imports_import_id_preview: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                import_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Preview"];
+                };
+            };
+            /** @description 未完成 the request was not carried out */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_imports_import_id_remarks: {
+        parameters: {
+            query?: {
+                severity?: number | null;
+                cursor?: string | null;
+                limit?: number;
+            };
+            header?: never;
+            path: {
+                import_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_RemarkOut_"];
+                };
+            };
+            /** @description 未完成 the request was not carried out */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_imports_import_id_remarks_csv: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                import_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": unknown;
+                };
+            };
+            /** @description 未完成 the request was not carried out */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    post_imports_import_id_start: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description 会话的防伪令牌（网页必需）the session's CSRF token (required for browsers) */
+                "X-CSRF-Token"?: string;
+            };
+            path: {
+                import_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ImportOut"];
+                };
+            };
+            /** @description 未完成 the request was not carried out */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_imports_import_id_undo: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                import_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["UndoPreview"];
+                };
+            };
+            /** @description 未完成 the request was not carried out */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    post_imports_import_id_undo: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description 会话的防伪令牌（网页必需）the session's CSRF token (required for browsers) */
+                "X-CSRF-Token"?: string;
+            };
+            path: {
+                import_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["UndoIn"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ImportOut"];
+                };
+            };
+            /** @description 未完成 the request was not carried out */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_inspections: {
+        parameters: {
+            query?: {
+                q?: string | null;
+                cursor?: string | null;
+                limit?: number;
+                result?: components["schemas"]["Result"] | null;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_InspectionOut_"];
+                };
+            };
+            /** @description 未完成 the request was not carried out */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_judgements: {
+        parameters: {
+            query?: {
+                shop?: string | null;
+                other?: string | null;
+                verdict?: components["schemas"]["Verdict"] | null;
+                /** @description 也列已被取代的 · earlier ones too */
+                all?: boolean;
+                cursor?: string | null;
+                limit?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_JudgementOut_"];
+                };
+            };
+            /** @description 未完成 the request was not carried out */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    post_judgements: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description 会话的防伪令牌（网页必需）the session's CSRF token (required for browsers) */
+                "X-CSRF-Token"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["JudgementIn"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["JudgedOut"];
                 };
             };
             /** @description 未完成 the request was not carried out */
@@ -4601,6 +10618,598 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Changed"];
+                };
+            };
+            /** @description 未完成 the request was not carried out */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_link_exchange: {
+        parameters: {
+            query?: {
+                q?: string | null;
+                cursor?: string | null;
+                limit?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_ExchangeOut_"];
+                };
+            };
+            /** @description 未完成 the request was not carried out */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    post_link_exchange: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description 会话的防伪令牌（网页必需）the session's CSRF token (required for browsers) */
+                "X-CSRF-Token"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ExchangeIn"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SentOut"];
+                };
+            };
+            /** @description 未完成 the request was not carried out */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    post_link_exchange_offers: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description 会话的防伪令牌（网页必需）the session's CSRF token (required for browsers) */
+                "X-CSRF-Token"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["OfferIn"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SentOut"];
+                };
+            };
+            /** @description 未完成 the request was not carried out */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_link_exchange_exchange_id: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                exchange_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ExchangeDetail"];
+                };
+            };
+            /** @description 未完成 the request was not carried out */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    post_link_exchange_exchange_id_close: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description 会话的防伪令牌（网页必需）the session's CSRF token (required for browsers) */
+                "X-CSRF-Token"?: string;
+            };
+            path: {
+                exchange_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description 未完成 the request was not carried out */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    post_link_exchange_exchange_id_hashes: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description 会话的防伪令牌（网页必需）the session's CSRF token (required for browsers) */
+                "X-CSRF-Token"?: string;
+            };
+            path: {
+                exchange_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["PartIn"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SentOut"];
+                };
+            };
+            /** @description 未完成 the request was not carried out */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_link_exchange_exchange_id_matches: {
+        parameters: {
+            query?: {
+                q?: string | null;
+                cursor?: string | null;
+                limit?: number;
+            };
+            header?: never;
+            path: {
+                exchange_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_MatchOut_"];
+                };
+            };
+            /** @description 未完成 the request was not carried out */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    post_link_exchange_exchange_id_messages: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description 会话的防伪令牌（网页必需）the session's CSRF token (required for browsers) */
+                "X-CSRF-Token"?: string;
+            };
+            path: {
+                exchange_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["MessageIn"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TakenOut"];
+                };
+            };
+            /** @description 未完成 the request was not carried out */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_link_exchange_exchange_id_messages_message_id: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                exchange_id: string;
+                message_id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SentOut"];
+                };
+            };
+            /** @description 未完成 the request was not carried out */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    post_link_exchange_exchange_id_requests: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description 会话的防伪令牌（网页必需）the session's CSRF token (required for browsers) */
+                "X-CSRF-Token"?: string;
+            };
+            path: {
+                exchange_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["RequestIn"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SentOut"];
+                };
+            };
+            /** @description 未完成 the request was not carried out */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    post_link_exchange_exchange_id_requests_request_id_answer: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description 会话的防伪令牌（网页必需）the session's CSRF token (required for browsers) */
+                "X-CSRF-Token"?: string;
+            };
+            path: {
+                exchange_id: string;
+                request_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["AnswerIn"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SentOut"];
+                };
+            };
+            /** @description 未完成 the request was not carried out */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    post_link_exchange_exchange_id_requests_request_id_reveal: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description 会话的防伪令牌（网页必需）the session's CSRF token (required for browsers) */
+                "X-CSRF-Token"?: string;
+            };
+            path: {
+                exchange_id: string;
+                request_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["AnswerLookIn"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RevealedOut"];
+                };
+            };
+            /** @description 未完成 the request was not carried out */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_links_shop_id: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                shop_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["LinkPage"];
+                };
+            };
+            /** @description 未完成 the request was not carried out */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_links_shop_id_cluster: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                shop_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ClusterOut"];
+                };
+            };
+            /** @description 未完成 the request was not carried out */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_links_shop_id_path_other_id: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                shop_id: string;
+                other_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PathOut"];
+                };
+            };
+            /** @description 未完成 the request was not carried out */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_links_shop_id_to_other_id: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                shop_id: string;
+                other_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Explanation"];
+                };
+            };
+            /** @description 未完成 the request was not carried out */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    post_links_shop_id_to_other_id_reveal: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description 会话的防伪令牌（网页必需）the session's CSRF token (required for browsers) */
+                "X-CSRF-Token"?: string;
+            };
+            path: {
+                shop_id: string;
+                other_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["RevealIn"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Explanation"];
                 };
             };
             /** @description 未完成 the request was not carried out */
@@ -4931,7 +11540,18 @@ export interface operations {
                 q?: string | null;
                 cursor?: string | null;
                 limit?: number;
+                region?: string | null;
+                status?: string | null;
+                tag?: number | null;
+                source?: string | null;
+                risk_min?: number | null;
+                inspected?: "never" | null;
+                inspected_since?: string | null;
+                not_inspected_since?: string | null;
                 channel?: components["schemas"]["Channel"] | null;
+                platform?: string | null;
+                label?: boolean | null;
+                claim?: string | null;
                 subject_id?: string | null;
             };
             header?: never;
@@ -5002,7 +11622,18 @@ export interface operations {
                 q?: string | null;
                 cursor?: string | null;
                 limit?: number;
+                region?: string | null;
+                status?: string | null;
+                tag?: number | null;
+                source?: string | null;
+                risk_min?: number | null;
+                inspected?: "never" | null;
+                inspected_since?: string | null;
+                not_inspected_since?: string | null;
                 channel?: components["schemas"]["Channel"] | null;
+                platform?: string | null;
+                label?: boolean | null;
+                claim?: string | null;
                 subject_id?: string | null;
             };
             header?: never;
@@ -5017,6 +11648,52 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content?: never;
+            };
+            /** @description 未完成 the request was not carried out */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_presences_facets: {
+        parameters: {
+            query?: {
+                q?: string | null;
+                cursor?: string | null;
+                limit?: number;
+                region?: string | null;
+                status?: string | null;
+                tag?: number | null;
+                source?: string | null;
+                risk_min?: number | null;
+                inspected?: "never" | null;
+                inspected_since?: string | null;
+                not_inspected_since?: string | null;
+                channel?: components["schemas"]["Channel"] | null;
+                platform?: string | null;
+                label?: boolean | null;
+                claim?: string | null;
+                subject_id?: string | null;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Facets"];
+                };
             };
             /** @description 未完成 the request was not carried out */
             default: {
@@ -5047,6 +11724,230 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["PresenceOut"];
+                };
+            };
+            /** @description 未完成 the request was not carried out */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    patch_presences_presence_id: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description 会话的防伪令牌（网页必需）the session's CSRF token (required for browsers) */
+                "X-CSRF-Token"?: string;
+            };
+            path: {
+                presence_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["PresencePatch"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PresenceOut"];
+                };
+            };
+            /** @description 未完成 the request was not carried out */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_presences_presence_id_history: {
+        parameters: {
+            query?: {
+                cursor?: string | null;
+            };
+            header?: never;
+            path: {
+                presence_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_ChangeOut_"];
+                };
+            };
+            /** @description 未完成 the request was not carried out */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    post_presences_presence_id_inspections: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description 会话的防伪令牌（网页必需）the session's CSRF token (required for browsers) */
+                "X-CSRF-Token"?: string;
+            };
+            path: {
+                presence_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["InspectionIn"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["InspectionOut"];
+                };
+            };
+            /** @description 未完成 the request was not carried out */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    post_presences_presence_id_permits: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description 会话的防伪令牌（网页必需）the session's CSRF token (required for browsers) */
+                "X-CSRF-Token"?: string;
+            };
+            path: {
+                presence_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["PermitIn"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PermitOut"];
+                };
+            };
+            /** @description 未完成 the request was not carried out */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    patch_presences_presence_id_permits_permit_id: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description 会话的防伪令牌（网页必需）the session's CSRF token (required for browsers) */
+                "X-CSRF-Token"?: string;
+            };
+            path: {
+                presence_id: string;
+                permit_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["PermitPatch"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PermitOut"];
+                };
+            };
+            /** @description 未完成 the request was not carried out */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    post_presences_presence_id_reveal: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description 会话的防伪令牌（网页必需）the session's CSRF token (required for browsers) */
+                "X-CSRF-Token"?: string;
+            };
+            path: {
+                presence_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["RevealIn"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RevealOut"];
                 };
             };
             /** @description 未完成 the request was not carried out */
@@ -5254,6 +12155,14 @@ export interface operations {
                 q?: string | null;
                 cursor?: string | null;
                 limit?: number;
+                region?: string | null;
+                status?: string | null;
+                tag?: number | null;
+                source?: string | null;
+                risk_min?: number | null;
+                inspected?: "never" | null;
+                inspected_since?: string | null;
+                not_inspected_since?: string | null;
                 kind?: components["schemas"]["SubjectKind"] | null;
             };
             header?: never;
@@ -5318,6 +12227,48 @@ export interface operations {
             };
         };
     };
+    get_subjects_facets: {
+        parameters: {
+            query?: {
+                q?: string | null;
+                cursor?: string | null;
+                limit?: number;
+                region?: string | null;
+                status?: string | null;
+                tag?: number | null;
+                source?: string | null;
+                risk_min?: number | null;
+                inspected?: "never" | null;
+                inspected_since?: string | null;
+                not_inspected_since?: string | null;
+                kind?: components["schemas"]["SubjectKind"] | null;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Facets"];
+                };
+            };
+            /** @description 未完成 the request was not carried out */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     get_subjects_subject_id: {
         parameters: {
             query?: never;
@@ -5349,6 +12300,192 @@ export interface operations {
             };
         };
     };
+    patch_subjects_subject_id: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description 会话的防伪令牌（网页必需）the session's CSRF token (required for browsers) */
+                "X-CSRF-Token"?: string;
+            };
+            path: {
+                subject_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["SubjectPatch"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SubjectOut"];
+                };
+            };
+            /** @description 未完成 the request was not carried out */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_subjects_subject_id_history: {
+        parameters: {
+            query?: {
+                cursor?: string | null;
+            };
+            header?: never;
+            path: {
+                subject_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_ChangeOut_"];
+                };
+            };
+            /** @description 未完成 the request was not carried out */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    post_subjects_subject_id_permits: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description 会话的防伪令牌（网页必需）the session's CSRF token (required for browsers) */
+                "X-CSRF-Token"?: string;
+            };
+            path: {
+                subject_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["PermitIn"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PermitOut"];
+                };
+            };
+            /** @description 未完成 the request was not carried out */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    patch_subjects_subject_id_permits_permit_id: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description 会话的防伪令牌（网页必需）the session's CSRF token (required for browsers) */
+                "X-CSRF-Token"?: string;
+            };
+            path: {
+                subject_id: string;
+                permit_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["PermitPatch"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PermitOut"];
+                };
+            };
+            /** @description 未完成 the request was not carried out */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    post_subjects_subject_id_reveal: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description 会话的防伪令牌（网页必需）the session's CSRF token (required for browsers) */
+                "X-CSRF-Token"?: string;
+            };
+            path: {
+                subject_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["RevealIn"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RevealOut"];
+                };
+            };
+            /** @description 未完成 the request was not carried out */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     get_system: {
         parameters: {
             query?: never;
@@ -5365,6 +12502,149 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["SystemState"];
+                };
+            };
+            /** @description 未完成 the request was not carried out */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_tags: {
+        parameters: {
+            query?: {
+                retired?: boolean;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TagList"];
+                };
+            };
+            /** @description 未完成 the request was not carried out */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    post_tags: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description 会话的防伪令牌（网页必需）the session's CSRF token (required for browsers) */
+                "X-CSRF-Token"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["TagIn"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TagOut"];
+                };
+            };
+            /** @description 未完成 the request was not carried out */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    patch_tags_tag_id: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description 会话的防伪令牌（网页必需）the session's CSRF token (required for browsers) */
+                "X-CSRF-Token"?: string;
+            };
+            path: {
+                tag_id: number;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["TagPatch"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TagOut"];
+                };
+            };
+            /** @description 未完成 the request was not carried out */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    post_tags_tag_id_rows: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description 会话的防伪令牌（网页必需）the session's CSRF token (required for browsers) */
+                "X-CSRF-Token"?: string;
+            };
+            path: {
+                tag_id: number;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["TagRowsIn"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TagRowsOut"];
                 };
             };
             /** @description 未完成 the request was not carried out */
@@ -5490,7 +12770,7 @@ export interface operations {
         };
         requestBody: {
             content: {
-                "application/json": components["schemas"]["Reason"];
+                "application/json": components["schemas"]["GatewayReason"];
             };
         };
         responses: {
@@ -5528,7 +12808,7 @@ export interface operations {
         };
         requestBody: {
             content: {
-                "application/json": components["schemas"]["Reason"];
+                "application/json": components["schemas"]["GatewayReason"];
             };
         };
         responses: {
@@ -5611,6 +12891,412 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["UserView"];
+                };
+            };
+            /** @description 未完成 the request was not carried out */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_verifications: {
+        parameters: {
+            query?: {
+                q?: string | null;
+                cursor?: string | null;
+                limit?: number;
+                state?: "due" | "passed" | "failed" | "unclear" | "cancelled";
+                check_class?: ("dead_link" | "mismatch" | "not_ours") | null;
+                when?: ("now" | "later") | null;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_VerificationRow_"];
+                };
+            };
+            /** @description 未完成 the request was not carried out */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    post_verifications: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description 会话的防伪令牌（网页必需）the session's CSRF token (required for browsers) */
+                "X-CSRF-Token"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["VerificationIn"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["VerificationOut"];
+                };
+            };
+            /** @description 未完成 the request was not carried out */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_verifications_counts: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CheckCounts"];
+                };
+            };
+            /** @description 未完成 the request was not carried out */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_verifications_plans: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PlanList"];
+                };
+            };
+            /** @description 未完成 the request was not carried out */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    post_verifications_plans: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description 会话的防伪令牌（网页必需）the session's CSRF token (required for browsers) */
+                "X-CSRF-Token"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["PlanIn"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PlanOut"];
+                };
+            };
+            /** @description 未完成 the request was not carried out */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    patch_verifications_plans_plan_id: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description 会话的防伪令牌（网页必需）the session's CSRF token (required for browsers) */
+                "X-CSRF-Token"?: string;
+            };
+            path: {
+                plan_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["PlanChange"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PlanOut"];
+                };
+            };
+            /** @description 未完成 the request was not carried out */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    post_verifications_plans_plan_id_rounds: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description 会话的防伪令牌（网页必需）the session's CSRF token (required for browsers) */
+                "X-CSRF-Token"?: string;
+            };
+            path: {
+                plan_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PlanOut"];
+                };
+            };
+            /** @description 未完成 the request was not carried out */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_verifications_presences_presence_id: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                presence_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["StandingOut"];
+                };
+            };
+            /** @description 未完成 the request was not carried out */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_verifications_weedings: {
+        parameters: {
+            query?: {
+                cursor?: string | null;
+                limit?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_WeededRow_"];
+                };
+            };
+            /** @description 未完成 the request was not carried out */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    post_verifications_weedings: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description 会话的防伪令牌（网页必需）the session's CSRF token (required for browsers) */
+                "X-CSRF-Token"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["WeedingIn"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["WeedingOut"];
+                };
+            };
+            /** @description 未完成 the request was not carried out */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_verifications_verification_id: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                verification_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["VerificationOut"];
+                };
+            };
+            /** @description 未完成 the request was not carried out */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    post_verifications_verification_id_transitions: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description 会话的防伪令牌（网页必需）the session's CSRF token (required for browsers) */
+                "X-CSRF-Token"?: string;
+            };
+            path: {
+                verification_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ResultIn"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["VerificationOut"];
                 };
             };
             /** @description 未完成 the request was not carried out */
