@@ -69,10 +69,10 @@ class Tokens:
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """Numbers from `low` (None: the lowest) to below `before`, and the way through."""
+    """Numbers from `low` (None: the lowest) to below `before` (None: the highest), and the way through."""
 
     way: Way
-    before: int
+    before: int | None
     low: int | None
     buckets: tuple[str, ...] = ()
 
@@ -99,13 +99,16 @@ def share(tokens: Tokens, shape: Shape) -> float:
 class Walk:
     """The windows of one list, newest first; told after each how much it yielded."""
 
-    def __init__(self, tokens: Tokens, shape: Shape, before: int, wanted: int, *, few: bool = False) -> None:
-        """before: only numbers below it (a page's cursor, or the top); wanted: how many matches are enough.
+    def __init__(
+        self, tokens: Tokens, shape: Shape, before: int | None, wanted: int, *, few: bool = False
+    ) -> None:
+        """before: only numbers below it (a page's cursor; None: all); wanted: how many matches are enough.
 
         few: other conditions leave few rows and have an index: one window is enough.
         """
         self._tokens, self._shape, self._wanted = tokens, shape, wanted
-        self._first = self._before = before
+        self._before = before
+        self._first = shape.high + 1 if before is None else before
         self._share = share(tokens, shape)
         # Numbers may have gaps (imports undone): widths are in numbers, shares in rows.
         self._spread = max((shape.high + 1 - shape.low) / max(shape.rows, 1), 1.0)
@@ -113,13 +116,19 @@ class Walk:
         self._few = few or (tokens.any and self._share * shape.rows <= FEW)
         self._done = False
 
+    @property
+    def needs_top(self) -> bool:
+        """Whether the highest number must be known first: buckets get named, and `shape` may be old."""
+        scans = self._share >= FREQUENT or not self._tokens.any
+        return self._before is None and not self._few and not scans
+
     def next(self) -> Window | None:
         """The next window; None when the lowest number has been passed or enough was found."""
         if self._done or self._found >= self._wanted:
             return None
         if self._few:
             return self._last(Way.INDEX)
-        start = self._before
+        start = self._first if self._before is None else self._before
         way, width = self._choose(start)
         low = start - width
         if way is Way.INDEX:
@@ -141,7 +150,8 @@ class Walk:
 
     def _last(self, way: Way) -> Window:
         self._done = True
-        return Window(way, self._before, None, self._buckets(way, 0, self._before))
+        buckets = () if self._before is None else self._buckets(way, 0, self._before)
+        return Window(way, self._before, None, buckets)
 
     def _choose(self, start: int) -> tuple[Way, int]:
         walked = self._first - start

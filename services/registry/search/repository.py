@@ -111,7 +111,9 @@ async def window_rows(
     Each row has `no`, the columns asked for and, for a query that contacts may hold, `held` (the text holds
     it), `id` and `personal`, for the caller to open and look.
     """
-    wanted = [table.no < window.before, *conditions]
+    wanted = list(conditions)
+    if window.before is not None:
+        wanted.append(table.no < window.before)
     if window.low is not None:
         wanted.append(table.no >= window.low)
     shown: list[Any] = [table.no, *columns]
@@ -191,7 +193,7 @@ def matches(
     if not query or not needle(query):
         return true()
     tokens = Tokens(tuple(query_grams(query)), tuple(contact_query(query, gram)) if gram else ())
-    return and_(*_indexed(table, tokens, Window(Way.INDEX, 0, None), query))
+    return and_(*_indexed(table, tokens, Window(Way.INDEX, None, None), query))
 
 
 def matches_plain(columns: Iterable[InstrumentedAttribute[Any]], query: str | None) -> ColumnElement[bool]:

@@ -154,8 +154,10 @@ async def _take(
         grams=rarest(asked.tokens.grams, shape.grams),
         contacts=rarest(asked.tokens.contacts, shape.contacts),
     )
-    start = before if before is not None else await repository.top(session, asked.table)
-    walk, found = Walk(tokens, shape, start, wanted, few=asked.few), list[Row[Any]]()
+    walk, found = Walk(tokens, shape, before, wanted, few=asked.few), list[Row[Any]]()
+    if walk.needs_top:
+        top = await repository.top(session, asked.table)
+        walk = Walk(tokens, shape, top, wanted, few=asked.few)
     while window := walk.next():
         limit = wanted - len(found) + (_SPARE if tokens.contacts else 0)
         rows = await repository.window_rows(
