@@ -21,6 +21,7 @@ from services.evidence.package.transfer import (
     ReadBack,
     StoredBytesChangedError,
     blocks,
+    read_whole,
 )
 
 # Once enough copies are kept, the other custodians have this many seconds; later copies are made later.
@@ -52,7 +53,7 @@ class Handover:
     def __init__(
         self, store: ObjectStore, custodians: Sequence[CustodianClient], evidence_id: str, begun: list[Part]
     ) -> None:
-        self._package = GrowingPackage(begun)
+        self._store, self._package = store, GrowingPackage(begun)
         # Threads wait for the rest of it: when nobody is left who could give it, they must not wait on.
         weakref.finalize(self, self._package.abandon)
         self._reading = ReadBack(self._package, store.open)
@@ -85,11 +86,20 @@ class Handover:
         size = total_bytes(parts)
         agreed = {str(copy.stated.get("package_sha256")) for copy in copies}
         if _operators(copies) < quorum:
-            raise problems[0]
+            raise await self._reason(parts, problems[0])
         sha256 = self._reading.sha256() if self._reading.bytes == size else min(agreed)
         for copy in copies:
             _check_receipt(copy.stated, item, sha256, size)
         return Handed(sha256, size, copies)
+
+    async def _reason(self, parts: list[Part], problem: Problem) -> Problem:
+        """Why a custodian would not keep it: when an object of ours is damaged, that."""
+        if problem.status != 503:
+            try:
+                await asyncio.to_thread(read_whole, parts, self._store.open)
+            except (StoredBytesChangedError, FileNotFoundError):
+                return store_damaged()
+        return problem
 
     async def _copies(self, quorum: int) -> tuple[list[Copy], list[Problem]]:
         copies: list[Copy] = []
@@ -109,7 +119,7 @@ class Handover:
                     copies.append(_copy(self._sending[task], task.result()))
                 except Problem as problem:
                     problems.append(problem)
-                except (StoredBytesChangedError, FileNotFoundError) as error:
+                except FileNotFoundError as error:
                     raise store_damaged() from error
         for task in waiting:
             task.add_done_callback(_heard)

@@ -65,13 +65,8 @@ class Run:
     parts: list[Part] = field(default_factory=list)
     stamping: asyncio.Task[list[FreshStamp]] | None = None
 
-    def note(self, change: Change) -> None:
-        """Take a change into the item (which is detached from any session) and among the unwritten."""
-        self.unwritten = self.unwritten.then(change)
-        self.took(change.values)
-
     def took(self, values: Mapping[str, Any]) -> None:
-        """The item with these columns."""
+        """Take columns into the item, which is detached from any session."""
         for name, value in values.items():
             set_committed_value(self.item, name, value)
 

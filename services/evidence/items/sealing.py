@@ -8,11 +8,11 @@ receipts are checked and the package has been read back from the store.
 """
 
 import asyncio
+import hashlib
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
-from cryptography.hazmat.primitives.hashes import SM3, Hash
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from services.common.clock import utc_now
@@ -26,9 +26,10 @@ from services.evidence.items.handover import Handover
 from services.evidence.items.models import EvidenceItem, Receipt, Stamp
 from services.evidence.items.run import Change, MovedOnError, Run, now
 from services.evidence.log.notes import NoteError
+from services.evidence.objects.store import store_damaged
 from services.evidence.orders.rules import LoggedOrder
 from services.evidence.package.layout import Member, Part, begin, dump_layout, load_layout, total_bytes
-from services.evidence.package.transfer import blocks
+from services.evidence.package.transfer import StoredBytesChangedError, read_whole
 from services.evidence.runtime import Runtime
 from services.evidence.timestamps.client import Stamp as FreshStamp
 from services.evidence.timestamps.rules import stamped_message
@@ -92,13 +93,20 @@ class Sealer:
         run.item = (await self._resumed(run.item.id)).item
         run.written, run.unwritten, run.last, run.parts = run.item.stage, Change(), None, []
 
-    async def _write_down(self, run: Run) -> None:
-        """Bring the database up to what this run knows. Raises MovedOnError."""
-        change = run.unwritten
+    async def _write_down(
+        self, run: Run, fresh: Change = Change(), first: Awaitable[object] | None = None
+    ) -> None:
+        """Write down what is unwritten and a fresh change; `first` must be done before that is committed.
+
+        Raises MovedOnError, and what `first` raises: then nothing has changed.
+        """
+        change = run.unwritten.then(fresh)
         if not change.events:
             return
         async with self.runtime.database.transaction() as session:
             taken = await run.write(session, change)
+            if first is not None:
+                await first
         self._written(run, change, taken)
 
     def _written(self, run: Run, change: Change, taken: Mapping[str, Any]) -> None:
@@ -126,7 +134,7 @@ class Sealer:
         run = Run(item, None, members=members)
         values = {name: getattr(item, name) for name in composing.NEW}
         events = now(Happened("captured", _WORKER, purpose), Happened("hashed"), Happened("signed"))
-        run.note(Change(values, events))
+        run.unwritten = Change(values, events)
         run.took({"custody_seq": 0, "stamps": [], "receipts": [], "package_sm3": None})
         run.stamping = asyncio.create_task(self._ask_stamps(item.envelope), name=f"stamp-{item.id}")
         run.handover = self._hand_over(item.id, begin(members))
@@ -227,19 +235,19 @@ class Sealer:
         members = run.members or await self._members(item.id)
         entry = item.entry or b""
         run.parts = composing.lay_out(item, members, entry=entry, proof=proof, consistency=consistency)
-        layout = await asyncio.to_thread(self.runtime.store.put, dump_layout(run.parts))
+        layout = dump_layout(run.parts)
+        keeping = asyncio.create_task(asyncio.to_thread(self.runtime.store.put, layout))
         values = {
             "stage": "logged",
             "log_shard": index.shard,
             "log_index": int(index),
             "log_size": checkpoint.size,
             "proof": proof,
-            "layout_sha256": layout.sha256,
+            "layout_sha256": hashlib.sha256(layout).hexdigest(),
             "package_bytes": total_bytes(run.parts),
         }
-        run.note(Change(values, now(Happened("logged"))))
         # Before a custodian can have all of it: a later run must send the very same package.
-        await self._write_down(run)
+        await self._write_down(run, Change(values, now(Happened("logged"))), keeping)
 
     async def _members(self, evidence_id: str) -> list[Member]:
         async with self.runtime.database.transaction() as session:
@@ -263,8 +271,7 @@ class Sealer:
         values = {"stage": "sealed", "package_sha256": handed.sha256, "sealed_at": utc_now()}
         receipts = composing.receipt_rows(item.id, handed.copies)
         kept = [Happened("replicated", about={"custodian": copy.custodian}) for copy in handed.copies]
-        run.note(Change(values, now(*kept, Happened("sealed")), receipts=receipts))
-        await self._write_down(run)
+        await self._write_down(run, Change(values, now(*kept, Happened("sealed")), receipts=receipts))
         self.runtime.log.wake(urgent=False)
         run.took({"receipts": [Receipt(**row) for row in receipts]})
 
@@ -286,18 +293,20 @@ class Sealer:
         return len(handed.copies)
 
     async def digest(self, run: Run) -> None:
-        """Keep the SM3 of a sealed package for people to compare: no proof rests on it, so it comes last."""
+        """Keep the SM3 of a sealed package for people to compare: no proof rests on it, so it comes last.
+
+        The same pass takes every object's SHA-256 again. Raises Problem 500 `evidence.store_damaged`.
+        """
         parts = await self._parts(run)
-        sm3 = await asyncio.to_thread(self._sm3, parts)
+        try:
+            sha256, sm3 = await asyncio.to_thread(read_whole, parts, self.runtime.store.open)
+        except (StoredBytesChangedError, FileNotFoundError) as error:
+            raise store_damaged() from error
+        if sha256 != run.item.package_sha256:
+            raise store_damaged()
         async with self.runtime.database.transaction() as session:
             await repository.keep_sm3(session, run.item.id, sm3)
         run.took({"package_sm3": sm3})
-
-    def _sm3(self, parts: list[Part]) -> str:
-        digest = Hash(SM3())
-        for block in blocks(parts, self.runtime.store.open):
-            digest.update(block)
-        return digest.finalize().hex()
 
 
 async def _loaded(session: AsyncSession, evidence_id: str) -> EvidenceItem:

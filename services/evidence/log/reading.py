@@ -118,7 +118,7 @@ class LogReader:
         if shard is None:
             raise LookupError("a checkpoint of another log")
         head = open_checkpoint(note, shard.public)
-        kept = await repository.checkpoint(session, shard.number, head.size)
-        if kept is None or open_checkpoint(kept.note, shard.public) != head:
+        kept = await repository.checkpoint_note(session, shard.number, head.size)
+        if kept is None or (kept != note and open_checkpoint(kept, shard.public) != head):
             raise LookupError("not among this log's checkpoints")
         return LeafIndex(head.size, shard.number)

@@ -225,6 +225,13 @@ async def checkpoint(session: AsyncSession, shard: int, tree_size: int) -> LogCh
     return await session.get(LogCheckpoint, (shard, tree_size))
 
 
+async def checkpoint_note(session: AsyncSession, shard: int, tree_size: int) -> str | None:
+    """The note of the checkpoint of exactly this size, as signed."""
+    query = "SELECT note FROM log_checkpoints WHERE shard = %(shard)s AND size = %(size)s"
+    found = await run(session, query, {"shard": shard, "size": tree_size})
+    return str(found[0][0]) if found else None
+
+
 async def keep_cosigned(session: AsyncSession, shard: int, tree_size: int, cosigned: str) -> None:
     """Keep the first cosigned form of a checkpoint. A crash may lose it: each item has its own proof."""
     await session.execute(text("SET LOCAL synchronous_commit TO off"))

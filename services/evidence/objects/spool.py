@@ -6,12 +6,12 @@ import errno
 import hashlib
 import secrets
 import time
-import zlib
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import BinaryIO, Self
 
 from cryptography.hazmat.primitives.hashes import SM3, Hash
+from isal.isal_zlib import crc32
 
 from services.common.problems import Problem
 from services.evidence.objects.store import Stored, store_full
@@ -43,7 +43,7 @@ class Writer:
 
     def _write_fast(self, block: bytes) -> None:
         self._sha256.update(block)
-        self._crc32 = zlib.crc32(block, self._crc32)
+        self._crc32 = crc32(block, self._crc32)
         view = memoryview(block)
         while view:
             view = view[self.file.write(view) :]

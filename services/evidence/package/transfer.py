@@ -5,8 +5,15 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import CancelledError, Future
 from typing import BinaryIO
 
+from cryptography.hazmat.primitives.hashes import SM3, Hash
+
 from services.evidence.package.layout import Part, rest, total_bytes
 from services.evidence.package.reader import BLOCK
+
+# Nothing, where more may be long in coming: what was held back until now goes out first.
+_PAUSE = Part(0, b"")
+# Below this size pieces are joined: each costs the receiver as much as hashing this many bytes.
+_JOINED = 1 << 16
 
 
 class StoredBytesChangedError(RuntimeError):
@@ -40,6 +47,7 @@ class GrowingPackage:
 
     def __iter__(self) -> Iterator[Part]:
         yield from self._begun
+        yield _PAUSE
         try:
             left = self._rest.result()
         except CancelledError as error:
@@ -48,21 +56,37 @@ class GrowingPackage:
 
 
 def blocks(parts: Iterable[Part], open_object: Callable[[str], BinaryIO]) -> Iterator[bytes]:
-    """The bytes of a package from first to last, in blocks of at most 1 MiB (literal parts as they are)."""
+    """The bytes of a package from first to last, in blocks of at most 1 MiB, small ones joined."""
+    small: list[bytes] = []
+    held = 0
     for part in parts:
-        if part.data is not None:
+        if part.data and part.size < _JOINED:
+            small.append(part.data)
+            held += part.size
+            if held < _JOINED:
+                continue
+        if small:
+            yield b"".join(small)
+            small, held = [], 0
+        if part.data is None:
+            yield from _object(str(part.sha256), open_object)
+        elif part.size >= _JOINED:
             yield part.data
-            continue
-        with open_object(str(part.sha256)) as file:
-            while block := file.read(BLOCK):
-                yield block
+    if small:
+        yield b"".join(small)
+
+
+def _object(sha256: str, open_object: Callable[[str], BinaryIO]) -> Iterator[bytes]:
+    with open_object(sha256) as file:
+        while block := file.read(BLOCK):
+            yield block
 
 
 class ReadBack:
-    """One pass over a package: streams it, takes its SHA-256 and that of every object in it.
+    """One pass over a package: streams it as read from the store and takes its SHA-256.
 
-    What is streamed comes from the store's files, so an object that was damaged there is found here:
-    the pass ends with StoredBytesChangedError before anything is called sealed.
+    The custodian checks every file in these bytes against the signed manifest and says which SHA-256 the
+    whole had: when it is this one, what was read back here is what he verified.
     """
 
     def __init__(self, parts: Iterable[Part], open_object: Callable[[str], BinaryIO]) -> None:
@@ -72,24 +96,28 @@ class ReadBack:
 
     def blocks(self) -> Iterator[bytes]:
         """The package from first to last byte in blocks of at most 1 MiB; for a thread, it blocks."""
-        for block in self._read():
+        for block in blocks(self._parts, self._open):
             # Sent first: the receiver hashes a block while it is hashed here.
             yield block
             self._sha256.update(block)
             self.bytes += len(block)
 
-    def _read(self) -> Iterator[bytes]:
-        for part in self._parts:
-            if part.data is not None:
-                yield part.data
-                continue
-            single = hashlib.sha256()
-            for block in blocks([part], self._open):
-                yield block
-                single.update(block)
-            if single.hexdigest() != part.sha256:
-                raise StoredBytesChangedError(str(part.sha256))
-
     def sha256(self) -> str:
         """SHA-256 of the package. After the last block."""
         return self._sha256.hexdigest()
+
+
+def read_whole(parts: Iterable[Part], open_object: Callable[[str], BinaryIO]) -> tuple[str, str]:
+    """(SHA-256, SM3) of a package as the store has it, in lowercase hex.
+
+    Raises StoredBytesChangedError when an object does not have the digest it is named by.
+    """
+    whole, sm3 = hashlib.sha256(), Hash(SM3())
+    for part in parts:
+        single = hashlib.sha256()
+        for block in blocks([part], open_object):
+            for digest in (whole, single, sm3):
+                digest.update(block)
+        if part.data is None and single.hexdigest() != part.sha256:
+            raise StoredBytesChangedError(str(part.sha256))
+    return whole.hexdigest(), sm3.finalize().hex()
