@@ -14,9 +14,10 @@ from services.registry.exchange.models import (
 from services.registry.findings.models import Finding, FindingState
 from services.registry.hubs.models import HubRuling
 from services.registry.identifiers.models import Identifier
-from services.registry.imports.models import Import
+from services.registry.imports.models import Import, ImportRemark, ImportSource
 from services.registry.inspections.models import Inspection
 from services.registry.judgements.models import Judgement
+from services.registry.linking.models import Cluster, IdentifierChange, IdentifierValue, LinkChange
 from services.registry.organisations.models import Organisation
 from services.registry.permits.models import Permit
 from services.registry.platform_reports.models import PlatformReport
@@ -31,6 +32,7 @@ __all__ = [
     "Change",
     "ClaimJob",
     "ClaimStep",
+    "Cluster",
     "Duplicate",
     "Exchange",
     "ExchangeMatch",
@@ -41,9 +43,14 @@ __all__ = [
     "FindingState",
     "HubRuling",
     "Identifier",
+    "IdentifierChange",
+    "IdentifierValue",
     "Import",
+    "ImportRemark",
+    "ImportSource",
     "Inspection",
     "Judgement",
+    "LinkChange",
     "Merge",
     "Organisation",
     "Permit",
