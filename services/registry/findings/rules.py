@@ -33,6 +33,10 @@ LABELS: Final[dict[str, tuple[str, str]]] = {
     Code.CLUSTER_TOO_LARGE: ("网店群组异常庞大，需人工核查", "a cluster of unusual size; look at it"),
     Code.JUDGEMENT_CONFLICT: ("人工判定相互矛盾", "judgements contradict each other"),
     Code.EXCHANGE_MATCH: ("与外地区比对出相同信息", "values in common with another region"),
+    "platform_report.late": ("平台报送逾期", "a platform reported late"),
+    "platform_report.missing": ("平台到期未报送", "a platform did not report"),
+    "platform_report.short": ("平台报送数量明显偏少", "a platform reported far fewer shops than known"),
+    "platform_report.false_rows": ("平台报送内容疑似不实", "a platform's report looks false"),
 }
 
 
@@ -55,7 +59,8 @@ STATE_LABELS: Final[dict[State, tuple[str, str]]] = {
 class Raised:
     """A finding to raise. `subject_key` names what it is about, so that the same thing is raised once.
 
-    kind, key: the value, when it is about one; shops: numbers of the presences it names; detail: counts and
+    kind, key: the value, when it is about one; shops: numbers of the presences it names; regions: divisions it
+    concerns beside those of the shops; detail: counts and
     short facts without personal data: different detail makes a known finding new again.
     """
 
@@ -64,6 +69,7 @@ class Raised:
     kind: int | None = None
     key: int | None = None
     shops: Sequence[int] = ()
+    regions: Sequence[str] = ()
     detail: Mapping[str, Any] = field(default_factory=dict)
 
 

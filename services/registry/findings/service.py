@@ -33,7 +33,9 @@ async def raise_findings(session: AsyncSession, found: Sequence[Raised]) -> int:
             "detail": dict(one.detail),
             "at": at,
         }
-        raised += await repository.upsert(session, values, places(await _regions(session, one)))
+        raised += await repository.upsert(
+            session, values, places([*one.regions, *await _regions(session, one)])
+        )
     return raised
 
 
