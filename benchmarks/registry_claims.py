@@ -1,0 +1,134 @@
+"""Jurisdiction: 100,000 presences offered to their counties by one job, previewed before.
+
+PostgreSQL is a process of its own. Floor: the same changes and history rows written by two statements, with
+no rule asked, no lock and no progress kept.
+"""
+
+import asyncio
+import tempfile
+import time
+from pathlib import Path
+
+from sqlalchemy import text
+
+from benchmarks.row import Row
+from infra.embedded.postgres import EmbeddedPostgres
+from services.common.database import Database
+from services.common.identity import Claims
+from services.common.migrate import upgrade
+from services.common.personal_keys import personal_data
+from services.common.settings import Settings
+from services.registry.bootstrap import load_divisions
+from services.registry.claims import bulk
+from services.registry.claims.schemas import BulkIn, JobIn
+from services.registry.claims.tasks import ClaimJobs
+
+_ROWS = 100_000
+_PROVINCE = Claims(
+    "u-bench",
+    "bench",
+    "360000-SJ",
+    "江西省市场监督管理局",
+    "360000",
+    permissions=frozenset({"registry:read", "registry:assign"}),
+)
+# Names, numbers and grams as long as an imported row's: the index over them is what an update costs.
+_FILL = text(
+    "INSERT INTO presences (id, channel, name, source, source_id, warnings, search_text, grams,"
+    " contact_grams, org_code, region_code, created_by, created_at, updated_at, claim_state, match_code, match_confidence)"
+    " SELECT lpad(n::text, 26, '0'), 'shop', '网店' || n, 'bench', n::text, '[]', '网店' || n,"
+    " ARRAY(SELECT (random() * 200000)::int + n * 0 FROM generate_series(1, 40)),"
+    " ARRAY(SELECT (random() * 2000000)::int + n * 0 FROM generate_series(1, 20)),"
+    " '360000-SJ', '360000', 'bench', now(), now(), 'matched', '3601' || (21 + n % 2 * 2) || '-SJ', 95"
+    " FROM generate_series(1, :rows) AS n"
+)
+_FLOOR = (
+    text(
+        "UPDATE presences SET claim_state = 'offered', claim_version = claim_version + 1, claim_at = now(),"
+        " offered_code = match_code, assigner_code = org_code, authority_code = org_code,"
+        " region_code = left(match_code, 6)"
+    ),
+    text(
+        "INSERT INTO claim_steps (presence_no, version, machine_version, action, from_state, to_state,"
+        " authority_before, authority_code, offered_code, region_code, basis, actor, actor_name, org_code,"
+        " org_name, at) SELECT no, claim_version, '1', 'offer', 'matched', 'offered', org_code, org_code,"
+        " offered_code, region_code, 'operator_place', 'bench', 'bench', org_code, 'bench', now()"
+        " FROM presences"
+    ),
+)
+
+
+async def _fresh(server: EmbeddedPostgres, name: str) -> Database:
+    server.ensure_database(name)
+    await asyncio.to_thread(upgrade, "registry", server.url(name))
+    database = Database(server.url(name), "registry")
+    await load_divisions(database)
+    async with database.transaction() as session:
+        await session.execute(_FILL, {"rows": _ROWS})
+    async with database.engine.connect() as opened:
+        connection = await opened.execution_options(isolation_level="AUTOCOMMIT")
+        await connection.execute(text("VACUUM ANALYZE presences"))
+    return database
+
+
+async def _floor(server: EmbeddedPostgres) -> float:
+    database = await _fresh(server, "registry_floor")
+    began = time.perf_counter()
+    async with database.transaction() as session:
+        for statement in _FLOOR:
+            await session.execute(statement)
+    took = time.perf_counter() - began
+    await database.close()
+    return took
+
+
+async def _ours(server: EmbeddedPostgres) -> tuple[float, float]:
+    """Seconds of the preview and of the job."""
+    database = await _fresh(server, "registry_ours")
+    jobs = ClaimJobs(database, await personal_data(database))
+    order = {"order": {"action": "offer", "as_matched": True}, "selection": {"states": ["matched"]}}
+    began = time.perf_counter()
+    async with database.transaction() as session:
+        seen = await bulk.preview(session, _PROVINCE, BulkIn.model_validate(order))
+    previewed = time.perf_counter() - began
+    job = JobIn.model_validate({**order, "key": "benchmark-1", "expected": seen.total})
+    began = time.perf_counter()
+    async with database.transaction() as session:
+        ordered = await bulk.order_job(session, _PROVINCE, job)
+    await jobs.run()
+    took = time.perf_counter() - began
+    async with database.transaction() as session:
+        done = await bulk.get_job(session, _PROVINCE, ordered.id)
+    if (seen.change, done.changed, done.state) != (_ROWS, _ROWS, "done"):
+        raise RuntimeError(f"not all offered: {seen.change}, {done}")
+    await database.close()
+    return previewed, took
+
+
+async def _measure(folder: Path) -> tuple[float, float, float]:
+    settings = Settings(home=folder)
+    server = EmbeddedPostgres(settings.home, settings.run_dir)
+    await asyncio.to_thread(server.start)
+    try:
+        floor = await _floor(server)
+        previewed, took = await _ours(server)
+    finally:
+        await asyncio.to_thread(server.stop)
+    return floor, previewed, took
+
+
+def rows() -> list[Row]:
+    """Bulk assignment of 100,000 offers beside the bare statements; the preview is told in the note."""
+    with tempfile.TemporaryDirectory(prefix="wj-bench-") as folder:
+        floor, previewed, took = asyncio.run(_measure(Path(folder)))
+    return [
+        Row(
+            "offer 100,000 presences to their counties",
+            took,
+            floor,
+            "s",
+            "the same rows changed and noted by two statements",
+            2.0,
+            note=f"preview before it: {previewed:.1f} s; job in chunks of 2,000, each one transaction",
+        )
+    ]
