@@ -35,7 +35,8 @@ _PROVINCE = Claims(
 # Names, numbers and grams as long as an imported row's: the index over them is what an update costs.
 _FILL = text(
     "INSERT INTO presences (id, channel, name, source, source_id, warnings, search_text, grams,"
-    " contact_grams, org_code, region_code, created_by, created_at, updated_at, claim_state, match_code, match_confidence)"
+    " contact_grams, org_code, region_code, created_by, created_at, updated_at, claim_state, match_code,"
+    " match_confidence)"
     " SELECT lpad(n::text, 26, '0'), 'shop', '网店' || n, 'bench', n::text, '[]', '网店' || n,"
     " ARRAY(SELECT (random() * 200000)::int + n * 0 FROM generate_series(1, 40)),"
     " ARRAY(SELECT (random() * 2000000)::int + n * 0 FROM generate_series(1, 20)),"
