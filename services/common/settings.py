@@ -104,6 +104,11 @@ class Settings(BaseSettings):
         return self.home / "spool"
 
     @property
+    def imports_dir(self) -> Path:
+        """Where the registry keeps imported lists as received, sealed (mode 700)."""
+        return self.home / "imports"
+
+    @property
     def broker_url(self) -> str:
         """Redis as Celery names it: `redis+socket://…` for a UNIX socket."""
         url = self.redis_location

@@ -12,6 +12,7 @@ from services.common.settings import Settings
 from services.registry.bootstrap import load_divisions
 from services.registry.claims.routes import router as claims
 from services.registry.claims.tasks import ClaimJobs
+from services.registry.directory import load_directory
 from services.registry.duplicates.routes import router as duplicates
 from services.registry.exchange.routes import router as exchange
 from services.registry.findings.routes import router as findings
@@ -35,6 +36,7 @@ from services.registry.verifications.tasks import VerificationPlans
 async def _startup(app: FastAPI) -> None:
     await asyncio.to_thread(upgrade, "registry", app.state.settings.database_url("registry"))
     await load_divisions(app.state.db)
+    await load_directory(app.state.db)
     app.state.personal = await personal_data(app.state.db)
     app.state.keys = Recurring(
         "personal.keys",

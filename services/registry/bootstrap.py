@@ -13,10 +13,12 @@ from pathlib import Path
 from services.common.database import Database
 from services.common.identity import Claims
 from services.common.migrate import upgrade
+from services.common.personal_keys import personal_data
 from services.common.problems import Problem
 from services.common.settings import get_settings
+from services.registry.imports.reading.kept import KeptFiles
 from services.registry.imports.schemas import ImportOut
-from services.registry.imports.service import import_shops
+from services.registry.imports.service import import_now
 from services.registry.organisations import repository as organisations
 from services.registry.organisations.rules import BUREAU, SUFFIX, bureaux
 from services.registry.regions import repository as regions
@@ -56,8 +58,16 @@ async def load_demo(database: Database) -> ImportOut:
             zh="本安装没有演示市场数据",
             en="this installation has no demo market data",
         ) from error
-    return await import_shops(
-        database, _local_operator(), stream=io.BytesIO(text.encode()), filename="demo.csv", source=DEMO_SOURCE
+    settings, personal = get_settings(), await personal_data(database)
+    return await import_now(
+        database,
+        KeptFiles(settings.imports_dir, personal),
+        personal,
+        _local_operator(),
+        stream=io.BytesIO(text.encode()),
+        filename="demo.csv",
+        source=DEMO_SOURCE,
+        processes=0,
     )
 
 

@@ -1,6 +1,5 @@
 """Registry rules: published vectors, what warns, what is never changed, and how text is found."""
 
-import io
 
 import pytest
 from hypothesis import given
@@ -22,14 +21,7 @@ from services.registry.identifiers.rules import (
     licence_kind,
     mask_contact,
 )
-from services.registry.imports.rules import (
-    BadRow,
-    ShopRow,
-    UnreadableFile,
-    detect_encoding,
-    neutralise,
-    read_rows,
-)
+from services.registry.imports.rules import neutralise
 from services.registry.organisations.rules import bureaux
 from services.registry.presences.rules import Channel, channel_of_platform, domain_of
 from services.registry.regions.rules import Gazetteer, Level, parse_divisions, within
@@ -227,75 +219,8 @@ def test_folding_and_patterns() -> None:
     assert len(query_grams("一二三四五")) == 7
 
 
-def rows(text: str) -> list[ShopRow | BadRow]:
-    return list(read_rows(io.StringIO(text, newline="")))
-
-
-def test_good_and_bad_rows_in_one_file() -> None:
-    got = rows(
-        f"{HEADER}\n1,茶行,13807911234,,,,,,淘宝\n2,,,,,,,,\n3,a,b\n4,含\0空,,,,,,,\n5,店,null,,,,,,\n"
-        '6,"多行\n名称",,,,,,,\n'
-    )
-    assert [type(r).__name__ for r in got] == ["ShopRow", "BadRow", "BadRow", "BadRow", "ShopRow", "ShopRow"]
-    assert [r.finding.code for r in got if isinstance(r, BadRow)] == [
-        "cell.missing",
-        "row.columns",
-        "cell.nul",
-    ]
-    five = got[4]
-    assert isinstance(five, ShopRow)
-    assert five.values["phone"] is None and [w.code for w in five.warnings] == ["cell.null_word"]
-    assert [r.number for r in got] == [2, 3, 4, 5, 6, 7]
-
-
-def test_a_ten_megabyte_cell_costs_only_its_row() -> None:
-    got = rows(f"{HEADER}\n1,{'茶' * 3_500_000},,,,,,,\n2,店,,,,,,,\n")
-    assert isinstance(got[0], BadRow) and got[0].finding.code == "cell.too_long"
-    assert isinstance(got[1], ShopRow)
-
-
-@pytest.mark.parametrize("text", ["", "a,b\n", "id,name,phone,qq,wechat,address,licence,icp,icp\n"])
-def test_a_wrong_header_is_refused(text: str) -> None:
-    with pytest.raises(UnreadableFile, match="first line"):
-        rows(text)
-
-
-def test_columns_may_stand_in_any_order() -> None:
-    (row,) = rows("Platform,icp,licence,address,wechat,qq,phone,name,ID\n淘宝,,,,,,,茶行,7\n")
-    assert isinstance(row, ShopRow) and (row.values["id"], row.values["platform"]) == ("7", "淘宝")
-
-
-def test_a_broken_quote_is_refused() -> None:
-    with pytest.raises(UnreadableFile, match="Not CSV"):
-        rows(f'{HEADER}\n1,"茶行\n')
-
-
-@pytest.mark.parametrize("codec", ["utf-8", "utf-8-sig", "gb18030", "utf-16"])
-def test_encodings(codec: str) -> None:
-    data = io.BytesIO(f"{HEADER}\n1,南昌县莲塘茶行,,,,,,,\n".encode(codec))
-    found = detect_encoding(data)
-    assert data.tell() == 0
-    text = io.TextIOWrapper(data, encoding=found, newline="")
-    (row,) = read_rows(text)
-    assert isinstance(row, ShopRow) and row.values["name"] == "南昌县莲塘茶行"
-
-
-def test_bytes_of_no_encoding_are_refused() -> None:
-    with pytest.raises(UnreadableFile):
-        detect_encoding(io.BytesIO(b"id,name\n\xff\xff\xff\xff\x81"))
-
-
 @given(st.text(max_size=30))
 def test_exported_cells_never_start_a_formula(cell: str) -> None:
     out = neutralise(cell)
     assert not out.startswith(("=", "+", "-", "@", "\t", "\r"))
     assert out.removeprefix("'") == cell or out == cell
-
-
-@given(st.text(alphabet=st.characters(codec="utf-8"), max_size=300))
-def test_any_text_is_rows_or_a_stated_refusal(text: str) -> None:
-    try:
-        for row in rows(f"{HEADER}\n{text}"):
-            assert isinstance(row, ShopRow | BadRow)
-    except UnreadableFile as refusal:
-        assert refusal.zh and refusal.code.startswith("import.")

@@ -1,106 +1,28 @@
-"""SQL of imports: bulk upserts of one batch, and the scoped list of imports."""
+"""SQL of imports: the scoped list, the row under work, remarks, remembered columns."""
 
-import json
+from collections.abc import AsyncIterator
+from datetime import datetime
 from typing import Any
 
-from sqlalchemy import select, text
+from sqlalchemy import delete, exists, func, or_, select, update
+from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import aliased
 
 from services.common.identity import Claims
 from services.common.scope import region_filter
 from services.common.wire import ListQuery
-from services.registry.imports.models import Import
+from services.registry.imports.models import Import, ImportRemark, ImportSource
+from services.registry.imports.rules import WORKING, State
 from services.registry.search.repository import capped_count, matches_plain, newest_first
 
-_SUBJECT_COLUMNS = (
-    "id text, name text, kind text, licence text, licence_kind text, licence_norm text, personal bytea,"
-    " contact_grams int[], source text, warnings jsonb, search_text text, grams int[], org_code text,"
-    " region_code text, created_by text, created_at timestamptz, updated_at timestamptz"
-)
-_PRESENCE_COLUMNS = (
-    "id text, subject_id text, channel text, platform text, native_id text, name text, domain text,"
-    " licence text, icp text, personal bytea, contact_grams int[], fingerprint bigint, import_id text,"
-    " last_seen timestamptz, source text, source_id text,"
-    " warnings jsonb, search_text text, grams int[], org_code text, region_code text, created_by text,"
-    " created_at timestamptz, updated_at timestamptz"
-)
-
-
-def _names(columns: str) -> list[str]:
-    return [part.split()[0] for part in columns.split(",")]
-
-
-_SUBJECT_NAMES = ", ".join(_names(_SUBJECT_COLUMNS))
-_PRESENCE_NAMES = ", ".join(_names(_PRESENCE_COLUMNS))
-_FOLLOWING = [
-    n
-    for n in _names(_PRESENCE_COLUMNS)
-    if n not in {"id", "source", "source_id", "org_code", "created_by", "created_at", "updated_at"}
-]
-# The statements below are put together from the fixed column lists above; no value is ever part of the text.
-_ADD_SUBJECTS = text(
-    f"INSERT INTO subjects ({_SUBJECT_NAMES}) SELECT {_SUBJECT_NAMES}"  # noqa: S608
-    f" FROM jsonb_to_recordset(CAST(:rows AS jsonb)) AS r({_SUBJECT_COLUMNS}) ORDER BY licence_norm"
-    " ON CONFLICT (org_code, licence_norm) WHERE licence_norm IS NOT NULL DO NOTHING"
-)
-_SUBJECT_IDS = text(
-    "SELECT licence_norm, id FROM subjects WHERE org_code = :org_code AND licence_norm = ANY(:licences)"
-)
-_KNOWN_IDS = text(
-    "SELECT source_id, id FROM presences"
-    " WHERE org_code = :org_code AND source = :source AND source_id = ANY(:source_ids)"
-)
-_UPSERT_PRESENCES = text(
-    f"INSERT INTO presences ({_PRESENCE_NAMES}) SELECT {_PRESENCE_NAMES}"  # noqa: S608
-    f" FROM jsonb_to_recordset(CAST(:rows AS jsonb)) AS r({_PRESENCE_COLUMNS}) ORDER BY source_id"
-    " ON CONFLICT (org_code, source, source_id) DO UPDATE SET "
-    + ", ".join(f"{n} = excluded.{n}" for n in _FOLLOWING)
-    + ", updated_at = excluded.updated_at WHERE presences.fingerprint IS DISTINCT FROM excluded.fingerprint"
-    " RETURNING (xmax = 0) AS created, no, source_id"
-)
-
-
-async def add_subjects(session: AsyncSession, rows: list[dict[str, Any]]) -> dict[str, str]:
-    """Add the subjects whose licence is new to the organisation; gives licence → id for all given."""
-    if not rows:
-        return {}
-    await session.execute(_ADD_SUBJECTS, {"rows": _json(rows)})
-    found = await session.execute(
-        _SUBJECT_IDS, {"org_code": rows[0]["org_code"], "licences": [r["licence_norm"] for r in rows]}
-    )
-    return {row.licence_norm: row.id for row in found}
-
-
-async def known_ids(
-    session: AsyncSession, org_code: str, source: str, source_ids: list[str]
-) -> dict[str, str]:
-    """Ids of the presences already there, by their id in the source: values are sealed about them."""
-    found = await session.execute(
-        _KNOWN_IDS, {"org_code": org_code, "source": source, "source_ids": source_ids}
-    )
-    return {row.source_id: row.id for row in found}
-
-
-async def upsert_presences(
-    session: AsyncSession, rows: list[dict[str, Any]]
-) -> tuple[dict[str, int], dict[str, int]]:
-    """Insert or update presences by (organisation, source, id); gives numbers of the created, the updated."""
-    created: dict[str, int] = {}
-    updated: dict[str, int] = {}
-    for row in await session.execute(_UPSERT_PRESENCES, {"rows": _json(rows)}):
-        (created if row.created else updated)[row.source_id] = row.no
-    return created, updated
+_STREAMED = 2_000
 
 
 async def add(session: AsyncSession, row: Import) -> None:
     """Insert the record of an import."""
     session.add(row)
     await session.flush()
-
-
-async def own(session: AsyncSession, import_id: str) -> Import:
-    """The import being written by the running use case."""
-    return await session.get_one(Import, import_id)
 
 
 async def page(session: AsyncSession, claims: Claims, query: ListQuery) -> tuple[list[Import], int, bool]:
@@ -116,18 +38,157 @@ async def page(session: AsyncSession, claims: Claims, query: ListQuery) -> tuple
     return list(rows.all()), total, capped
 
 
-async def visible(session: AsyncSession, claims: Claims, import_id: str) -> Import | None:
-    """The import with this id when the caller may see it."""
-    return (
-        await session.scalars(
-            select(Import).where(Import.id == import_id, region_filter(Import.region_code, claims))
+async def visible(
+    session: AsyncSession, claims: Claims, import_id: str, *, lock: bool = False
+) -> Import | None:
+    """The import with this id when the caller may see it; lock: until the transaction ends."""
+    query = select(Import).where(Import.id == import_id, region_filter(Import.region_code, claims))
+    query = query.with_for_update() if lock else query
+    return (await session.scalars(query.execution_options(populate_existing=True))).one_or_none()
+
+
+async def claim(session: AsyncSession, now: datetime, lease_until: datetime) -> Import | None:
+    """The import that waits longest for work and that nobody works on, now leased by the caller.
+
+    Of one source only one runs at a time: the earlier one first.
+    """
+    other = aliased(Import)
+    free = or_(Import.lease_until.is_(None), Import.lease_until < now)
+    same_source = exists().where(
+        other.org_code == Import.org_code,
+        other.source == Import.source,
+        other.id != Import.id,
+        other.state.in_(WORKING),
+        other.lease_until >= now,
+    )
+    waiting = (
+        select(Import.id)
+        .where(Import.state.in_(WORKING), free, ~same_source)
+        .order_by(Import.updated_at)
+        .limit(1)
+        .with_for_update(skip_locked=True)
+    )
+    query = (
+        update(Import)
+        .where(Import.id == waiting.scalar_subquery())
+        .values(lease_until=lease_until)
+        .returning(Import)
+        .execution_options(populate_existing=True)
+    )
+    return (await session.execute(query)).scalar_one_or_none()
+
+
+async def working(session: AsyncSession, import_id: str, state: str) -> Import | None:
+    """The import under work, locked; None when it is in another state by now."""
+    query = select(Import).where(Import.id == import_id, Import.state == state).with_for_update()
+    return (await session.scalars(query.execution_options(populate_existing=True))).one_or_none()
+
+
+async def advance(session: AsyncSession, import_id: str, state: str, values: dict[str, Any]) -> bool | None:
+    """Write how far the work is; gives whether it is to stop, None when the state is another one by now."""
+    query = (
+        update(Import)
+        .where(Import.id == import_id, Import.state == state)
+        .values(**values)
+        .returning(Import.cancel)
+    )
+    found: bool | None = (await session.execute(query)).scalar_one_or_none()
+    return found
+
+
+async def lease(session: AsyncSession, import_id: str, until: datetime | None) -> None:
+    """Renew the lease of who works on an import, or give it up."""
+    query = update(Import).where(Import.id == import_id, Import.state.in_(WORKING)).values(lease_until=until)
+    await session.execute(query)
+
+
+async def find(session: AsyncSession, import_id: str) -> Import | None:
+    """The import with this id, locked; for the work on it, whoever's it is."""
+    return await session.get(Import, import_id, with_for_update=True, populate_existing=True)
+
+
+async def newer_of_source(session: AsyncSession, row: Import) -> str | None:
+    """The newest import of the same source after this one that took rows in and was not undone."""
+    taken = (State.RUNNING, State.DONE, State.CANCELLED, State.FAILED, State.UNDOING)
+    query = (
+        select(Import.id)
+        .where(
+            Import.org_code == row.org_code,
+            Import.source == row.source,
+            Import.id != row.id,
+            Import.stamp > row.stamp,
+            Import.state.in_(taken),
+            Import.created + Import.updated + Import.unchanged > 0,
         )
-    ).one_or_none()
+        .order_by(Import.stamp.desc())
+        .limit(1)
+    )
+    found: str | None = await session.scalar(query)
+    return found
 
 
-def _json(rows: list[dict[str, Any]]) -> str:
-    return json.dumps(rows, ensure_ascii=False, default=_text)
+async def remarks(
+    session: AsyncSession, import_id: str, severity: int | None, after: int, limit: int
+) -> list[ImportRemark]:
+    """One remark more than the page, in the order of the file."""
+    query = select(ImportRemark).where(ImportRemark.import_id == import_id, ImportRemark.seq > after)
+    if severity:
+        query = query.where(ImportRemark.severity == severity)
+    return list((await session.scalars(query.order_by(ImportRemark.seq).limit(limit + 1))).all())
 
 
-def _text(value: Any) -> str:
-    return f"\\x{value.hex()}" if isinstance(value, bytes) else str(value)
+async def each_remark(session: AsyncSession, import_id: str) -> AsyncIterator[ImportRemark]:
+    """All kept remarks in the order of the file, a few at a time."""
+    query = select(ImportRemark).where(ImportRemark.import_id == import_id).order_by(ImportRemark.seq)
+    found = await session.stream_scalars(query.execution_options(yield_per=_STREAMED))
+    async for remark in found:
+        yield remark
+
+
+async def clear_remarks(session: AsyncSession, import_id: str) -> None:
+    """Forget what was remarked."""
+    await session.execute(delete(ImportRemark).where(ImportRemark.import_id == import_id))
+
+
+async def remove(session: AsyncSession, row: Import) -> None:
+    """Remove an import that took nothing in."""
+    await session.delete(row)
+
+
+async def remembered(session: AsyncSession, org_code: str, source: str) -> dict[str, str]:
+    """Header → field as chosen for this source before; empty for a new source."""
+    query = select(ImportSource.fields).where(
+        ImportSource.org_code == org_code, ImportSource.source == source
+    )
+    return (await session.scalar(query)) or {}
+
+
+async def remember(
+    session: AsyncSession, claims: Claims, source: str, fields: dict[str, str], now: datetime
+) -> None:
+    """Keep what was chosen for this source, beside what was chosen for other headers of it."""
+    statement = insert(ImportSource).values(
+        org_code=claims.org, source=source, fields=fields, updated_at=now, updated_by=claims.sub
+    )
+    await session.execute(
+        statement.on_conflict_do_update(
+            index_elements=[ImportSource.org_code, ImportSource.source],
+            set_={
+                "fields": ImportSource.fields.op("||")(statement.excluded.fields),
+                "updated_at": now,
+                "updated_by": claims.sub,
+            },
+        )
+    )
+
+
+async def sources(session: AsyncSession, claims: Claims) -> list[tuple[str, datetime, int]]:
+    """Sources the organisation has imported from: name, when last, how often."""
+    query = (
+        select(Import.source, func.max(Import.created_at), func.count())
+        .where(Import.org_code == claims.org)
+        .group_by(Import.source)
+        .order_by(func.max(Import.created_at).desc())
+        .limit(200)
+    )
+    return [(row[0], row[1], row[2]) for row in await session.execute(query)]

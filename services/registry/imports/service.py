@@ -1,12 +1,7 @@
-"""Use cases of imports: a CSV of shops, streamed, in batches of one transaction each."""
+"""Use cases of imports: receive a file, say how it is read, try it, start, stop, undo, look."""
 
 import asyncio
-import hashlib
-import io
-import json
-from collections.abc import Iterator
-from dataclasses import dataclass, field
-from itertools import islice
+from pathlib import PurePath
 from typing import IO, Any
 
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -18,347 +13,202 @@ from services.common.identity import Claims
 from services.common.ids import new_id
 from services.common.paging import Page, encode_cursor
 from services.common.personal import PersonalData
-from services.common.personal_keys import personal_data
 from services.common.problems import Problem, not_found
-from services.common.scope import region_covers
 from services.common.wire import ListQuery
-from services.registry.identifiers.rules import Finding, compact, licence_kind
-from services.registry.identifiers.service import show
-from services.registry.imports import repository
+from services.registry.imports import receiving, repository
+from services.registry.imports.fields import mapping_fault, suggest, to_remember
 from services.registry.imports.models import Import
-from services.registry.imports.rules import (
-    BadRow,
-    ShopRow,
-    UnreadableFile,
-    bounded_lines,
-    detect_encoding,
-    read_rows,
-    shop_identity,
-    subject_key,
-)
-from services.registry.imports.schemas import ImportOut, ImportRow
-from services.registry.personal.rules import personal_of
-from services.registry.regions import repository as regions
-from services.registry.regions.rules import Gazetteer
-from services.registry.search.rules import contact_grams
-from services.registry.subjects.rules import kind_of, searchable
-
-BATCH_ROWS = 1_000
-MAX_BYTES = 512 * 1024 * 1024
-SHOWN_FINDINGS = 1_000
+from services.registry.imports.reading.inspection import Inspected
+from services.registry.imports.reading.kept import KeptFiles
+from services.registry.imports.reading.tables import Layout
+from services.registry.imports.rules import STATE_LABELS, State, allowed
+from services.registry.imports.runner import ImportRunner, actor_of
+from services.registry.imports.schemas import ImportOut, ImportRow, LayoutIn, UndoPreview
+from services.registry.imports.undoing import service as undoing
+from services.registry.imports.views import full, listed
 
 
-@dataclass
-class _Run:
-    """An import under way: who, where to, which divisions exist, and what came of it so far."""
-
-    claims: Claims
-    personal: PersonalData
-    import_id: str
-    source: str
-    divisions: dict[str, str]
-    places: Gazetteer
-    rows: int = 0
-    created: int = 0
-    updated: int = 0
-    unchanged: int = 0
-    warning_count: int = 0
-    error_count: int = 0
-    warnings: list[dict[str, Any]] = field(default_factory=list)
-    errors: list[dict[str, Any]] = field(default_factory=list)
-
-    def warn(self, number: int, finding: Finding) -> None:
-        self.warning_count += 1
-        if len(self.warnings) < SHOWN_FINDINGS:
-            self.warnings.append({"row": number, **finding.as_json()})
-
-    def refuse(self, number: int, finding: Finding) -> None:
-        self.error_count += 1
-        if len(self.errors) < SHOWN_FINDINGS:
-            self.errors.append({"row": number, **finding.as_json()})
-
-
-async def import_shops(
-    database: Database, claims: Claims, *, stream: IO[bytes], filename: str, source: str
+async def receive(
+    database: Database, files: KeptFiles, claims: Claims, *, stream: IO[bytes], filename: str, source: str
 ) -> ImportOut:
-    """Import a CSV of shops into the caller's region; gives the counts, warnings and row errors.
+    """Keep a file as received and say what is in it.
 
-    Every batch of 1,000 rows is one transaction, so a row is in whole or not at all; a file that becomes
-    unreadable half way keeps the batches before it and says so (state `failed`), and importing the mended
-    file again creates nothing twice. Raises Problem 413 for a file over 512 MiB, 422 for one that is no CSV
-    of shops from its first line on.
+    Raises Problem 413 `import.too_large`, 422 for a file that cannot be read, 507 when there is no room for
+    it.
     """
-    digest, encoding = await asyncio.to_thread(_inspect, stream)
-    text = io.TextIOWrapper(stream, encoding=encoding, newline="")
+    import_id = new_id()
+    kept = await asyncio.to_thread(receiving.keep, files, import_id, stream)
     try:
-        rows = read_rows(bounded_lines(text))
-        try:
-            batch = await asyncio.to_thread(_next_batch, rows)
-        except UnreadableFile as error:
-            raise _unreadable(error) from error
-        run = await _begin(
-            database, claims, filename=filename, source=source, sha256=digest, encoding=encoding
-        )
-        state = await _take_all(database, run, rows, batch)
-    finally:
-        text.detach()
-    return await _finish(database, run, state)
+        seen = await asyncio.to_thread(receiving.look, files, import_id, None)
+        async with database.transaction() as session:
+            remembered = await repository.remembered(session, claims.org, source)
+            row = _new(import_id, claims, filename, source, kept, seen)
+            row.mapping = suggest(seen.headers, seen.samples, remembered)
+            await repository.add(session, row)
+            after = {"source": source, "filename": row.filename, "sha256": row.sha256, "bytes": row.bytes}
+            await _record(session, claims, "import.uploaded", row, after)
+    except BaseException:
+        await asyncio.to_thread(files.remove, import_id)
+        raise
+    return full(row, claims, [])
 
 
-def _inspect(stream: IO[bytes]) -> tuple[str, str]:
-    digest, size = hashlib.sha256(), 0
-    stream.seek(0)
-    while block := stream.read(1 << 20):
-        size += len(block)
-        if size > MAX_BYTES:
-            raise Problem(
-                "import.too_large",
-                413,
-                zh="文件超过512 MiB",
-                en="the file is larger than 512 MiB",
-                todo_zh="请拆分后分次导入",
-                todo_en="split it and import the parts",
-            )
-        digest.update(block)
-    try:
-        return digest.hexdigest(), detect_encoding(stream)
-    except UnreadableFile as error:
-        raise _unreadable(error) from error
-
-
-def _unreadable(error: UnreadableFile) -> Problem:
-    return Problem(
-        error.code,
-        422,
-        zh=error.zh,
-        en=error.en,
-        todo_zh="请另存为CSV（UTF-8或GB18030），首行为规定的列名",
-        todo_en="save it as CSV (UTF-8 or GB18030) with the given column names in the first line",
-    )
-
-
-def _next_batch(rows: Iterator[ShopRow | BadRow]) -> list[ShopRow | BadRow]:
-    return list(islice(rows, BATCH_ROWS))
-
-
-async def _begin(database: Database, claims: Claims, **facts: str) -> _Run:
+def _new(
+    import_id: str, claims: Claims, filename: str, source: str, kept: receiving.Received, seen: Inspected
+) -> Import:
     now = utc_now()
-    row = Import(
-        id=new_id(),
-        source=facts["source"],
-        filename=facts["filename"][:255].replace("\0", ""),
-        sha256=facts["sha256"],
-        encoding=facts["encoding"].replace("-sig", ""),
-        state="running",
-        rows=0,
-        created=0,
-        updated=0,
-        unchanged=0,
-        warning_count=0,
-        error_count=0,
-        warnings=[],
-        errors=[],
+    plain = "".join(c for c in PurePath(filename.replace("\\", "/")).name if c.isprintable())
+    counts = dict.fromkeys(
+        ("rows", "created", "updated", "unchanged", "doubled", "warning_count", "error_count", "cursor"), 0
+    )
+    return Import(
+        id=import_id,
+        source=source,
+        filename=plain[-255:] or "upload",
+        sha256=kept.sha256,
+        bytes=kept.bytes,
+        encoding=seen.layout.encoding,
+        layout=seen.layout.as_json(),
+        headers=seen.headers,
+        mapping=[],
+        state=State.UPLOADED,
+        rows_total=seen.rows or kept.lines,
+        tallies={},
+        cancel=False,
         org_code=claims.org,
         region_code=claims.region,
         created_by=claims.sub,
         created_at=now,
         updated_at=now,
-    )
-    async with database.transaction() as session:
-        await repository.add(session, row)
-        divisions = {r.code: r.name for r in await regions.all_regions(session)}
-        await record(
-            session,
-            claims,
-            event="import.started",
-            object_type="import",
-            object_id=row.id,
-            after={"source": row.source, "filename": row.filename, "sha256": row.sha256},
-        )
-    return _Run(claims, await personal_data(database), row.id, row.source, divisions, Gazetteer(divisions))
-
-
-async def _take_all(
-    database: Database, run: _Run, rows: Iterator[ShopRow | BadRow], batch: list[ShopRow | BadRow]
-) -> str:
-    while batch:
-        good = _sift(run, batch)
-        async with database.transaction() as session:
-            known = await repository.known_ids(
-                session, run.claims.org, run.source, [str(row.values["id"]) for row in good]
-            )
-        subjects, presences = await asyncio.to_thread(_prepare, run, good, known)
-        async with database.transaction() as session:
-            await _take(session, run, subjects, presences)
-        try:
-            batch = await asyncio.to_thread(_next_batch, rows)
-        except UnreadableFile as error:
-            run.refuse(run.rows + 2, Finding("", error.code, error.zh, error.en))
-            return "failed"
-    return "done"
-
-
-def _sift(run: _Run, batch: list[ShopRow | BadRow]) -> list[ShopRow]:
-    """Usable rows of a batch; of several with one id the last stands, and the others are named."""
-    by_id: dict[str, ShopRow] = {}
-    for row in batch:
-        run.rows += 1
-        if isinstance(row, BadRow):
-            run.refuse(row.number, row.finding)
-            continue
-        key = str(row.values["id"])
-        if key in by_id:
-            zh = f"id 与第{by_id[key].number}行相同，以本行为准"
-            run.warn(
-                row.number, Finding("id", "row.double", zh, "Same id as an earlier row; this one stands")
-            )
-        by_id[key] = row
-    return list(by_id.values())
-
-
-def _prepare(
-    run: _Run, good: list[ShopRow], known: dict[str, str]
-) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-    now = utc_now().isoformat()
-    subjects: dict[str, dict[str, Any]] = {}
-    presences: list[dict[str, Any]] = []
-    for row in good:
-        region, findings = _place(run, row)
-        for finding in findings:
-            run.warn(row.number, finding)
-        owned = {
-            "source": run.source,
-            "org_code": run.claims.org,
-            "region_code": region,
-            "created_by": run.claims.sub,
-            "created_at": now,
-            "updated_at": now,
-            "warnings": [f.as_json() for f in findings],
-        }
-        presences.append({**_presence(run, row, known), **owned})
-        subject = _subject(run, row)
-        if subject:
-            subjects.setdefault(subject["licence_norm"], {**subject, **owned})
-    return list(subjects.values()), presences
-
-
-def _place(run: _Run, row: ShopRow) -> tuple[str, list[Finding]]:
-    """Region of a row: what its address names inside the importer's area, else the importer's own."""
-    findings = list(row.warnings)
-    named = run.places.locate(row.values["address"])
-    if named is None or named == run.claims.region:
-        return run.claims.region, findings
-    if region_covers(run.claims.region, named):
-        return named, findings
-    zh = f"地址指向{run.divisions[named]}，不在本辖区内，暂登记在本单位名下"
-    findings.append(Finding("address", "address.outside", zh, "The address names a place outside your area"))
-    return run.claims.region, findings
-
-
-def _presence(run: _Run, row: ShopRow, known: dict[str, str]) -> dict[str, Any]:
-    values = dict(row.values)
-    channel, domain = shop_identity(values)
-    source_id = values.pop("id")
-    text, grams = searchable({**values, "source_id": source_id})
-    presence_id = known.get(source_id or "") or new_id()
-    return {
-        **_sealed(run.personal, presence_id, values),
-        "values": values,
-        "id": presence_id,
-        "source_id": source_id,
-        "native_id": source_id,
-        "channel": channel,
-        "domain": domain,
-        "search_text": text,
-        "grams": grams,
-        "import_id": run.import_id,
-        "last_seen": utc_now().isoformat(),
-        "fingerprint": run.personal.key(0, json.dumps(row.values, sort_keys=True)),
-    }
-
-
-def _subject(run: _Run, row: ShopRow) -> dict[str, Any] | None:
-    licence = subject_key(row.values)
-    if licence is None:
-        return None
-    values = {k: row.values[k] for k in ("name", "licence", "phone", "qq", "wechat", "address")}
-    text, grams = searchable(values)
-    subject_id = new_id()
-    return {
-        **_sealed(run.personal, subject_id, values),
-        "id": subject_id,
-        "kind": kind_of(licence).value,
-        "licence_kind": licence_kind(licence),
-        "licence_norm": compact(licence),
-        "search_text": text,
-        "grams": grams,
-    }
-
-
-def _sealed(personal: PersonalData, about: str, values: dict[str, str | None]) -> dict[str, Any]:
-    """The values of a row with its personal ones sealed."""
-    private = personal_of(values)
-    plain = {name: value for name, value in values.items() if name not in private}
-    return {
-        **plain,
-        "personal": personal.seal(private, about) if private else None,
-        "contact_grams": contact_grams(private, personal.gram),
-    }
-
-
-async def _take(
-    session: AsyncSession, run: _Run, subjects: list[dict[str, Any]], presences: list[dict[str, Any]]
-) -> None:
-    """One batch, in the caller's transaction: subjects, presences, the import's counts, the audit row."""
-    ids = await repository.add_subjects(session, subjects)
-    for presence in presences:
-        licence = presence["licence"]
-        presence["subject_id"] = ids.get(compact(licence)) if licence else None
-    values = {presence["source_id"]: presence.pop("values") for presence in presences}
-    created, updated = await repository.upsert_presences(session, presences) if presences else ({}, {})
-    changed = {no: values[source_id] for source_id, no in {**created, **updated}.items()}
-    await show(session, run.personal, changed, source=run.source, now=utc_now())
-    run.created += len(created)
-    run.updated += len(updated)
-    run.unchanged += len(presences) - len(changed)
-    await _save(session, run, "running")
-    await record(
-        session,
-        run.claims,
-        event="import.batch",
-        object_type="import",
-        object_id=run.import_id,
-        after={"rows": run.rows, "created": len(created), "updated": len(updated)},
+        actor=actor_of(claims),
+        **counts,
     )
 
 
-async def _save(session: AsyncSession, run: _Run, state: str) -> Import:
-    row = await repository.own(session, run.import_id)
-    row.state, row.updated_at = state, utc_now()
-    row.rows, row.created, row.updated, row.unchanged = run.rows, run.created, run.updated, run.unchanged
-    row.warning_count, row.error_count = run.warning_count, run.error_count
-    row.warnings, row.errors = list(run.warnings), list(run.errors)
-    return row
-
-
-async def _finish(database: Database, run: _Run, state: str) -> ImportOut:
-    async with database.transaction() as session:
-        row = await _save(session, run, state)
-        row.finished_at = row.updated_at
-        await record(
-            session,
-            run.claims,
-            event=f"import.{state}",
-            object_type="import",
-            object_id=run.import_id,
-            after={
-                "rows": run.rows,
-                "created": run.created,
-                "updated": run.updated,
-                "errors": run.error_count,
-            },
+async def read_anew(
+    session: AsyncSession, files: KeptFiles, claims: Claims, import_id: str, given: LayoutIn
+) -> Inspected:
+    """Read the file in another way; the columns are suggested anew. Raises Problem 404, 403, 409, 422."""
+    row = await own(session, claims, import_id, "describe")
+    now = Layout(**row.layout)
+    wanted = Layout(given.encoding, given.delimiter, given.header, given.sheet)
+    seen = await asyncio.to_thread(receiving.look, files, import_id, wanted)
+    if seen.layout != now:
+        row.layout, row.headers, row.encoding = seen.layout.as_json(), seen.headers, seen.layout.encoding
+        row.rows_total = seen.rows or row.rows_total
+        row.mapping = suggest(
+            seen.headers, seen.samples, await repository.remembered(session, claims.org, row.source)
         )
-    return ImportOut.model_validate(row)
+        _not_checked(row)
+    return seen
+
+
+async def choose(
+    session: AsyncSession, claims: Claims, import_id: str, mapping: list[str | None]
+) -> ImportOut:
+    """Say which column is what; remembered for the source. Raises Problem 404, 403, 409, 422."""
+    row = await own(session, claims, import_id, "describe")
+    if len(mapping) != len(row.headers):
+        raise _invalid("import.mapping_length", "列数与文件不符", "as many fields as the file has columns")
+    fault = mapping_fault(mapping)
+    if fault:
+        raise _invalid(*fault)
+    row.mapping = list(mapping)
+    await repository.remember(session, claims, row.source, to_remember(row.headers, mapping), utc_now())
+    _not_checked(row)
+    return full(row, claims, [])
+
+
+async def check(session: AsyncSession, claims: Claims, import_id: str) -> ImportOut:
+    """Ask for a dry run. Raises Problem 404, 403, 409, 422."""
+    row = await own(session, claims, import_id, "check")
+    _refuse_unmapped(row)
+    row.state, row.actor, row.plan, row.problem = State.CHECKING, actor_of(claims), None, None
+    row.lease_until, row.cancel, row.updated_at = None, False, utc_now()
+    return full(row, claims, [])
+
+
+async def start(session: AsyncSession, claims: Claims, import_id: str) -> ImportOut:
+    """Ask for the rows to be taken in, from where it stopped if it did. Raises Problem 404, 403, 409, 422."""
+    row = await own(session, claims, import_id, "start")
+    _refuse_unmapped(row)
+    begun = row.cursor > 0
+    if not begun:
+        await repository.clear_remarks(session, row.id)
+        await repository.remember(
+            session, claims, row.source, to_remember(row.headers, row.mapping), utc_now()
+        )
+    row.state, row.actor, row.problem, row.finished_at = State.RUNNING, actor_of(claims), None, None
+    row.stamp = row.stamp or utc_now()
+    row.lease_until, row.cancel, row.updated_at = None, False, utc_now()
+    await _record(
+        session, claims, "import.resumed" if begun else "import.started", row, {"source": row.source}
+    )
+    return full(row, claims, [])
+
+
+async def cancel(session: AsyncSession, claims: Claims, import_id: str) -> ImportOut:
+    """Ask the work to stop after the batch under way; what is in stays in. Raises Problem 404, 403, 409."""
+    row = await own(session, claims, import_id, "cancel")
+    row.cancel = True
+    await _record(session, claims, "import.cancel", row, {"rows": row.rows})
+    return full(row, claims, [])
+
+
+async def undo_preview(session: AsyncSession, claims: Claims, import_id: str) -> UndoPreview:
+    """What undoing would do, and what stands in the way. Raises Problem 404, 403, 409."""
+    row = await own(session, claims, import_id, "undo")
+    found = await undoing.survey(session, row)
+    return UndoPreview.model_validate({**found, "newer": await _newer(session, row)})
+
+
+async def undo(session: AsyncSession, claims: Claims, import_id: str, *, leave_built: bool) -> ImportOut:
+    """Ask for the import to be undone as a whole.
+
+    Raises Problem 404, 403, 409: `import.newer` when a later list of the source came in, `import.built_on`
+    when something was built on its rows and the caller did not say to leave those.
+    """
+    row = await own(session, claims, import_id, "undo")
+    newer = await _newer(session, row)
+    if newer:
+        raise Problem(
+            "import.newer",
+            409,
+            zh="同一来源之后又有导入",
+            en="a later list of the same source was imported",
+            todo_zh="请先撤销较晚的那一次",
+            todo_en="undo the later one first",
+            extra={"import_id": newer},
+        )
+    found = await undoing.survey(session, row)
+    if found["kept"] and not leave_built:
+        raise _built_on(found["kept"])
+    row.state, row.actor, row.undone = State.UNDOING, actor_of(claims), undoing.begun(utc_now())
+    row.lease_until, row.cancel, row.updated_at = None, False, utc_now()
+    await _record(session, claims, "import.undo", row, {"leave_built": leave_built})
+    return full(row, claims, [])
+
+
+def _built_on(kept: list[dict[str, Any]]) -> Problem:
+    rows = sum(entry["rows"] for entry in kept)
+    zh = "、".join(f"{entry['zh']} {entry['rows']} 行" for entry in kept)
+    en = ", ".join(f"{entry['en']}: {entry['rows']}" for entry in kept)
+    return Problem(
+        "import.built_on",
+        409,
+        zh=f"有 {rows} 行导入后已有后续工作：{zh}",
+        en=f"{rows} rows are in use since: {en}",
+        todo_zh="可选择保留这些行，撤销其余",
+        todo_en="choose to leave these rows and undo the rest",
+        extra={"kept": kept},
+    )
+
+
+async def discard(session: AsyncSession, claims: Claims, import_id: str) -> None:
+    """Drop a file nothing was taken from. Raises Problem 404, 403, 409."""
+    row = await own(session, claims, import_id, "discard")
+    await _record(session, claims, "import.discarded", row, {"sha256": row.sha256})
+    await repository.remove(session, row)
 
 
 async def list_imports(session: AsyncSession, claims: Claims, query: ListQuery) -> Page[ImportRow]:
@@ -366,7 +216,7 @@ async def list_imports(session: AsyncSession, claims: Claims, query: ListQuery) 
     rows, total, capped = await repository.page(session, claims, query)
     shown = rows[: query.limit]
     return Page(
-        items=[ImportRow.model_validate(row) for row in shown],
+        items=[listed(row) for row in shown],
         next_cursor=encode_cursor([shown[-1].id]) if len(rows) > query.limit else None,
         total=total,
         total_capped=capped,
@@ -374,8 +224,89 @@ async def list_imports(session: AsyncSession, claims: Claims, query: ListQuery) 
 
 
 async def get_import(session: AsyncSession, claims: Claims, import_id: str) -> ImportOut:
-    """One import with its remarks. Raises 404 when not visible."""
+    """One import with its first remarks. Raises 404 when not visible."""
+    row = await visible(session, claims, import_id)
+    first = [
+        remark
+        for severity in (2, 1)
+        for remark in (await repository.remarks(session, import_id, severity, 0, 100))[:100]
+    ]
+    return full(row, claims, first)
+
+
+async def visible(session: AsyncSession, claims: Claims, import_id: str) -> Import:
+    """The import. Raises Problem 404 when the caller may not see it."""
     row = await repository.visible(session, claims, import_id)
     if row is None:
         raise not_found("导入记录", "import")
-    return ImportOut.model_validate(row)
+    return row
+
+
+async def own(session: AsyncSession, claims: Claims, import_id: str, action: str) -> Import:
+    """The caller's own import, locked, in a state that allows the action. Raises Problem 404, 403, 409."""
+    row = await repository.visible(session, claims, import_id, lock=True)
+    if row is None:
+        raise not_found("导入记录", "import")
+    if row.org_code != claims.org:
+        raise Problem(
+            "import.not_yours",
+            403,
+            zh="只有导入单位可以操作",
+            en="only the organisation that imported it may do this",
+        )
+    if not allowed(action, row.state):
+        zh, en = STATE_LABELS[State(row.state)]
+        raise Problem("import.state", 409, zh=f"当前状态（{zh}）不能这样做", en=f"not possible now: {en}")
+    return row
+
+
+async def import_now(
+    database: Database,
+    files: KeptFiles,
+    personal: PersonalData,
+    claims: Claims,
+    *,
+    stream: IO[bytes],
+    filename: str,
+    source: str,
+    processes: int | None = None,
+) -> ImportOut:
+    """Receive a file and take it in, in this process and to the end. Raises what `receive` and `start`
+    raise."""
+    received = await receive(database, files, claims, stream=stream, filename=filename, source=source)
+    async with database.transaction() as session:
+        await start(session, claims, received.id)
+    runner = ImportRunner(database, files, personal, processes)
+    while True:
+        await runner.run_all()
+        async with database.transaction() as session:
+            result = await get_import(session, claims, received.id)
+        if result.state != State.RUNNING:
+            return result
+        await asyncio.sleep(0.5)
+
+
+def _refuse_unmapped(row: Import) -> None:
+    fault = mapping_fault(row.mapping)
+    if fault:
+        raise _invalid(*fault)
+
+
+def _not_checked(row: Import) -> None:
+    row.state, row.plan, row.updated_at = State.UPLOADED, None, utc_now()
+
+
+def _invalid(code: str, zh: str, en: str) -> Problem:
+    return Problem(
+        code, 422, zh=zh, en=en, todo_zh="请在“对应字段”一步改正", todo_en="correct it in the step “columns”"
+    )
+
+
+async def _newer(session: AsyncSession, row: Import) -> str | None:
+    return await repository.newer_of_source(session, row) if row.stamp else None
+
+
+async def _record(
+    session: AsyncSession, claims: Claims, event: str, row: Import, after: dict[str, Any]
+) -> None:
+    await record(session, claims, event=event, object_type="import", object_id=row.id, after=after)

@@ -31,6 +31,7 @@ class Subject(Owned, Filed, Searchable, Base):
         ),
         Index("ix_subjects_region_id", "region_code", "id"),
         search_index("subjects"),
+        Index("ix_subjects_import_id", "import_id", postgresql_where=text("import_id IS NOT NULL")),
     )
 
     id: Mapped[str] = mapped_column(String(26), primary_key=True)
@@ -44,6 +45,7 @@ class Subject(Owned, Filed, Searchable, Base):
     registered_at: Mapped[date | None] = mapped_column(Date)
     scope: Mapped[str | None] = mapped_column(Text)
     verified_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
+    import_id: Mapped[str | None] = mapped_column(String(26))
     source: Mapped[str] = mapped_column(String(60))
     warnings: Mapped[list[dict[str, Any]]] = mapped_column(JSONB)
     facets: Mapped[list[str]] = mapped_column(ARRAY(Text), Computed(SUBJECT_FACETS, persisted=True))

@@ -111,9 +111,10 @@ def _telling(head: bytes, stream: IO[bytes]) -> bytes:
 
 def _judge(sample: bytes) -> Guess | None:
     text = sample.decode("utf-8", "replace")
-    beyond = sum(1 for c in text if c > "\x7f")
-    if beyond and text.count("\ufffd") / beyond <= _BROKEN_UTF8 and not _binary(text):
-        return Guess("utf-8", True)
+    beyond = [c for c in text if c > "\x7f"]
+    if beyond and text.count("\ufffd") / len(beyond) <= _BROKEN_UTF8 and not _binary(text):
+        # Pairs of bytes alone (U+0080 to U+07FF) are as likely Chinese in another encoding.
+        return Guess("utf-8", any("\u0800" <= c != "\ufffd" for c in beyond))
     shares = sorted(
         ((*_share(sample, codec, _first_level(codec)), codec) for codec in ("gb18030", "big5hkscs")),
         reverse=True,
@@ -147,8 +148,8 @@ def _binary(text: str) -> bool:
 def _first_level(codec: str) -> frozenset[str]:
     """The first-level characters of the standard behind a codec."""
     if codec == "gb18030":
-        leads, trails = range(0xB0, 0xD8), range(0xA1, 0xFF)
+        leads, trails = range(0xB0, 0xD8), tuple(range(0xA1, 0xFF))
     else:
         leads, trails = range(0xA4, 0xC7), (*range(0x40, 0x7F), *range(0xA1, 0xFF))
     pairs = (bytes((lead, trail)) for lead in leads for trail in trails)
-    return frozenset(pair.decode(codec, "ignore") for pair in pairs) - {""}
+    return frozenset(c for pair in pairs if "\u4e00" <= (c := pair.decode(codec, "ignore")) <= "\u9fff")

@@ -8,7 +8,7 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from itertools import islice
 from typing import IO, Any, Final
 
@@ -31,14 +31,17 @@ csv.field_size_limit(READER_LIMIT)
 class Layout:
     """How a file is cut into rows.
 
-    encoding: codec (of the text made from it, for a workbook); delimiter: one character; header: number of the
-    header record, 1 for the first, 0 for none; sheet: name of the worksheet, empty for text.
+    encoding: codec (of the text made from it, for a workbook); delimiter: one character; header: number of
+    the header record, 1 for the first, 0 for none; sheet, sheets: the worksheet read and all of them, empty
+    for text; sure: the encoding is certain, or was chosen by a person.
     """
 
     encoding: str
     delimiter: str = ","
     header: int = 1
     sheet: str = ""
+    sheets: list[str] = field(default_factory=list)
+    sure: bool = True
 
     def as_json(self) -> dict[str, Any]:
         """For the table of imports."""
@@ -122,10 +125,11 @@ def guess_header(found: Sequence[Record], known: Sequence[set[int]]) -> int:
     """Number of the header record among the first ones; 0 for none.
 
     known: for each record the positions whose text is the name of a field. A list often has a title above the
-    header, so the record that names most fields is taken, and none when none names two (one, in a list of one).
+    header, so the record that names most fields is taken; one that names a single field must hold no digit.
     """
     rows = list(zip(found, known, strict=True))[:_HEADER_WITHIN]
     if not rows:
         return 0
     record, hits = max(rows, key=lambda row: len(row[1]))
-    return record.number if len(hits) >= min(2, len(record.cells)) and hits else 0
+    plain = not any(c.isdigit() for cell in record.cells for c in cell)
+    return record.number if len(hits) > 1 or (hits and plain) else 0

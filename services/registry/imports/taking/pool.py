@@ -1,0 +1,68 @@
+"""Where batches are prepared: a few processes for a long list, a thread for a short one."""
+
+import asyncio
+import os
+import threading
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context, parent_process
+from multiprocessing.connection import wait
+from typing import Final
+
+from services.registry.imports.taking.batches import Batch, Prepared, Setting
+from services.registry.imports.taking.rows import RowMaker
+
+MOST: Final = 8
+_POLITE: Final = 5
+_maker: RowMaker | None = None
+
+
+class Pool:
+    """Prepares batches of one import. processes: 0 for a thread of this one."""
+
+    def __init__(self, setting: Setting, processes: int) -> None:
+        self._executor: ProcessPoolExecutor | None = None
+        self._maker: RowMaker | None = None
+        if processes:
+            context = get_context("spawn")  # a fork would copy threads' locks and the database's connections
+            self._executor = ProcessPoolExecutor(processes, context, initializer=_begin, initargs=(setting,))
+        else:
+            self._maker = RowMaker(setting)
+
+    def submit(self, batch: Batch) -> "asyncio.Future[Prepared]":
+        """Prepare a batch; what a dead process leaves is an error of the result (BrokenProcessPool)."""
+        if self._executor is not None:
+            return asyncio.wrap_future(self._executor.submit(_make, batch))
+        assert self._maker is not None  # noqa: S101 - one of the two is there
+        return asyncio.ensure_future(asyncio.to_thread(self._maker.make, batch))
+
+    def close(self) -> None:
+        """End the processes; what waits is dropped."""
+        if self._executor is not None:
+            self._executor.shutdown(wait=False, cancel_futures=True)
+
+
+def processes_for(rows: int, batch: int) -> int:
+    """How many processes a list of so many rows is worth (0: starting one costs more than it saves)."""
+    if rows <= 2 * batch:
+        return 0
+    return max(1, min(MOST, os.cpu_count() or 1, rows // batch))
+
+
+def _begin(setting: Setting) -> None:
+    global _maker  # noqa: PLW0603 - one for the life of the process
+    os.nice(_POLITE)  # people at their screens go before
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    _maker = RowMaker(setting)
+
+
+def _end_with_parent() -> None:
+    """A killed parent leaves nobody to tell its children: they look themselves."""
+    parent = parent_process()
+    if parent is not None:
+        wait([parent.sentinel])
+        os._exit(1)
+
+
+def _make(batch: Batch) -> Prepared:
+    assert _maker is not None  # noqa: S101 - _begin ran first
+    return _maker.make(batch)

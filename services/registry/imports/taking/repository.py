@@ -1,0 +1,164 @@
+"""SQL of taking rows in: what is there already, and writing a batch by COPY in one transaction.
+
+New rows go straight into their tables; changed ones through temporary tables (unlogged, empty again at the
+end of each transaction) and one statement each. Statements are put together from fixed column lists; no value
+is part of their text.
+"""
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import Any, cast
+
+from psycopg import AsyncConnection
+from psycopg.sql import SQL, Composed, Identifier
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from services.registry.imports.taking import packing
+from services.registry.imports.taking.batches import Prepared
+from services.registry.imports.taking.rows import (
+    CHANGE_COLUMNS,
+    CHANGED_COLUMNS,
+    IDENTIFIER_COLUMNS,
+    PLAIN,
+    PRESENCE_COLUMNS,
+    SUBJECT_COLUMNS,
+)
+
+Driver = AsyncConnection[tuple[Any, ...]]
+
+_OLD = ("id", "no", "subject_id", "channel", "domain", "region_code", "personal", *PLAIN)
+_FINGERPRINTS = SQL(
+    "SELECT source_id, no, id, fingerprint, updated_at FROM presences"
+    " WHERE org_code = %s AND source = %s AND source_id = ANY(%s)"
+)
+_OLD_ROWS = SQL("SELECT {} FROM presences WHERE id = ANY(%s)").format(SQL(", ").join(map(Identifier, _OLD)))
+_SUBJECT_IDS = SQL("SELECT licence_norm, id FROM subjects WHERE org_code = %s AND licence_norm = ANY(%s)")
+_NUMBERS = SQL(
+    "SELECT nextval(pg_get_serial_sequence(%s, 'no')) FROM generate_series(1, CAST(%s AS integer))"
+)
+_SEEN = SQL("UPDATE presences SET last_seen = %s WHERE id = ANY(%s) AND last_seen < %s - interval '20 hours'")
+_SEEN_IDENTIFIERS = SQL(
+    "UPDATE identifiers SET last_seen = %s WHERE presence_no = ANY(%s) AND ended_at IS NULL"
+    " AND last_seen < %s - interval '20 hours'"
+)
+_FOLLOWING = tuple(name for name in CHANGED_COLUMNS if name not in {"id", "no"})
+_STAGED_IDENTIFIERS = ("presence_no", "kind", "key")
+
+
+def _columns(names: Iterable[str]) -> Composed:
+    return SQL(", ").join(map(Identifier, names))
+
+
+def _stage(name: str, table: str, names: Sequence[str]) -> Composed:
+    query = "CREATE TEMP TABLE IF NOT EXISTS {} ON COMMIT DELETE ROWS AS SELECT {} FROM {} WITH NO DATA"
+    return SQL(query).format(Identifier(name), _columns(names), Identifier(table))
+
+
+_STAGES = (
+    _stage("staged_subjects", "subjects", SUBJECT_COLUMNS),
+    _stage("staged_presences", "presences", CHANGED_COLUMNS),
+    _stage("staged_identifiers", "identifiers", IDENTIFIER_COLUMNS),
+)
+_ADD_SUBJECTS = SQL(
+    "INSERT INTO subjects ({names}) OVERRIDING SYSTEM VALUE SELECT {names} FROM staged_subjects ORDER BY id"
+    " ON CONFLICT (org_code, licence_norm) WHERE licence_norm IS NOT NULL DO NOTHING"
+).format(names=_columns(SUBJECT_COLUMNS))
+_CHANGE_PRESENCES = SQL(
+    "UPDATE presences p SET {sets}, last_seen = %s, updated_at = %s FROM staged_presences s WHERE p.id = s.id"
+).format(sets=SQL(", ").join(SQL("{0} = s.{0}").format(Identifier(name)) for name in _FOLLOWING))
+_SHOW_IDENTIFIERS = SQL(
+    "INSERT INTO identifiers ({names}) SELECT DISTINCT ON ({key}) {names} FROM staged_identifiers"
+    " ORDER BY {key} ON CONFLICT ({key}) DO UPDATE"
+    " SET last_seen = excluded.last_seen, source = excluded.source, ended_at = NULL"
+).format(names=_columns(IDENTIFIER_COLUMNS), key=_columns(_STAGED_IDENTIFIERS))
+# What a list does not know (kind 10: fingerprints of pictures, taken when the shop was looked at) stays.
+_END_IDENTIFIERS = SQL(
+    "UPDATE identifiers i SET ended_at = %s FROM staged_presences s WHERE i.presence_no = s.no"
+    " AND i.ended_at IS NULL AND i.kind <> 10 AND NOT EXISTS (SELECT FROM staged_identifiers t"
+    " WHERE t.presence_no = i.presence_no AND t.kind = i.kind AND t.key = i.key)"
+)
+_ADD_REMARKS = text(
+    "INSERT INTO import_remarks (import_id, row, severity, source_id, field, code, value, zh, en)"
+    " SELECT :import_id, * FROM unnest(CAST(:rows AS integer[]), CAST(:severities AS smallint[]),"
+    " CAST(:source_ids AS text[]), CAST(:fields AS text[]), CAST(:codes AS text[]), CAST(:values AS text[]),"
+    " CAST(:zhs AS text[]), CAST(:ens AS text[]))"
+)
+
+
+async def driver_of(session: AsyncSession) -> Driver:
+    """The driver's connection inside the session's transaction: COPY is not SQLAlchemy's."""
+    raw = await (await session.connection()).get_raw_connection()
+    return cast(Driver, raw.driver_connection)
+
+
+async def fingerprints(
+    session: AsyncSession, org_code: str, source: str, source_ids: list[str]
+) -> dict[str, tuple[int, str, int | None, datetime]]:
+    """`source_id → (no, id, fingerprint, when last changed)` of the rows that are there already."""
+    cursor = await (await driver_of(session)).execute(_FINGERPRINTS, (org_code, source, source_ids))
+    return {row[0]: (row[1], row[2], row[3], row[4]) for row in await cursor.fetchall()}
+
+
+async def old_rows(session: AsyncSession, ids: list[str]) -> dict[str, dict[str, Any]]:
+    """`id → values` of rows that are to be changed; personal ones still sealed."""
+    cursor = await (await driver_of(session)).execute(_OLD_ROWS, (ids,))
+    return {row[0]: dict(zip(_OLD, row, strict=True)) for row in await cursor.fetchall()}
+
+
+async def subject_ids(session: AsyncSession, org_code: str, licences: list[str]) -> dict[str, str]:
+    """`licence → id` of the organisation's subjects."""
+    cursor = await (await driver_of(session)).execute(_SUBJECT_IDS, (org_code, licences))
+    return {row[0]: row[1] for row in await cursor.fetchall()}
+
+
+async def numbers(session: AsyncSession, table: str, count: int) -> list[int]:
+    """New numbers of a table's rows, taken in advance: a row's identifiers are sealed about its number."""
+    cursor = await (await driver_of(session)).execute(_NUMBERS, (table, count))
+    return [row[0] for row in await cursor.fetchall()]
+
+
+async def write(session: AsyncSession, stamp: datetime, prepared: Prepared) -> None:
+    """Write a batch's rows in the caller's transaction."""
+    driver = await driver_of(session)
+    if prepared.subjects or prepared.changed:
+        for stage in _STAGES:
+            await driver.execute(stage)
+    if prepared.subjects:
+        await _copy(driver, "staged_subjects", SUBJECT_COLUMNS, prepared.subjects)
+        await driver.execute(_ADD_SUBJECTS)
+    await _copy(driver, "presences", PRESENCE_COLUMNS, prepared.presences)
+    await _copy(driver, "identifiers", IDENTIFIER_COLUMNS, prepared.identifiers)
+    if prepared.changed:
+        await _copy(driver, "staged_presences", CHANGED_COLUMNS, prepared.changed)
+        await _copy(driver, "staged_identifiers", IDENTIFIER_COLUMNS, prepared.changed_identifiers)
+        await driver.execute(_CHANGE_PRESENCES, (stamp, stamp))
+        await driver.execute(_SHOW_IDENTIFIERS)
+        await driver.execute(_END_IDENTIFIERS, (stamp,))
+        await _copy(driver, "changes", CHANGE_COLUMNS, prepared.changes)
+
+
+async def seen(session: AsyncSession, stamp: datetime, ids: list[str], nos: list[int]) -> None:
+    """Note that unchanged rows stood in the list again; once a day is enough."""
+    driver = await driver_of(session)
+    await driver.execute(_SEEN, (stamp, ids, stamp))
+    await driver.execute(_SEEN_IDENTIFIERS, (stamp, nos, stamp))
+
+
+async def add_remarks(session: AsyncSession, import_id: str, remarks: Sequence[tuple[Any, ...]]) -> None:
+    """Keep remarks: (row, severity, source id, field, code, value, zh, en)."""
+    if not remarks:
+        return
+    names = ("rows", "severities", "source_ids", "fields", "codes", "values", "zhs", "ens")
+    columns = dict(zip(names, map(list, zip(*remarks, strict=True)), strict=True))
+    await session.execute(_ADD_REMARKS, {"import_id": import_id, **columns})
+
+
+async def _copy(driver: Driver, table: str, columns: Sequence[str], rows: bytes) -> None:
+    if not rows:
+        return
+    query = SQL("COPY {} ({}) FROM STDIN (FORMAT binary)").format(Identifier(table), _columns(columns))
+    async with driver.cursor() as cursor, cursor.copy(query) as copy:
+        await copy.write(packing.HEAD)
+        await copy.write(rows)
+        await copy.write(packing.TAIL)

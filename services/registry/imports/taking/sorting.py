@@ -1,0 +1,145 @@
+"""Sorting records: which row each one is, whether it differs from what was imported last, whose subject it
+names."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Final
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from services.common.ids import new_id
+from services.common.personal import PersonalData
+from services.registry.imports.fields import FIELDS
+from services.registry.imports.reading.tables import Record
+from services.registry.imports.taking import repository
+from services.registry.imports.taking.batches import Batch, Item, Known, Setting
+from services.registry.imports.taking.rows import subject_key
+
+# Part of every fingerprint: raised when rows are made in another way, so that lists are taken anew.
+RULES_VERSION: Final = "1"
+_FINGERPRINT: Final = 0xF0
+"""Stands where the kind of an identifier would: no identifier has this number."""
+_UNPRINTABLE: Final = ("\0", "\udcff", "\udcfe", "\udcfd")
+_MADE_OF: Final = ("platform", "url", "name", "subject_name", "licence")
+
+
+@dataclass
+class Sorted:
+    """A batch to prepare, and the rows that stand as they are. `after`, `last`: numbers of the records
+    around."""
+
+    after: int
+    last: int
+    count: int
+    batch: Batch
+    unchanged: list[tuple[str, int]] = field(default_factory=list)
+
+
+class Sorter:
+    """Sorts the records of one import."""
+
+    def __init__(self, setting: Setting, personal: PersonalData) -> None:
+        self._at, self._personal = setting, personal
+        at = {name: position for position, name in enumerate(setting.mapping) if name}
+        self._id, self._licence = at.get("id"), at.get("licence")
+        self._made_of = [at[name] for name in _MADE_OF if name in at]
+        self._mapped = [position for position, name in enumerate(setting.mapping) if name]
+        self._head = "\x1f".join((RULES_VERSION, *(str(name) for name in setting.mapping)))
+        self._width = len(setting.mapping)
+        # Ids given to subjects of batches that are not written yet.
+        self._under_way: dict[str, tuple[str, int]] = {}
+
+    def items(self, found: Iterable[Record]) -> list[Item]:
+        """Records with their id in the list and their fingerprint."""
+        return [self._item(record) for record in found]
+
+    def _item(self, record: Record) -> Item:
+        cells = record.cells
+        if len(cells) < self._width or (len(cells[0]) == 1 and cells[0] in _UNPRINTABLE):
+            return Item(record.number, record.lines, cells, "", 0)
+        whole = "\x1f".join([self._head, *[cells[position] for position in self._mapped]])
+        fingerprint = self._personal.key(_FINGERPRINT, whole.encode("utf-8", "replace").decode())
+        return Item(record.number, record.lines, cells, self._source_id(cells), fingerprint)
+
+    def _source_id(self, cells: Sequence[str]) -> str:
+        if self._id is None:
+            whole = "\x1f".join(cells[position].strip() for position in self._made_of)
+            return "~" + hashlib.sha256(whole.encode("utf-8", "replace")).hexdigest()[:20]
+        given = cells[self._id].strip()
+        usable = len(given) <= FIELDS["id"].longest and not any(mark in given for mark in _UNPRINTABLE)
+        return given if usable else ""
+
+    async def sort(
+        self, session: AsyncSession, items: list[Item], after: int, count: int, last: int
+    ) -> Sorted:
+        """Look up what is there already, and take numbers and ids for what is not."""
+        named = list({item.source_id for item in items if item.source_id})
+        there = await repository.fingerprints(session, self._at.org, self._at.source, named)
+        fresh, unchanged, changed = _parted(items, there, self._at.stamp)
+        known = await self._known(session, there, changed)
+        new = list(dict.fromkeys(item.source_id for item in fresh if item.source_id))
+        numbers = [0] * len(new) if self._at.dry else await repository.numbers(session, "presences", len(new))
+        known |= {name: Known(no, new_id()) for name, no in zip(new, numbers, strict=True)}
+        subjects = await self._subjects(session, [*fresh, *changed])
+        return Sorted(after, last, count, Batch([*fresh, *changed], known, subjects), unchanged)
+
+    async def _known(self, session: AsyncSession, there: Any, changed: list[Item]) -> dict[str, Known]:
+        ids = {item.source_id: there[item.source_id][1] for item in changed}
+        rows = await repository.old_rows(session, list(ids.values())) if ids else {}
+        known = {}
+        for source_id, row_id in ids.items():
+            old = rows[row_id]
+            sealed = old.pop("personal")
+            old |= self._personal.open(bytes(sealed), row_id) if sealed else {}
+            seen = there[source_id][3] == self._at.stamp
+            known[source_id] = Known(old["no"], row_id, old, seen)
+        return known
+
+    async def _subjects(self, session: AsyncSession, items: list[Item]) -> dict[str, tuple[str, int]]:
+        if self._licence is None or self._at.dry:
+            return {norm: ("", 0) for item in items if (norm := self._norm(item))}
+        wanted = list(dict.fromkeys(norm for item in items if (norm := self._norm(item))))
+        there = await repository.subject_ids(session, self._at.org, wanted)
+        found = {norm: (row_id, 0) for norm, row_id in there.items()}
+        for norm in wanted:
+            if norm not in found and norm in self._under_way:
+                found[norm] = self._under_way[norm]
+        new = [norm for norm in wanted if norm not in found]
+        for norm, no in zip(new, await repository.numbers(session, "subjects", len(new)), strict=True):
+            found[norm] = self._under_way[norm] = (new_id(), no)
+        return found
+
+    def _norm(self, item: Item) -> str | None:
+        if self._licence is None or len(item.cells) <= self._licence:
+            return None
+        cell = item.cells[self._licence]
+        return subject_key(cell.strip()) if len(cell) <= FIELDS["licence"].longest else None
+
+    def written(self, batch: Batch) -> None:
+        """The batch is in the database: its subjects are found there from now on."""
+        for norm in batch.subjects:
+            self._under_way.pop(norm, None)
+
+
+def _parted(
+    items: list[Item], there: dict[str, tuple[int, str, int | None, datetime]], stamp: datetime
+) -> tuple[list[Item], list[tuple[str, int]], list[Item]]:
+    """(new or unusable, unchanged as (id, no), changed or named twice)."""
+    fresh: list[Item] = []
+    unchanged: list[tuple[str, int]] = []
+    changed: list[Item] = []
+    times = Counter(item.source_id for item in items)
+    for item in items:
+        found = there.get(item.source_id)
+        if found is None:
+            fresh.append(item)
+        elif found[2] == item.fingerprint and found[3] != stamp and times[item.source_id] == 1:
+            unchanged.append((found[1], found[0]))
+        else:
+            changed.append(item)
+    return fresh, unchanged, changed

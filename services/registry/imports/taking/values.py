@@ -1,0 +1,122 @@
+"""What one record says: its cells as field values, what makes it unusable, what is doubtful in it.
+
+Odd values are kept raw (a formula on a shop's page is a fact about the shop); they are made harmless when
+they leave in a spreadsheet. Nothing is corrected.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from services.registry.identifiers.normal import Found
+from services.registry.identifiers.rules import Finding, examine
+from services.registry.imports.fields import FIELDS
+from services.registry.imports.reading.encodings import DAMAGED
+from services.registry.imports.reading.tables import OVERLONG, UNCLOSED
+from services.registry.personal.rules import mask
+from services.registry.presences.rules import domain_of
+
+NULL_WORDS: Final = frozenset({"null", "nil", "none", "n/a", "\\n", "nan", "无", "-", "—", "/", "#n/a"})
+_KEPT_RAW: Final = frozenset({"id", "name", "subject_name"})
+_SCIENTIFIC: Final = re.compile(r"^\d(?:\.\d+)?[eE]\+?\d{2}$")
+_NUMBERS: Final = frozenset({"id", "phone", "qq", "licence", "payment"})
+_SHOWN: Final = 60
+_WELL_FORMED: Final = frozenset({"B", "C"})
+
+
+class BadRowError(ValueError):
+    """The record cannot be taken; `finding` says why, `value` what stood there (masked)."""
+
+    def __init__(self, finding: Finding, value: str = "") -> None:
+        super().__init__(finding.code)
+        self.finding, self.value = finding, value
+
+
+@dataclass(slots=True)
+class Row:
+    """One usable record: its number, its values by field (None: an empty cell), and remarks."""
+
+    number: int
+    values: dict[str, str | None]
+    findings: list[Finding]
+    identifying: Found
+
+
+def read_row(number: int, lines: int, cells: Sequence[str], mapping: Sequence[str | None]) -> Row:
+    """The record's values. Raises BadRowError for one that cannot be taken."""
+    _check_shape(number, lines, cells, len(mapping))
+    values: dict[str, str | None] = {}
+    findings: list[Finding] = []
+    for field, cell in zip(mapping, cells, strict=False):
+        if field is None:
+            continue
+        value = _value(field, cell, findings) if cell else None
+        if values.get(field):
+            value = f"{values[field]}、{value}" if value else values[field]
+        values[field] = value
+    if not values.get("name"):
+        values["name"] = values.get("subject_name")
+    missing = next((f for f in ("id", "name") if f in (*mapping, "name") and not values.get(f)), None)
+    if missing:
+        raise BadRowError(
+            Finding(
+                missing, "cell.missing", f"{FIELDS[missing].zh}不能为空", f"{FIELDS[missing].en} is empty"
+            )
+        )
+    values["domain"] = domain_of(values.get("url") or values.get("platform"))
+    remarks, found = examine(values)
+    return Row(number, values, findings + remarks, found)
+
+
+def _check_shape(number: int, lines: int, cells: Sequence[str], width: int) -> None:
+    first = cells[0]
+    if first.startswith(UNCLOSED):
+        zh = f"引号不成对，此处起{lines}行未能读取" if lines > 1 else "引号不成对"
+        raise BadRowError(Finding("", "row.quote", zh, f"A quotation mark is not closed ({lines} lines)"))
+    if first.startswith(OVERLONG):
+        raise BadRowError(Finding("", "row.too_long", "这一行超过32 MiB", "The line is longer than 32 MiB"))
+    if len(cells) != width and (len(cells) < width or any(cells[width:])):
+        zh, en = f"应有{width}列，实有{len(cells)}列", f"{width} columns expected, {len(cells)} found"
+        raise BadRowError(Finding("", "row.columns", zh, en))
+
+
+def _value(field: str, cell: str, findings: list[Finding]) -> str | None:
+    if "\0" in cell:
+        raise BadRowError(Finding(field, "cell.nul", "含有空字符(NUL)", "Contains a NUL character"))
+    if DAMAGED in cell:
+        zh, en = "含有不属于该编码的字节", "Holds bytes the encoding does not know"
+        raise BadRowError(Finding(field, "cell.encoding", zh, en))
+    longest = FIELDS[field].longest
+    if len(cell) > longest:
+        zh, en = f"内容过长（{len(cell)}字符，最多{longest}）", f"Too long: {len(cell)} characters"
+        raise BadRowError(Finding(field, "cell.too_long", zh, en))
+    value = cell.strip()
+    if field not in _KEPT_RAW and len(value) <= 4 and value.casefold() in NULL_WORDS:
+        findings.append(Finding(field, "cell.null_word", f"“{value}”按空值处理", "Taken as empty"))
+        return None
+    if field in _NUMBERS and _SCIENTIFIC.match(value):
+        zh = "Excel把号码改成了科学计数法，末尾数字已丢失，请在原表中设为文本"
+        findings.append(
+            Finding(field, "cell.scientific", zh, "Excel has rounded this number: set it as text")
+        )
+    return value or None
+
+
+def shown_value(field: str, value: str | None) -> str:
+    """A value as remarks and error files show it: masked where personal, at most 60 characters, one line."""
+    plain = mask(field, value[:200]) if value and field in PERSONAL_FIELDS else value
+    return "".join(c if c.isprintable() else "�" for c in (plain or "")[:_SHOWN])
+
+
+PERSONAL_FIELDS: Final = frozenset(
+    {"phone", "qq", "wechat", "address", "return_address", "legal_person", "payment"}
+)
+
+
+def ownership_of(value: str | None) -> str | None:
+    """B or C where the cell says so in any usual way; None else."""
+    plain = (value or "").strip().upper()[:1]
+    return plain if plain in _WELL_FORMED else None
