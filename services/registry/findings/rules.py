@@ -59,9 +59,9 @@ STATE_LABELS: Final[dict[State, tuple[str, str]]] = {
 class Raised:
     """A finding to raise. `subject_key` names what it is about, so that the same thing is raised once.
 
-    kind, key: the value, when it is about one; shops: numbers of the presences it names; regions: divisions it
-    concerns beside those of the shops; detail: counts and
-    short facts without personal data: different detail makes a known finding new again.
+    kind, key: the value, when it is about one; shops: numbers of the presences it names; regions: divisions
+    it concerns beside those of the shops; detail: counts and short facts without personal data: different
+    detail makes a known finding new again.
     """
 
     code: str
