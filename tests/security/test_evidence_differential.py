@@ -128,13 +128,10 @@ def compare(cases: list[Mutant], folder: Path) -> Counter[str]:
 
 
 def test_both_verifiers_agree(tmp_path: Path) -> None:
-    verdicts = compare(mutants(1, 300, houses()), tmp_path)
+    verdicts = compare(mutants(1, 120, houses()), tmp_path)
     # Negative control: the cases are not all of one kind, so agreeing says something.
-    assert verdicts["INVALID"] > 130
-    assert verdicts["VALID"] > 15
-    assert verdicts["REDACTED"] > 3
-    assert verdicts["DISCLOSED"] > 2
-    assert verdicts["LOGGED"] > 5
+    assert verdicts["INVALID"] > 50
+    assert all(verdicts[other] > 0 for other in ("VALID", "REDACTED", "DISCLOSED", "LOGGED")), verdicts
 
 
 @pytest.mark.slow
