@@ -287,3 +287,47 @@ async def test_tags_go_down_the_tree_and_on_many_records_at_once(world: World) -
     assert retired.json()["retired_at"]
     refused = await county.call("POST", path, json=rows)
     assert (refused.status_code, refused.json()["code"]) == (409, "tag.retired")
+
+
+async def test_retired_codes_lead_to_todays_divisions(world: World) -> None:
+    http = world.at_registry(REVEALER)
+    retired = {one["code"]: one for one in (await http.get("/regions/retired"))["items"]}
+    assert len(retired) == 12 and not any(one["verified"] for one in retired.values())
+    assert (retired["360122"]["name"], retired["360122"]["successor_name"]) == ("新建县", "新建区")
+    for licence, place in (
+        ("91360122MA35AAAAXX", ("新建县", True, "360112")),
+        ("91360121MA35AAAAXX", ("南昌县", False, None)),
+        ("91110108MA35AAAAXX", (None, False, None)),
+    ):
+        subject = await http.post("/subjects", name="旧码主体", licence=licence)
+        found = subject["registered_in"]
+        assert (found["name"], found["retired"], found["successor"]) == place
+        assert subject["region_code"] == "360121"  # what a licence says decides nothing
+    assert (await http.post("/subjects", name="无照"))["registered_in"] is None
+
+
+async def test_zones_stand_in_the_tree_and_see_their_county_only(world: World) -> None:
+    chief = officer("360100", "市", OFFICER | {"registry:assign"})
+    http = world.at_registry(chief)
+    given = {"parent_code": "360100-SJ", "suffix": "HGT", "kind": "zone", "name": "红谷滩功能区市监局"}
+    made = await http.post("/organisations", **given, region_code="360113")
+    assert (made["code"], made["kind"], made["parent_code"]) == ("360100-SJ-HGT", "zone", "360100-SJ")
+    zones = [o for o in (await http.get("/organisations", limit=500))["items"] if o["kind"] == "zone"]
+    assert {o["code"] for o in zones if not o["verified"]} >= {"360100-SJ-GX", "360121-SJ-XL"}
+    for changes, status, code in (
+        ({}, 409, "organisation.known"),
+        ({"suffix": "A", "name": "甲", "region_code": "360702"}, 403, "region.outside"),
+        ({"suffix": "A", "name": "甲", "parent_code": "360702-SJ"}, 403, "region.outside"),
+        ({"suffix": "A", "name": "甲", "region_code": "360100"}, 422, "organisation.county"),
+        ({"suffix": "A", "name": "甲", "kind": "bureau"}, 422, "organisation.kind"),
+        ({"suffix": "A", "name": "甲", "parent_code": "369900-SJ"}, 422, "organisation.unknown"),
+    ):
+        body = {**given, "region_code": "360113", **changes}
+        answer = await http.call("POST", "/organisations", json=body)
+        assert (answer.status_code, answer.json()["code"]) == (status, code)
+    people = world.at_registry(officer("360113", "区内", org="360100-SJ-HGT"))
+    assert (await people.call("POST", "/organisations", json=given)).status_code == 403
+    mine = await people.post("/subjects", name="区内主体")
+    assert (mine["org_code"], mine["region_code"]) == ("360100-SJ-HGT", "360113")
+    await world.at_registry(REVEALER).post("/subjects", name="县里主体")
+    assert [row["name"] for row in (await people.get("/subjects"))["items"]] == ["区内主体"]

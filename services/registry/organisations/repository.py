@@ -25,6 +25,12 @@ async def search(session: AsyncSession, q: str | None, under: str | None, limit:
     return list((await session.scalars(statement)).all())
 
 
+async def add(session: AsyncSession, organisation: Organisation) -> None:
+    """Insert an authority and find out at once whether code and name are free."""
+    session.add(organisation)
+    await session.flush()
+
+
 async def by_code(session: AsyncSession, code: str) -> Organisation | None:
     """The authority with this code."""
     return await session.get(Organisation, code)
@@ -39,6 +45,8 @@ async def upsert(session: AsyncSession, bureaux: Iterable[Bureau]) -> None:
             "level": b.level.value,
             "region_code": b.region_code,
             "parent_code": b.parent_code,
+            "kind": b.kind.value,
+            "verified": b.verified,
         }
         for b in bureaux
     ]

@@ -5,12 +5,12 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Query
 
 from services.common.database import Session
-from services.common.identity import Claims, require_service
+from services.common.identity import Claims, require, require_service
 from services.common.problems import not_found
 from services.common.wire import SearchText
 from services.registry.guards import directory_reader
-from services.registry.organisations import repository
-from services.registry.organisations.schemas import OrganisationList, OrganisationOut
+from services.registry.organisations import repository, service
+from services.registry.organisations.schemas import OrganisationIn, OrganisationList, OrganisationOut
 from services.registry.schemas import RegionCode
 
 router = APIRouter(tags=["机构 organisations"])
@@ -27,6 +27,16 @@ async def list_organisations(
     """Authorities by part of the name or start of the code; `under` keeps one region's subtree."""
     rows = await repository.search(session, q, under, limit)
     return OrganisationList(items=[OrganisationOut.model_validate(row) for row in rows])
+
+
+@router.post("/organisations", status_code=201)
+async def enter_organisation(
+    given: OrganisationIn,
+    session: Session,
+    claims: Annotated[Claims, Depends(require("registry:assign"))],
+) -> OrganisationOut:
+    """Enter the bureau of a function zone, or a station, below an authority of the caller's area."""
+    return await service.enter(session, claims, given)
 
 
 @router.get("/internal/organisations/{code}", include_in_schema=False)

@@ -7,6 +7,7 @@ import io
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import date
 from enum import StrEnum
 from typing import Final
 
@@ -69,6 +70,45 @@ def parse_divisions(text: str) -> list[Division]:
         known.add(division.code)
         rows.append(division)
     return rows
+
+
+@dataclass(frozen=True, slots=True)
+class Alias:
+    """A retired code or name of a division and the division that followed it."""
+
+    code: str
+    name: str
+    valid_from: date | None
+    valid_to: date | None
+    successor: str
+    source: str
+    verified: bool
+
+
+def parse_aliases(text: str) -> list[Alias]:
+    """Aliases from `code,name,valid_from,valid_to,successor,source,verified`. Raises ValueError."""
+    return [
+        Alias(
+            code=row["code"],
+            name=row["name"],
+            valid_from=_day(row["valid_from"]),
+            valid_to=_day(row["valid_to"]),
+            successor=row["successor"],
+            source=row["source"],
+            verified=row["verified"] == "true",
+        )
+        for row in csv.DictReader(io.StringIO(text))
+    ]
+
+
+def _day(text: str) -> date | None:
+    return date.fromisoformat(text) if text else None
+
+
+def licence_region(licence: str | None) -> str | None:
+    """The division code in a USCC, positions 3-8 (GB 32100): where it was registered, not where it is now."""
+    number = fold(licence or "")
+    return number[2:8] if len(number) == 18 and number[2:8].isdigit() else None
 
 
 class Gazetteer:

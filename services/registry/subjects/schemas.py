@@ -7,6 +7,7 @@ from pydantic import AwareDatetime, BaseModel, Field
 
 from services.common.wire import Instant, Text
 from services.registry.permits.schemas import PermitOut
+from services.registry.regions.schemas import PlaceOut
 from services.registry.schemas import FindingOut, RegionCode
 from services.registry.search.schemas import SearchQuery
 from services.registry.subjects.rules import SubjectKind, SubjectStatus
@@ -131,6 +132,7 @@ class SubjectOut(SubjectRow):
     regno15: list[Dated]
     registered_at: date | None
     authority_code: str | None
+    registered_in: PlaceOut | None
     scope: str | None
     verified_at: Instant | None
     risk: int

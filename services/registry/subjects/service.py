@@ -24,6 +24,8 @@ from services.registry.personal.schemas import RevealIn, RevealOut
 from services.registry.personal.service import reveal, sealed, shown
 from services.registry.presences.models import Presence
 from services.registry.presences.rules import CHANNEL_LABELS, Channel
+from services.registry.regions.schemas import PlaceOut
+from services.registry.regions.service import registered_in
 from services.registry.search.rules import contact_grams
 from services.registry.subjects import repository
 from services.registry.subjects.models import Subject
@@ -58,6 +60,7 @@ async def whole(
         presences=await repository.presences_of(session, claims, subject.id),
         permits=await permits.of(session, claims, subject_id=subject.id),
         tags=await refs(session, subject.tags),
+        place=await registered_in(session, subject.licence_norm),
     )
 
 
@@ -204,6 +207,7 @@ def _full(
     presences: list[Presence],
     permits: list[Permit],
     tags: list[TagRef],
+    place: PlaceOut | None,
 ) -> SubjectOut:
     listed = [
         SubjectPresence(
@@ -229,5 +233,6 @@ def _full(
             "presences": listed,
             "permits": [permit_shown(permit) for permit in permits],
             "tags": tags,
+            "registered_in": place,
         }
     )
