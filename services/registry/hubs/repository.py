@@ -12,7 +12,8 @@ from services.registry.hubs.models import HubRuling
 from services.registry.hubs.rules import Ruling
 from services.registry.hubs.schemas import HubQuery
 from services.registry.identifiers.models import Identifier
-from services.registry.linking.models import IdentifierValue
+from services.registry.linking.models import IdentifierValue, LinkChange
+from services.registry.linking.rules import Code
 from services.registry.presences.models import Presence
 
 HERE_CAP: Final = 1_000
@@ -54,12 +55,23 @@ def _held_here(claims: Claims) -> Any:
     )
 
 
+def _no_bridge() -> Any:
+    """A value of few shops that was cut as a weak bridge is no hub to an officer."""
+    return IdentifierValue.reason["code"].astext != Code.BRIDGE.value
+
+
+async def changes(session: AsyncSession, kind: int, key: int) -> list[LinkChange]:
+    """When the value began or ceased to be a hub, newest first (the last fifty times)."""
+    statement = select(LinkChange).where(LinkChange.kind == kind, LinkChange.key == key)
+    return list((await session.scalars(statement.order_by(LinkChange.id.desc()).limit(50))).all())
+
+
 async def page(session: AsyncSession, claims: Claims, query: HubQuery) -> list[IdentifierValue]:
     """Hubs some shop of the caller's region holds, the largest first, one more than the page."""
     order = (IdentifierValue.holders, IdentifierValue.kind, IdentifierValue.key)
     statement = (
         select(IdentifierValue)
-        .where(IdentifierValue.hub, _held_here(claims).exists())
+        .where(IdentifierValue.hub, _no_bridge(), _held_here(claims).exists())
         .order_by(*(column.desc() for column in order))
         .limit(query.limit + 1)
     )

@@ -24,6 +24,8 @@ class HubRow(BaseModel):
     here: int = Field(description="shops of the caller's region, counted to 1,000")
     here_capped: bool
     hub: bool
+    why_zh: str
+    why_en: str
     reason: dict[str, Any] = Field(description="what the test counted, or whose ruling it was")
     decided_at: Instant | None
     ruled: Ruling | None
@@ -55,12 +57,24 @@ class Holder(BaseModel):
     last_seen: Instant
 
 
+class ValueChange(BaseModel):
+    """When a value began or ceased to be a hub, how many pairs of shops that unlinked or linked, and why."""
+
+    at: Instant
+    hub: bool
+    holders: int
+    pairs: int
+    why_zh: str
+    why_en: str
+
+
 class HubOut(HubRow):
     """A value in full: its raw forms (masked), its holders here, its rulings, who may rule."""
 
     forms: list[str]
     shops: list[Holder]
     rulings: list[RulingOut]
+    changes: list[ValueChange]
     may_rule: bool
     ruling_region: str = Field(description="the smallest division that holds all its shops")
 

@@ -21,10 +21,11 @@ from services.registry.hubs.rules import (
     smallest_common,
     value_id,
 )
-from services.registry.hubs.schemas import Holder, HubOut, HubQuery, HubRow, RulingIn, RulingOut
+from services.registry.hubs.schemas import Holder, HubOut, HubQuery, HubRow, RulingIn, RulingOut, ValueChange
 from services.registry.identifiers.kinds import KIND_LABELS, Kind
 from services.registry.linking import service as linking
-from services.registry.linking.models import IdentifierValue
+from services.registry.linking.models import IdentifierValue, LinkChange
+from services.registry.linking.rules import CODE_LABELS, Code
 from services.registry.links.masking import masked_form
 
 
@@ -58,6 +59,7 @@ async def get_hub(session: AsyncSession, personal: PersonalData, claims: Claims,
         forms=sorted({shop.masked for shop in shops}),
         shops=shops,
         rulings=[_ruling(one) for one in rulings],
+        changes=[_change(one) for one in await repository.changes(session, kind, key)],
         may_rule="registry:judge" in claims.permissions and region_covers(claims.region, common),
         ruling_region=common,
     )
@@ -116,6 +118,7 @@ async def _row(
     cap = repository.HERE_CAP
     here = await repository.holders_here(session, claims, value.kind, value.key, cap + 1)
     zh, en = KIND_LABELS[Kind(value.kind)]
+    why = CODE_LABELS[Code(value.reason["code"])]
     return HubRow(
         id=value_id(value.kind, value.key),
         kind=value.kind,
@@ -126,7 +129,9 @@ async def _row(
         here=min(len(here), cap),
         here_capped=len(here) > cap,
         hub=value.hub,
-        reason=value.reason or {},
+        why_zh=why[0],
+        why_en=why[1],
+        reason=value.reason,
         decided_at=value.decided_at,
         ruled=Ruling(ruled) if ruled else None,
     )
@@ -161,6 +166,11 @@ def _ruling(row: HubRuling) -> RulingOut:
         at=row.at,
         live=row.live,
     )
+
+
+def _change(row: LinkChange) -> ValueChange:
+    zh, en = CODE_LABELS[Code(row.reason["code"])]
+    return ValueChange(at=row.at, hub=row.hub, holders=row.holders, pairs=row.pairs, why_zh=zh, why_en=en)
 
 
 def _parsed(name: str) -> tuple[int, int]:

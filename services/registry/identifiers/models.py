@@ -24,6 +24,14 @@ class Identifier(Base):
             "presence_no",
             postgresql_where=text("ended_at IS NULL"),
         ),
+        # Few rows: which shops once showed the same, for links that are no more.
+        Index(
+            "ix_identifiers_ended",
+            "kind",
+            "key",
+            "presence_no",
+            postgresql_where=text("ended_at IS NOT NULL"),
+        ),
     )
 
     presence_no: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)

@@ -46,6 +46,7 @@ async def judge(session: AsyncSession, claims: Claims, given: JudgementIn) -> Ju
     if len(shops) < 2:
         raise not_found("网店", "presence")
     pair = ordered(shops[given.shop_a].no, shops[given.shop_b].no)
+    clashing = conflicts(await repository.around(session, pair))
     before = await repository.current(session, pair)
     earlier = Verdict(before.verdict) if before else Verdict.WITHDRAWN
     if given.verdict is Verdict.WITHDRAWN and earlier is Verdict.WITHDRAWN:
@@ -65,13 +66,23 @@ async def judge(session: AsyncSession, claims: Claims, given: JudgementIn) -> Ju
         after={"verdict": given.verdict.value, "shops": sorted(shops)},
     )
     await linking.changed(session, list(pair))
-    found = conflicts(await repository.around(session, pair))
-    await findings.raise_findings(session, [_finding(one) for one in found])
+    found = await _conflicts_follow(session, pair, clashing)
     by_no = {row.no: _shop(row) for row in shops.values()}
     return JudgedOut(
         judgement=_out(judgement, by_no[pair[0]], by_no[pair[1]]),
         conflicts=await _conflicts_out(session, claims, found),
     )
+
+
+async def _conflicts_follow(session: AsyncSession, pair: Pair, before: Sequence[Conflict]) -> list[Conflict]:
+    """The conflicts after a judgement; new ones are raised as findings, those it ended are marked so."""
+    touched = {*pair, *(no for one in before for no in one.path)}
+    found = conflicts(await repository.around(session, sorted(touched)))
+    await findings.raise_findings(session, [_finding(one) for one in found])
+    still = {_subject_key(one) for one in found}
+    ended = [key for key in map(_subject_key, before) if key not in still]
+    await findings.clear(session, Code.JUDGEMENT_CONFLICT, ended)
+    return found
 
 
 async def list_judgements(session: AsyncSession, claims: Claims, query: JudgementQuery) -> Page[JudgementOut]:
@@ -112,10 +123,14 @@ def _pair(pair: Pair, shops: Mapping[int, Any]) -> tuple[JudgedShop | None, Judg
     return a, b
 
 
+def _subject_key(conflict: Conflict) -> str:
+    return f"{conflict.pair[0]}-{conflict.pair[1]}"
+
+
 def _finding(conflict: Conflict) -> Raised:
     return Raised(
         code=Code.JUDGEMENT_CONFLICT,
-        subject_key=f"{conflict.pair[0]}-{conflict.pair[1]}",
+        subject_key=_subject_key(conflict),
         shops=conflict.path,
         detail={"judgements": len(conflict.path)},
     )

@@ -26,7 +26,7 @@ from services.registry.links.rules import (
     status,
 )
 from services.registry.links.schemas import Explanation, SharedValue, Side
-from services.registry.links.service import found, pair_of, shop_out
+from services.registry.links.service import found, pair_of, shop_out, why_of
 from services.registry.personal.schemas import RevealIn
 
 
@@ -106,6 +106,7 @@ def _value(
 ) -> SharedValue:
     zh, en = KIND_LABELS[Kind(fact.kind)]
     row = mine[fact.kind, fact.key]
+    why = why_of(row.reason)
     return SharedValue(
         kind=fact.kind,
         zh=zh,
@@ -115,6 +116,8 @@ def _value(
         standing_zh=STANDING_LABELS[fact.standing][0],
         standing_en=STANDING_LABELS[fact.standing][1],
         others=fact.others,
+        why_zh=why[0],
+        why_en=why[1],
         since=fact.since,
         until=fact.until,
         ended_at=fact.ended_at,

@@ -10,9 +10,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
 
 from services.registry.judgements.rules import Verdict
+from services.registry.linking.rules import SUPPORTING, Code
 
 Pair = tuple[int, int]
 Value = tuple[int, int]
@@ -30,19 +31,24 @@ class Held(Protocol):
     ended_at: datetime | None
     holders: int
     hub: bool
+    reason: dict[str, Any] | None
 
 
 class Standing(StrEnum):
     """How a shared value stands."""
 
     LINKS = "links"
+    SUPPORTS = "supports"
     HUB = "hub"
+    CUT = "cut"
     ENDED = "ended"
 
 
 STANDING_LABELS: Final[dict[Standing, tuple[str, str]]] = {
     Standing.LINKS: ("形成关联", "links"),
+    Standing.SUPPORTS: ("仅作佐证", "supports a link, makes none"),
     Standing.HUB: ("枢纽值，不形成关联", "a hub: forms no link"),
+    Standing.CUT: ("仅凭此值连接两个群体，已切断", "a weak bridge between two groups, cut"),
     Standing.ENDED: ("一方已不再使用", "one of the two no longer shows it"),
 }
 
@@ -69,12 +75,14 @@ class Gone(StrEnum):
 
     JUDGED = "judged"
     HUB = "hub"
+    CUT = "cut"
     ENDED = "ended"
 
 
 GONE_LABELS: Final[dict[Gone, tuple[str, str]]] = {
     Gone.JUDGED: ("已人工判定为不同经营者", "judged to be different operators"),
-    Gone.HUB: ("共同的值已成为枢纽值", "the value they share became a hub"),
+    Gone.HUB: ("共同的值为枢纽值", "the value they share is a hub"),
+    Gone.CUT: ("共同的值是两个群体间唯一的薄弱连接，已切断", "the value they share was a weak bridge, cut"),
     Gone.ENDED: ("一方已不再使用共同的值", "one of the two no longer shows the value"),
 }
 
@@ -109,7 +117,7 @@ def shared(one: Iterable[Held], other: Iterable[Held]) -> list[Shared]:
 
 def _shared(row: Held, twin: Held) -> Shared:
     ends = [end for end in (row.ended_at, twin.ended_at) if end is not None]
-    standing = Standing.ENDED if ends else Standing.HUB if row.hub else Standing.LINKS
+    standing = Standing.ENDED if ends else _standing(row)
     return Shared(
         kind=row.kind,
         key=row.key,
@@ -121,9 +129,18 @@ def _shared(row: Held, twin: Held) -> Shared:
     )
 
 
+def _standing(row: Held) -> Standing:
+    code = (row.reason or {}).get("code")
+    if row.hub:
+        return Standing.CUT if code == Code.BRIDGE else Standing.HUB
+    supports = row.kind in SUPPORTING and code != Code.RULED_NOT_HUB
+    return Standing.SUPPORTS if supports else Standing.LINKS
+
+
 def linking_values(facts: Iterable[Shared]) -> list[Value]:
-    """The values by which the two link now."""
-    return [(fact.kind, fact.key) for fact in facts if fact.standing is Standing.LINKS]
+    """The values by which the two link now, those that only support a link among them."""
+    counting = (Standing.LINKS, Standing.SUPPORTS)
+    return [(fact.kind, fact.key) for fact in facts if fact.standing in counting]
 
 
 def status(verdict: str | None, linked: bool) -> Status:
@@ -145,6 +162,7 @@ def gone(facts: Sequence[Shared], verdict: str | None, linked: bool) -> list[Gon
     if not linked:
         standings = {fact.standing for fact in facts}
         reasons += [Gone.HUB] if Standing.HUB in standings else []
+        reasons += [Gone.CUT] if Standing.CUT in standings else []
         reasons += [Gone.ENDED] if Standing.ENDED in standings else []
     return reasons
 

@@ -35,6 +35,8 @@ class ValueFact(KindOut):
     source: str
     holders: int
     hub: bool
+    why_zh: str = Field(description="what the linking decided about the value, in words")
+    why_en: str
     reason: dict[str, Any]
     decided_at: Instant | None
     first_seen: Instant
@@ -113,6 +115,8 @@ class SharedValue(KindOut):
     standing_zh: str
     standing_en: str
     others: int = Field(description="how many further shops hold it")
+    why_zh: str
+    why_en: str
     since: Instant
     until: Instant
     ended_at: Instant | None

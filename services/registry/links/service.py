@@ -14,7 +14,7 @@ from services.registry.identifiers.kinds import KIND_LABELS, Kind
 from services.registry.judgements import repository as judgements
 from services.registry.judgements import service as judging
 from services.registry.judgements.rules import Verdict, ordered
-from services.registry.linking.rules import RULE_VERSION, weigh
+from services.registry.linking.rules import CODE_LABELS, RULE_VERSION, Code, weigh
 from services.registry.links import repository
 from services.registry.links.masking import masked_form
 from services.registry.links.rules import GONE_LABELS, Gone, Value
@@ -99,6 +99,12 @@ async def elsewhere(session: AsyncSession, shops: Sequence[Any]) -> list[Elsewhe
     ]
 
 
+def why_of(reason: Mapping[str, Any] | None) -> tuple[str, str]:
+    """What the linking decided about a value, in words; a value of one shop needs no decision."""
+    code = (reason or {}).get("code")
+    return CODE_LABELS[Code(code)] if code else ("仅此一家持有", "only this shop shows it")
+
+
 def _of(no: int, judged: Mapping[tuple[int, int], str]) -> dict[int, str]:
     return {(b if a == no else a): verdict for (a, b), verdict in judged.items()}
 
@@ -141,6 +147,7 @@ def _linked(
 
 def _value(personal: PersonalData, row: Any) -> ValueFact:
     zh, en = KIND_LABELS[Kind(row.kind)]
+    why = why_of(row.reason)
     return ValueFact(
         kind=row.kind,
         zh=zh,
@@ -150,6 +157,8 @@ def _value(personal: PersonalData, row: Any) -> ValueFact:
         source=row.source,
         holders=row.holders,
         hub=row.hub,
+        why_zh=why[0],
+        why_en=why[1],
         reason=row.reason or {},
         decided_at=row.decided_at,
         first_seen=row.first_seen,
