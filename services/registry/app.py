@@ -25,6 +25,8 @@ from services.registry.inspections.routes import router as inspections
 from services.registry.judgements.routes import router as judgements
 from services.registry.links.routes import router as links
 from services.registry.organisations.routes import router as organisations
+from services.registry.platform_reports.routes import router as platform_reports
+from services.registry.platform_reports.tasks import ReportJobs
 from services.registry.presences.routes import router as presences
 from services.registry.regions.routes import router as regions
 from services.registry.subjects.routes import router as subjects
@@ -52,9 +54,13 @@ async def _startup(app: FastAPI) -> None:
     app.state.import_files = KeptFiles(app.state.settings.imports_dir, app.state.personal)
     app.state.imports = ImportJobs(ImportRunner(app.state.db, app.state.import_files, app.state.personal))
     app.state.imports.start()
+    app.state.report_files = KeptFiles(app.state.settings.home / "platform-reports", app.state.personal)
+    app.state.report_jobs = ReportJobs(app.state.db, app.state.report_files)
+    app.state.report_jobs.start()
 
 
 async def _shutdown(app: FastAPI) -> None:
+    await app.state.report_jobs.stop()
     await app.state.imports.stop()
     await app.state.verification_plans.stop()
     await app.state.claim_jobs.stop()
@@ -81,6 +87,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
             findings,
             exchange,
             duplicates,
+            platform_reports,
         ],
         startup=_startup,
         shutdown=_shutdown,

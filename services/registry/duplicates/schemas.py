@@ -53,7 +53,7 @@ class Side(BaseModel):
 class DuplicateRow(BaseModel):
     """A proposal in the list."""
 
-    id: int
+    id: str
     object_type: ObjectType
     first: Side
     second: Side

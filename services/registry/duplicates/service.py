@@ -197,7 +197,7 @@ def _field(one: Planned) -> FieldOut:
 
 def _row(duplicate: Duplicate, sides: Mapping[str, Any]) -> DuplicateRow:
     return DuplicateRow(
-        id=duplicate.id,
+        id=str(duplicate.id),
         object_type=ObjectType(duplicate.object_type),
         first=_side(sides[duplicate.first_id]),
         second=_side(sides[duplicate.second_id]),

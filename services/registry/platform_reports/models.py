@@ -14,8 +14,8 @@ class PlatformReport(Owned, Base):
     """A file in which a platform reports its operators for a half-year, as received.
 
     The file itself is kept sealed. period: `2026-01` or `2026-07`, the month it is due in; state: received,
-    checking, checked, failed; counts are of rows, `done` so far; remarks: {code: rows}; errors: the first of
-    them, without personal values; findings: codes; receipt: DSSE envelope, made when the file was received.
+    checking, checked, failed; counts are of rows, `done` so far; remarks: {code: rows and texts}; errors:
+    the first rows that contradict the registry, by number; findings: codes; receipt: DSSE envelope, made when the file was received.
     """
 
     __tablename__ = "platform_reports"
@@ -40,7 +40,7 @@ class PlatformReport(Owned, Base):
     done: Mapped[int] = mapped_column(Integer, server_default="0")
     rows: Mapped[int | None] = mapped_column(Integer)
     bad_rows: Mapped[int | None] = mapped_column(Integer)
-    remarks: Mapped[dict[str, int]] = mapped_column(JSONB, server_default=text("'{}'::jsonb"))
+    remarks: Mapped[dict[str, Any]] = mapped_column(JSONB, server_default=text("'{}'::jsonb"))
     errors: Mapped[list[dict[str, Any]]] = mapped_column(JSONB, server_default=text("'[]'::jsonb"))
     last_rows: Mapped[int | None] = mapped_column(Integer)
     known_shops: Mapped[int | None] = mapped_column(Integer)
