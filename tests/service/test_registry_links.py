@@ -203,12 +203,12 @@ async def test_what_officers_decided_cannot_be_removed_or_rewritten(world: Links
             " at, live) VALUES (10, 1, 'hub', 'x', 'u', 'u', 'o', '360000', now(), true)",
         )
     for statement in (
-        f"DELETE FROM {table}",
-        f"UPDATE {table} SET reason = 'y'",
-        f"UPDATE {table} SET live = true",
+        "DELETE FROM {}",
+        "UPDATE {} SET reason = 'y'",
+        "UPDATE {} SET live = true",
     ):
         with pytest.raises(Exception, match="stay on record"):
-            await sql(world.db, statement)
+            await sql(world.db, statement.format(table))
 
 
 async def test_an_edit_withdraws_a_link_and_says_why(world: Links) -> None:
@@ -217,7 +217,8 @@ async def test_an_edit_withdraws_a_link_and_says_why(world: Links) -> None:
     await world.link()
     await sql(
         world.db,
-        "UPDATE identifiers SET ended_at = now() WHERE presence_no = (SELECT no FROM presences WHERE id = :id)",
+        "UPDATE identifiers SET ended_at = now() WHERE presence_no ="
+        " (SELECT no FROM presences WHERE id = :id)",
         id=two,
     )
     await world.link()
