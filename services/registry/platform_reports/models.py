@@ -15,7 +15,8 @@ class PlatformReport(Owned, Base):
 
     The file itself is kept sealed. period: `2026-01` or `2026-07`, the month it is due in; state: received,
     checking, checked, failed; counts are of rows, `done` so far; remarks: {code: rows and texts}; errors:
-    the first rows that contradict the registry, by number; findings: codes; receipt: DSSE envelope, made when the file was received.
+    the first rows that contradict the registry, by number; findings: codes; receipt: DSSE envelope, made when
+    the file was received.
     """
 
     __tablename__ = "platform_reports"

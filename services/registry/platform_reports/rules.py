@@ -24,7 +24,7 @@ from services.registry.search.rules import fold
 
 _DATA: Final = Path(__file__).parent.parent / "data" / "platform_report_rules.csv"
 PERIOD: Final = re.compile(r"20\d\d-(?:0[1-9]|1[0-2])", re.ASCII)
-_MARKS: Final = re.compile(r"[\s*:_\-./、,'\"“”()\[\]]+")
+_MARKS: Final = re.compile(r"\([^)]*\)|\[[^\]]*\]|[\s*:_\-./、,'\"“”()\[\]]+")
 
 
 @dataclass(frozen=True, slots=True)
