@@ -103,40 +103,37 @@ async def window_rows(
     tokens: Tokens,
     query: str,
     conditions: Sequence[ColumnElement[bool]],
-    columns: Sequence[ColumnElement[Any]],
+    columns: Sequence[Any],
     limit: int,
 ) -> Sequence[Row[Any]]:
     """Rows of a window that meet the conditions and may hold the query, highest number first.
 
-    Each row has `no`, the columns asked for and, for a query that contacts may hold, `held` (the text holds
-    it), `id` and `personal`, for the caller to open and look.
+    Each row has the columns asked for (or the whole object) first, then `no` and, for a query that contacts
+    may hold, `held` (the text holds it), `id` and `personal`, for the caller to open and look.
     """
     wanted = list(conditions)
     if window.before is not None:
         wanted.append(table.no < window.before)
     if window.low is not None:
         wanted.append(table.no >= window.low)
-    shown: list[Any] = [table.no, *columns]
+    shown: list[Any] = [*columns, table.no]
+    held = holds(table, query).label("held")
     if tokens.contacts:
-        shown += [holds(table, query).label("held"), table.id, table.personal]
-    if window.way is Way.INDEX:
+        shown += [table.id, table.personal]
+    if window.way is Way.SCAN:
+        shown += [held] if tokens.contacts else []
+        wanted += _read(table, tokens, query)
+        statement: Select[Any] = select(*shown).where(*wanted).order_by(table.no.desc()).limit(limit)
+    else:
         wanted += _indexed(table, tokens, window, query)
         # Kept apart from the order, or the planner may read the table by number and hope.
-        found = select(*shown).where(*wanted).cte("found").prefix_with("MATERIALIZED", dialect="postgresql")
-        statement: Select[Any] = select(found).order_by(found.c.no.desc()).limit(limit)
-    else:
-        wanted += _read(table, tokens, query)
-        statement = select(*shown).where(*wanted).order_by(table.no.desc()).limit(limit)
+        inner = select(table.no, *([held] if tokens.contacts else [])).where(*wanted)
+        found = inner.cte("found").prefix_with("MATERIALIZED", dialect="postgresql")
+        newest = select(found).order_by(found.c.no.desc()).limit(limit).subquery()
+        shown += [newest.c.held] if tokens.contacts else []
+        statement = select(*shown).join(newest, newest.c.no == table.no).order_by(newest.c.no.desc())
     rows: Sequence[Row[Any]] = (await session.execute(statement)).all()
     return rows
-
-
-async def rows_by_no(session: AsyncSession, table: type[R], numbers: Sequence[int]) -> list[R]:
-    """The rows with these numbers, in this order."""
-    column: InstrumentedAttribute[int] = table.no  # type: ignore[attr-defined]
-    found = (await session.scalars(select(table).where(column.in_(numbers)))).all()
-    by_no = {row.no: row for row in found}  # type: ignore[attr-defined]
-    return [by_no[number] for number in numbers if number in by_no]
 
 
 async def top(session: AsyncSession, table: Searched) -> int:

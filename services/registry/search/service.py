@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any, Final, Generic, TypeVar
 
 from sqlalchemy import ColumnElement, Row
@@ -45,8 +45,8 @@ class _Asked:
     text: str
     conditions: Sequence[ColumnElement[bool]]
     tokens: Tokens
-    columns: Sequence[ColumnElement[Any]] = field(default=())
-    few: bool = False
+    columns: Sequence[Any]
+    few: bool
 
 
 async def page(
@@ -63,12 +63,11 @@ async def page(
     `paging.cursor_invalid`.
     """
     asked, before = _asked(personal, claims, table, query, also), query.before
-    numbers = [row.no for row in await _take(session, personal, asked, before, query.limit + 1)]
-    shown = numbers[: query.limit]
-    more = len(numbers) > query.limit
+    rows = await _take(session, personal, asked, before, query.limit + 1)
+    shown, more = rows[: query.limit], len(rows) > query.limit
     return Found(
-        rows=await repository.rows_by_no(session, table, shown) if shown else [],
-        next_cursor=encode_cursor([shown[-1]]) if more else None,
+        rows=[row[0] for row in shown],
+        next_cursor=encode_cursor([shown[-1].no]) if more else None,
         total=None if more or before is not None else len(shown),
     )
 
@@ -84,12 +83,13 @@ async def every(
     """All rows that meet the query, newest first, read in steps (exports, deeds on many)."""
     asked, before = _asked(personal, claims, table, query, also), query.before
     while True:
-        numbers = [row.no for row in await _take(session, personal, asked, before, _EXPORT_STEP)]
-        for row in await repository.rows_by_no(session, table, numbers) if numbers else []:
-            yield row
-        if len(numbers) < _EXPORT_STEP:
+        rows = await _take(session, personal, asked, before, _EXPORT_STEP)
+        for row in rows:
+            yield row[0]
+        if len(rows) < _EXPORT_STEP:
             return
-        before = numbers[-1]
+        before = rows[-1].no
+        session.expunge_all()  # what was given out is not kept: an export may be millions of rows
 
 
 async def facets(
@@ -141,7 +141,7 @@ def _asked(
     if text:
         grams, contacts = query_grams(text), contact_query(text, personal.gram)
         tokens = replace(tokens, grams=tuple(grams), contacts=tuple(contacts))
-    return _Asked(table, text, [*conditions, *also], tokens, few=bool(also))
+    return _Asked(table, text, [*conditions, *also], tokens, columns=[table], few=bool(also))
 
 
 async def _take(
