@@ -5,8 +5,9 @@ checkpoint, package, the custodian's own verification and stored copy, read-back
 hashed everything once already, and what follows `sealed`: the SM3 of the package as a whole, on which no
 proof rests (the note says how long that took).
 
-What bounds it: the custodian digests every file with SHA-256 and SM3, which is what the floor does; the
-service sends him the artefacts while time stamp and log entry are made, and reads them back for SHA-256.
+What bounds it: the custodian digests every file with SHA-256 and SM3, which is what the floor does, and the
+package with SHA-256; the service sends him the artefacts while time stamp and log entry are made, and takes
+the package's SHA-256 as it is read back.
 """
 
 import asyncio
@@ -35,10 +36,19 @@ from services.common.identity import TokenIssuer, system_claims
 from services.common.ids import new_id
 from services.common.keys import load_signers
 from services.common.settings import Settings
+from services.evidence.settings import EvidenceSettings
+from services.evidence.timestamps.client import open_client
 from tests.evidence_samples import URL, artefact_entries, make_statement, rfc3339, sample_artefacts, sm3
 
-_SIZES = (4_000_000, 25_000_000, 100_000_000)
-_RUNS = 5
+# Bytes of the picture, and what is aimed at: so many times the floor, so many milliseconds beside it.
+_AIMS: tuple[tuple[int, float, float], ...] = (
+    (4_000, 1.05, 15),
+    (4_000_000, 1.3, 50),
+    (25_000_000, 1.3, 50),
+    (100_000_000, 1.3, 50),
+    (100_000_000, 1.05, 0),
+)
+_RUNS = 8
 
 
 @contextmanager
@@ -126,33 +136,56 @@ async def _measure(settings: Settings) -> list[Row]:
     found = []
     async with httpx.AsyncClient(transport=transport, base_url="http://evidence", timeout=300) as client:
         worker = _Worker(settings, client)
-        for size in _SIZES:
+        answer = min([await _answer(settings) for _ in range(_RUNS)])
+        for size in dict.fromkeys(of for of, _, _ in _AIMS):
             artefacts = sample_artefacts({"evidence/page.png": os.urandom(size)})
             entries, whole = artefact_entries(artefacts), b"".join(artefacts.values())
             times = sorted([await worker.seal(artefacts, entries) for _ in range(_RUNS)])
             floor, parallel = double_hash.seconds(whole), double_hash.seconds_parallel(whole)
-            sealed, digested = (1000 * sorted(times)[_RUNS // 2][n] for n in (0, 1))
-            note = (
-                f"best; median {sealed:.0f} ms, {digested:.0f} with the package's SM3;"
-                f" two hashing threads alone {parallel * 1000:.0f} ms"
-            )
-            found.append(
-                Row(
-                    f"seal {size // 1_000_000} MB",
-                    times[0][0] * 1000,
-                    floor * 1000,
-                    "ms",
-                    "SHA-256 + SM3, one thread",
-                    1.3,
-                    allowance=50,
-                    note=note,
-                )
-            )
+            found += _rows(size, times, (floor, parallel), answer)
     return found
 
 
+async def _answer(settings: Settings) -> float:
+    """Seconds until the embedded authority has answered a question."""
+    client = open_client(settings, EvidenceSettings().tsa_trust_file(settings), 1)
+    try:
+        await client.stamp(b"warm")
+        began = time.perf_counter()
+        await client.stamp(b"benchmark")
+        return time.perf_counter() - began
+    finally:
+        await client.close()
+
+
+def _rows(
+    size: int, times: list[tuple[float, float]], floors: tuple[float, float], answer: float
+) -> list[Row]:
+    sealed, digested = (1000 * sorted(times)[_RUNS // 2][n] for n in (0, 1))
+    note = (
+        f"best of {_RUNS}; median {sealed:.0f} ms, {digested:.0f} with the package's SM3;"
+        f" two hashing threads alone {floors[1] * 1000:.0f} ms"
+    )
+    if size < 1_000_000:
+        note += f"; the authority's answer ({1000 * answer:.1f} ms) is allowed for"
+    return [
+        Row(
+            f"seal {size / 1_000_000:g} MB",
+            times[0][0] * 1000,
+            floors[0] * 1000,
+            "ms",
+            "SHA-256 + SM3, one thread",
+            ratio,
+            allowance=fixed + (1000 * answer if size < 1_000_000 else 0),
+            note=note,
+        )
+        for of, ratio, fixed in _AIMS
+        if of == size
+    ]
+
+
 def rows() -> list[Row]:
-    """Sealing of 4, 25 and 100 MB."""
+    """Sealing of a small package, of 4, 25 and 100 MB."""
     home = Path(tempfile.mkdtemp(prefix="wj-bench-"))
     settings = Settings(home=home)
     settings.run_dir.mkdir(mode=0o700, parents=True, exist_ok=True)

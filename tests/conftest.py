@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings as hypothesis_settings
 
 # Before anything of ours is imported: settings and the Celery application are read once a process.
 _HOME = Path(tempfile.mkdtemp(prefix="wj-test-"))
@@ -32,6 +33,9 @@ from services.common.ids import new_id  # noqa: E402
 from services.common.migrate import upgrade  # noqa: E402
 from services.common.settings import Settings, get_settings  # noqa: E402
 
+# How long an example takes says how busy the machine is, nothing of the code.
+hypothesis_settings.register_profile("wangjian", deadline=None)
+hypothesis_settings.load_profile("wangjian")
 pytest_plugins = ["tests.stack", "tests.s3_server"]
 
 

@@ -124,8 +124,34 @@ async def test_damaged_object_is_never_called_sealed(stack, monkeypatch):
     file.write_bytes(good[:-1] + bytes([good[-1] ^ 1]))
     lines = await stack.seal(evidence_id, envelope)
     assert lines[-1]["op"] == "error"
-    assert lines[-1]["problem"]["code"] in ("evidence.store_damaged", "evidence.custodian_refused")
+    assert lines[-1]["problem"]["code"] == "evidence.store_damaged"
     file.write_bytes(good)
+    await resume(stack)
+    await check_sealed(stack, evidence_id)
+
+
+async def test_damage_between_the_copy_and_the_second_digest_is_named(stack, monkeypatch):
+    """The custodian has a good copy; the object went bad before the last pass, which finds it."""
+    evidence_id, envelope = await stack.intake()
+    real, good = Sealer.digest, b""
+
+    async def damaged(self, run):
+        nonlocal good
+        part = next(part for part in run.parts if part.sha256)
+        file = object_path(stack.runtime.store.root, part.sha256)
+        good = file.read_bytes()
+        file.chmod(0o644)
+        file.write_bytes(good[:-1] + bytes([good[-1] ^ 1]))
+        try:
+            await real(self, run)
+        finally:
+            file.write_bytes(good)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Sealer, "digest", damaged)
+        lines = await stack.seal(evidence_id, envelope)
+    assert [line["op"] for line in lines[-2:]] == ["sealed", "error"]
+    assert lines[-1]["problem"]["code"] == "evidence.store_damaged"
     await resume(stack)
     await check_sealed(stack, evidence_id)
 

@@ -56,7 +56,7 @@ class GrowingPackage:
 
 
 def blocks(parts: Iterable[Part], open_object: Callable[[str], BinaryIO]) -> Iterator[bytes]:
-    """The bytes of a package from first to last, in blocks of at most 1 MiB, small ones joined."""
+    """The bytes of a package from first to last: objects in blocks of at most 1 MiB, small parts joined."""
     small: list[bytes] = []
     held = 0
     for part in parts:
