@@ -29,6 +29,7 @@ from services.registry.platform_reports.routes import router as platform_reports
 from services.registry.platform_reports.tasks import ReportJobs
 from services.registry.presences.routes import router as presences
 from services.registry.regions.routes import router as regions
+from services.registry.searches.routes import router as searches
 from services.registry.subjects.routes import router as subjects
 from services.registry.tags.routes import router as tags
 from services.registry.verifications.routes import router as verifications
@@ -81,6 +82,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
             verifications,
             tags,
             inspections,
+            searches,
             links,
             judgements,
             hubs,

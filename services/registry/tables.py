@@ -23,6 +23,7 @@ from services.registry.permits.models import Permit
 from services.registry.platform_reports.models import PlatformReport
 from services.registry.presences.models import Presence
 from services.registry.regions.models import Region, RegionAlias
+from services.registry.searches.models import SavedSearch
 from services.registry.subjects.models import Subject
 from services.registry.tags.models import Tag
 from services.registry.verifications.models import StatusStep, Verification, VerificationPlan
@@ -58,6 +59,7 @@ __all__ = [
     "Presence",
     "Region",
     "RegionAlias",
+    "SavedSearch",
     "StatusStep",
     "Subject",
     "Tag",

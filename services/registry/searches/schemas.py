@@ -1,0 +1,78 @@
+"""Searches on the wire: the one box, and saved searches."""
+
+from enum import StrEnum
+from typing import Annotated
+
+from pydantic import BaseModel, Field, StringConstraints
+
+from services.common.wire import Instant, SearchText
+from services.registry.presences.schemas import PresenceRow
+from services.registry.schemas import RegionCode
+from services.registry.subjects.schemas import SubjectRow
+
+SearchName = Annotated[
+    str, StringConstraints(strip_whitespace=True, pattern=r"^[^\s\x00-\x1f][^\x00-\x1f]{0,59}$")
+]
+FilterName = Annotated[str, StringConstraints(pattern=r"^[a-z_]{1,30}$")]
+FilterValue = Annotated[str, StringConstraints(min_length=1, max_length=100, pattern=r"^[^\x00]+$")]
+
+
+class Target(StrEnum):
+    """The list a saved search belongs to."""
+
+    SUBJECTS = "subjects"
+    PRESENCES = "presences"
+
+
+class AnyIn(BaseModel):
+    """What is typed into the one search box. In a body, since it may be somebody's telephone number."""
+
+    q: Annotated[SearchText, Field(min_length=1)]
+    region: RegionCode | None = None
+    limit: int = Field(10, ge=1, le=50)
+
+
+class AnyOut(BaseModel):
+    """The newest subjects and shops that hold it; `more`: there are more than are shown."""
+
+    subjects: list[SubjectRow]
+    subjects_more: bool
+    presences: list[PresenceRow]
+    presences_more: bool
+
+
+class SearchIn(BaseModel):
+    """A search to keep: the words and the list's filters as the list takes them."""
+
+    target: Target
+    name: SearchName
+    shared: bool = Field(False, description="本单位共用 · for the caller's whole authority")
+    q: SearchText | None = None
+    filters: dict[FilterName, FilterValue] = Field(default_factory=dict, max_length=20)
+
+
+class SearchPatch(BaseModel):
+    """What is to be changed of a saved search."""
+
+    name: SearchName | None = None
+    shared: bool | None = None
+
+
+class SearchOut(BaseModel):
+    """One saved search; `own`: the caller may change it."""
+
+    id: str
+    target: str
+    name: str
+    shared: bool
+    own: bool
+    q: str | None
+    filters: dict[str, str]
+    created_by_name: str
+    created_at: Instant
+
+
+class SearchList(BaseModel):
+    """The caller's own searches and those his authority shares, by name."""
+
+    items: list[SearchOut]
