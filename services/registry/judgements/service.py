@@ -65,13 +65,14 @@ async def judge(session: AsyncSession, claims: Claims, given: JudgementIn) -> Ju
         before={"verdict": earlier.value},
         after={"verdict": given.verdict.value, "shops": sorted(shops)},
     )
-    await linking.changed(session, list(pair))
     found = await _conflicts_follow(session, pair, clashing)
     by_no = {row.no: _shop(row) for row in shops.values()}
-    return JudgedOut(
+    judged = JudgedOut(
         judgement=_out(judgement, by_no[pair[0]], by_no[pair[1]]),
         conflicts=await _conflicts_out(session, claims, found),
     )
+    await linking.changed(session, list(pair))  # last: changes wait for each other there
+    return judged
 
 
 async def _conflicts_follow(session: AsyncSession, pair: Pair, before: Sequence[Conflict]) -> list[Conflict]:

@@ -8,6 +8,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from itertools import pairwise
 
+from services.registry.judgements.rules import shortest
+
 Pair = tuple[int, int]
 Beside = Mapping[int, Mapping[int, float]]
 
@@ -31,25 +33,33 @@ def beside(edges: Mapping[Pair, float]) -> dict[int, dict[int, float]]:
     return found
 
 
-def strongest(near: Beside, start: int, end: int) -> list[int]:
+def strongest(near: Beside, start: int, end: int) -> tuple[int, ...]:
     """The chain whose weakest edge is as strong as can be; among those the shortest, then smaller numbers.
 
-    Both ends included; empty when there is none. (Widest path: Dijkstra with min in place of sum.)
+    Both ends included; empty when there is none.
     """
-    best: dict[int, tuple[float, int, list[int]]] = {}
-    waiting: list[tuple[float, int, list[int]]] = [(-float("inf"), 0, [start])]
+    width = _width(near, start, end)
+    if width is None:
+        return ()
+    wide = {no: [there for there, weight in near[no].items() if weight >= width] for no in near}
+    return shortest(wide, start, end)
+
+
+def _width(near: Beside, start: int, end: int) -> float | None:
+    """The weight of the weakest edge of the strongest chain (Dijkstra with min in place of the sum)."""
+    done: set[int] = set()
+    waiting: list[tuple[float, int]] = [(-float("inf"), start)]
     while waiting:
-        width, hops, path = heapq.heappop(waiting)
-        here = path[-1]
-        if here in best:
-            continue
-        best[here] = (width, hops, path)
+        width, here = heapq.heappop(waiting)
         if here == end:
-            return path
+            return -width
+        if here in done:
+            continue
+        done.add(here)
         for there, weight in near.get(here, {}).items():
-            if there not in best:
-                heapq.heappush(waiting, (max(width, -weight), hops + 1, [*path, there]))
-    return []
+            if there not in done:
+                heapq.heappush(waiting, (max(width, -weight), there))
+    return None
 
 
 def parts(near: Beside, start: int, end: int, without: Pair) -> bool:
