@@ -59,7 +59,7 @@ SEGMENTS: Final[dict[str, Segment]] = {
     "hubs": _for("registry", "registry:read", "registry:judge"),
     "findings": _for("registry", "registry:read"),
     "judgements": _for("registry", "registry:read", "registry:judge"),
-    "link-exchange": _for("registry", "registry:exchange"),
+    "link-exchange": _for("registry", "registry:exchange", max_body=64 * _MIB),
     "session": _for(GATEWAY, max_body=16 * _KIB),
     "users": _for(GATEWAY, "user:manage", "role:grant", max_body=64 * _KIB),
     "roles": _for(GATEWAY, "user:manage", "role:grant"),
