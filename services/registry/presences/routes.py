@@ -51,6 +51,28 @@ async def create_presence(
     return await service.create_presence(session, personal, claims, given)
 
 
+@router.post("/presences/search")
+async def search_presences(
+    query: PresenceQuery,
+    session: Session,
+    personal: Personal,
+    claims: Annotated[Claims, Depends(require("registry:read"))],
+) -> Page[PresenceRow]:
+    """The same list; the words stand in the body, since they may be somebody's telephone number."""
+    return await listing.list_presences(session, personal, claims, query)
+
+
+@router.post("/presences/facets")
+async def count_found_presences(
+    query: PresenceQuery,
+    session: Session,
+    personal: Personal,
+    claims: Annotated[Claims, Depends(require("registry:read"))],
+) -> Facets:
+    """How the matches are spread, the words in the body."""
+    return await listing.presence_facets(session, personal, claims, query)
+
+
 @router.get("/presences/facets")
 async def count_presences(
     session: Session,
@@ -62,6 +84,17 @@ async def count_presences(
     return await listing.presence_facets(session, personal, claims, query)
 
 
+@router.post("/presences/export", response_class=StreamingResponse)
+async def export_found_presences(
+    request: Request,
+    query: PresenceQuery,
+    personal: Personal,
+    claims: Annotated[Claims, Depends(require("registry:read"))],
+) -> StreamingResponse:
+    """The matches as CSV, the words in the body."""
+    return _csv(request, personal, claims, query)
+
+
 @router.get("/presences/export", response_class=StreamingResponse)
 async def export_presences(
     request: Request,
@@ -70,11 +103,7 @@ async def export_presences(
     query: Annotated[PresenceQuery, Query()],
 ) -> StreamingResponse:
     """The same rows as CSV; contacts masked, cells that a spreadsheet would run made harmless."""
-    return StreamingResponse(
-        listing.export_csv(request.app.state.db, personal, claims, query),
-        media_type="text/csv; charset=utf-8",
-        headers={"Content-Disposition": 'attachment; filename="presences.csv"'},
-    )
+    return _csv(request, personal, claims, query)
 
 
 @router.get("/presences/{presence_id}")
@@ -159,3 +188,11 @@ async def change_presence_permit(
 ) -> PermitOut:
     """Change a permit of a presence, or note what a check of it gave."""
     return await change(session, personal, claims, permit_id, presence_id, given)
+
+
+def _csv(request: Request, personal: Personal, claims: Claims, query: PresenceQuery) -> StreamingResponse:
+    return StreamingResponse(
+        listing.export_csv(request.app.state.db, personal, claims, query),
+        media_type="text/csv; charset=utf-8",
+        headers={"Content-Disposition": 'attachment; filename="presences.csv"'},
+    )

@@ -43,6 +43,28 @@ async def create_subject(
     return await service.create_subject(session, personal, claims, given)
 
 
+@router.post("/subjects/search")
+async def search_subjects(
+    query: SubjectQuery,
+    session: Session,
+    personal: Personal,
+    claims: Annotated[Claims, Depends(require("registry:read"))],
+) -> Page[SubjectRow]:
+    """The same list; the words stand in the body, since they may be somebody's telephone number."""
+    return await listing.list_subjects(session, personal, claims, query)
+
+
+@router.post("/subjects/facets")
+async def count_found_subjects(
+    query: SubjectQuery,
+    session: Session,
+    personal: Personal,
+    claims: Annotated[Claims, Depends(require("registry:read"))],
+) -> Facets:
+    """How the matches are spread, the words in the body."""
+    return await listing.subject_facets(session, personal, claims, query)
+
+
 @router.get("/subjects/facets")
 async def count_subjects(
     session: Session,
