@@ -18,7 +18,7 @@ from services.registry.changes.rules import Changed
 from services.registry.changes.service import note
 from services.registry.duplicates import repository, snapshots
 from services.registry.duplicates.models import Duplicate, Merge
-from services.registry.duplicates.rules import ObjectType, Planned, State, former_names
+from services.registry.duplicates.rules import DuplicateState, DuplicateType, Planned, former_names
 from services.registry.identifiers.rules import check_fields, compact, licence_kind
 from services.registry.identifiers.service import show
 from services.registry.personal.rules import PERSONAL, personal_of
@@ -49,7 +49,7 @@ async def merge(
     `subject.licence_known` when the licence belongs to a third subject of the same authority.
     """
     kept, other = pair
-    object_type, now, merge_id = ObjectType(duplicate.object_type), utc_now(), new_id()
+    object_type, now, merge_id = DuplicateType(duplicate.object_type), utc_now(), new_id()
     before = [snapshots.state_of(personal, row) for row in pair]
     shown = await _identifiers(session, pair)
     other.status, other.merged_into, other.updated_at = MERGED, kept.id, now
@@ -85,7 +85,7 @@ async def merge(
         org_code=claims.org,
     )
     session.add(row)
-    _decide(duplicate, claims, State.MERGED, now)
+    _decide(duplicate, claims, DuplicateState.MERGED, now)
     await session.flush()
     await _audit(session, claims, "duplicate.merged", row)
     return row
@@ -106,7 +106,7 @@ async def unmerge(
     """
     if later := await repository.later_merge(session, done):
         raise _later(later)
-    object_type, now = ObjectType(done.object_type), utc_now()
+    object_type, now = DuplicateType(done.object_type), utc_now()
     snapshot = _opened(personal, done)
     current = [snapshots.state_of(personal, row) for row in pair]
     edits: list[str] = []
@@ -123,19 +123,19 @@ async def unmerge(
         states = (row.id, was, snapshots.state_of(personal, row))
         await _note(session, personal, claims, object_type, states, done.id, now)
     await _note_moved(session, personal, claims, moved, (done.kept_id, done.merged_id), done.id, now)
-    if object_type is ObjectType.PRESENCE:
+    if object_type is DuplicateType.PRESENCE:
         await repository.restore_identifiers(session, [row.no for row in pair], snapshot["identifiers"])
         if edits:
             for row in pair:
                 await _show(session, personal, row, now)
     done.undone_at, done.undone_by, done.undone_by_name = now, claims.sub, claims.name
-    _decide(duplicate, claims, State.OPEN, now)
+    _decide(duplicate, claims, DuplicateState.OPEN, now)
     await session.flush()
     await _audit(session, claims, "duplicate.unmerged", done, edits)
     return edits
 
 
-def _decide(duplicate: Duplicate, claims: Claims, state: State, now: datetime) -> None:
+def _decide(duplicate: Duplicate, claims: Claims, state: DuplicateState, now: datetime) -> None:
     duplicate.state, duplicate.decided_at = state.value, now
     duplicate.decided_by, duplicate.decided_by_name = claims.sub, claims.name
 
@@ -218,7 +218,7 @@ def _restore(
     snapshots.put_back(personal, row, back)
     row.updated_at = now
     if edits or derived:
-        _derive(personal, row, back.get("personal", current["personal"]))
+        _derive(personal, row, back["personal"] if "personal" in back else current["personal"])
     return sorted(edits - _NO_EDIT)
 
 
@@ -244,7 +244,7 @@ async def _note(
     session: AsyncSession,
     personal: PersonalData,
     claims: Claims,
-    object_type: ObjectType,
+    object_type: DuplicateType,
     states: tuple[str, snapshots.State, snapshots.State],
     merge_id: str,
     now: datetime,

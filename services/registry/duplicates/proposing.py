@@ -10,24 +10,24 @@ from services.common.database import Database
 from services.common.identity import Claims
 from services.common.personal import PersonalData, PersonalDataError
 from services.registry.duplicates import repository
-from services.registry.duplicates.rules import PRESENCE_REASONS, SUBJECT_REASONS, ObjectType, Reason
-from services.registry.duplicates.schemas import ScanOut
+from services.registry.duplicates.rules import PRESENCE_REASONS, SUBJECT_REASONS, DuplicateRule, DuplicateType
+from services.registry.duplicates.schemas import DuplicatesFound
 from services.registry.identifiers.normal import identifying
 
-Pairs = dict[Reason, list[tuple[str, str]]]
-_BY_KIND = {1: Reason.NAME_PHONE, 4: Reason.NAME_DOOR, 8: Reason.NAME_PERSON}
+Pairs = dict[DuplicateRule, list[tuple[str, str]]]
+_BY_KIND = {1: DuplicateRule.NAME_PHONE, 4: DuplicateRule.NAME_DOOR, 8: DuplicateRule.NAME_PERSON}
 _COMPARED = ("phone", "address", "legal_person")
 
 
-async def search(database: Database, personal: PersonalData, claims: Claims) -> ScanOut:
+async def search(database: Database, personal: PersonalData, claims: Claims) -> DuplicatesFound:
     """Look through the caller's region, rule by rule, each in its own transaction; known pairs stay known.
 
     A search that is cut short has kept what it found; the next one finds the rest.
     """
-    found: dict[Reason, int] = {}
+    found: dict[DuplicateRule, int] = {}
     new = 0
-    rules = [(ObjectType.SUBJECT, one) for one in SUBJECT_REASONS]
-    rules += [(ObjectType.PRESENCE, one) for one in PRESENCE_REASONS]
+    rules = [(DuplicateType.SUBJECT, one) for one in SUBJECT_REASONS]
+    rules += [(DuplicateType.PRESENCE, one) for one in PRESENCE_REASONS]
     for object_type, reason in rules:
         async with database.transaction() as session:
             pairs = await repository.propose(session, claims, object_type, reason, utc_now())
@@ -50,7 +50,7 @@ async def search(database: Database, personal: PersonalData, claims: Claims) -> 
             after={"new": new, **{reason.value: count for reason, count in found.items()}},
         )
     capped = any(count >= repository.MOST_FOUND for count in (*found.values(), len(rows)))
-    return ScanOut(found=found, new=new, capped=capped)
+    return DuplicatesFound(found=found, new=new, capped=capped)
 
 
 def same_named(personal: PersonalData, rows: list[tuple[str, str, bytes]]) -> Pairs:

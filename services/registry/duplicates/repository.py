@@ -11,7 +11,7 @@ from sqlalchemy.orm import aliased
 from services.common.identity import Claims
 from services.common.scope import region_filter, region_prefix
 from services.registry.duplicates.models import Duplicate, Merge
-from services.registry.duplicates.rules import REASONS, ObjectType, Reason
+from services.registry.duplicates.rules import REASONS, DuplicateRule, DuplicateType
 from services.registry.duplicates.schemas import DuplicateQuery
 from services.registry.identifiers.models import Identifier
 from services.registry.inspections.models import Inspection
@@ -20,7 +20,7 @@ from services.registry.presences.models import Presence
 from services.registry.subjects.models import Subject
 
 Record = Subject | Presence
-RECORDS: Final[dict[ObjectType, Any]] = {ObjectType.SUBJECT: Subject, ObjectType.PRESENCE: Presence}
+RECORDS: Final[dict[DuplicateType, Any]] = {DuplicateType.SUBJECT: Subject, DuplicateType.PRESENCE: Presence}
 MOST_IN_GROUP: Final = 50
 """A value that more records share than this tells nothing about two of them."""
 MOST_FOUND: Final = 20_000
@@ -28,10 +28,10 @@ _NAME: Final = "lower(regexp_replace(normalize(name, NFKC), '\\s', '', 'g'))"
 _URL: Final = "lower(regexp_replace(regexp_replace(url, '^https?://(www\\.)?', '', 'i'), '/+$', ''))"
 _LICENCE: Final = "licence_norm ~ '^[0-9A-Z]{15,18}$' AND licence_norm !~ '^(.)\\1+$'"
 # table, what must be equal, what must be there
-_EQUAL: Final[dict[Reason, tuple[str, str, str]]] = {
-    Reason.SAME_LICENCE: ("subjects", "licence_norm", _LICENCE),
-    Reason.NATIVE_ID: ("presences", "platform, native_id", "platform <> '' AND native_id <> ''"),
-    Reason.SAME_URL: ("presences", _URL, "url LIKE '%_._%'"),
+_EQUAL: Final[dict[DuplicateRule, tuple[str, str, str]]] = {
+    DuplicateRule.SAME_LICENCE: ("subjects", "licence_norm", _LICENCE),
+    DuplicateRule.NATIVE_ID: ("presences", "platform, native_id", "platform <> '' AND native_id <> ''"),
+    DuplicateRule.SAME_URL: ("presences", _URL, "url LIKE '%_._%'"),
 }
 _INSERT: Final = (
     " INSERT INTO duplicates AS d (object_type, first_id, second_id, reasons, score, found_at)"
@@ -68,7 +68,7 @@ _NAMESAKES: Final = text(
 )
 
 
-def _found(reason: Reason) -> str:
+def _found(reason: DuplicateRule) -> str:
     table, key, there = _EQUAL[reason]
     return (
         f"WITH keyed AS (SELECT id, first_value(id) OVER w AS first, count(*) OVER"  # noqa: S608
@@ -79,16 +79,16 @@ def _found(reason: Reason) -> str:
 
 
 async def propose(
-    session: AsyncSession, claims: Claims, object_type: ObjectType, reason: Reason, now: datetime
+    session: AsyncSession, claims: Claims, object_type: DuplicateType, reason: DuplicateRule, now: datetime
 ) -> list[bool]:
     """Propose the pairs of the caller's region that this rule finds; True for each new pair, False for
     a known one with a new reason. A group of n records gives n - 1 pairs, with its oldest.
     """
     found = (
         _FORMER
-        if reason is Reason.FORMER_NUMBER
+        if reason is DuplicateRule.FORMER_NUMBER
         else _NAMED
-        if reason is Reason.NAME_PLATFORM_CONTACT
+        if reason is DuplicateRule.NAME_PLATFORM_CONTACT
         else _found(reason)
     )
     values = {**_values(claims, object_type, reason, now), "scope": _scope(claims), "group": MOST_IN_GROUP}
@@ -96,18 +96,24 @@ async def propose(
 
 
 async def propose_pairs(
-    session: AsyncSession, claims: Claims, reason: Reason, pairs: Sequence[tuple[str, str]], now: datetime
+    session: AsyncSession,
+    claims: Claims,
+    reason: DuplicateRule,
+    pairs: Sequence[tuple[str, str]],
+    now: datetime,
 ) -> list[bool]:
     """Propose pairs of subjects that were found by comparing opened values."""
     if not pairs:
         return []
     found = "WITH found AS (SELECT * FROM unnest(CAST(:a AS text[]), CAST(:b AS text[])) AS pair (a, b))"
-    values = _values(claims, ObjectType.SUBJECT, reason, now)
+    values = _values(claims, DuplicateType.SUBJECT, reason, now)
     one, other = (list(side) for side in zip(*pairs, strict=True))
     return list((await session.scalars(text(found + _INSERT), {**values, "a": one, "b": other})).all())
 
 
-def _values(claims: Claims, object_type: ObjectType, reason: Reason, now: datetime) -> dict[str, Any]:
+def _values(
+    claims: Claims, object_type: DuplicateType, reason: DuplicateRule, now: datetime
+) -> dict[str, Any]:
     return {
         "object_type": object_type.value,
         "code": reason.value,
@@ -172,7 +178,12 @@ async def visible(
 
 
 async def records(
-    session: AsyncSession, claims: Claims, object_type: ObjectType, ids: Sequence[str], *, lock: bool = False
+    session: AsyncSession,
+    claims: Claims,
+    object_type: DuplicateType,
+    ids: Sequence[str],
+    *,
+    lock: bool = False,
 ) -> dict[str, Any]:
     """Subjects or presences the caller may see, by id; locked in the order of their ids if asked."""
     record = RECORDS[object_type]
@@ -182,19 +193,19 @@ async def records(
     return {row.id: row for row in (await session.scalars(statement)).all()}
 
 
-_OWNED: Final[dict[ObjectType, dict[str, tuple[Any, Any]]]] = {
-    ObjectType.SUBJECT: {
+_OWNED: Final[dict[DuplicateType, dict[str, tuple[Any, Any]]]] = {
+    DuplicateType.SUBJECT: {
         "presences": (Presence.id, Presence.subject_id),
         "permits": (Permit.id, Permit.subject_id),
     },
-    ObjectType.PRESENCE: {
+    DuplicateType.PRESENCE: {
         "permits": (Permit.id, Permit.presence_id),
         "inspections": (Inspection.id, Inspection.presence_id),
     },
 }
 
 
-async def owned(session: AsyncSession, object_type: ObjectType, owner_id: str) -> dict[str, list[str]]:
+async def owned(session: AsyncSession, object_type: DuplicateType, owner_id: str) -> dict[str, list[str]]:
     """Ids of what hangs on a record, by kind; the caller has found the record visible."""
     return {
         kind: list((await session.scalars(select(row_id).where(owner == owner_id).order_by(row_id))).all())
@@ -203,7 +214,7 @@ async def owned(session: AsyncSession, object_type: ObjectType, owner_id: str) -
 
 
 async def move(
-    session: AsyncSession, object_type: ObjectType, kind: str, ids: Sequence[str], source: str, target: str
+    session: AsyncSession, object_type: DuplicateType, kind: str, ids: Sequence[str], source: str, target: str
 ) -> list[str]:
     """Hang rows on another record; gives the ids of those that still hung on `source`."""
     row_id, owner = _OWNED[object_type][kind]

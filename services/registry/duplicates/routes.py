@@ -11,13 +11,13 @@ from services.common.personal import Personal
 from services.common.wire import Id
 from services.registry.duplicates import proposing, service
 from services.registry.duplicates.schemas import (
-    DismissIn,
+    DismissOrder,
     DuplicateQuery,
     DuplicateRow,
-    MergeIn,
-    MergeOut,
-    PreviewOut,
-    ScanOut,
+    DuplicatesFound,
+    MergeDone,
+    MergeOrder,
+    MergePreview,
 )
 
 router = APIRouter(tags=["查重合并 duplicates"])
@@ -34,7 +34,7 @@ async def list_duplicates(
 
 
 @router.post("/duplicates/search")
-async def search_duplicates(request: Request, personal: Personal, claims: Importer) -> ScanOut:
+async def search_duplicates(request: Request, personal: Personal, claims: Importer) -> DuplicatesFound:
     """查重 · look through the caller's region; proposals decided before stay decided."""
     return await proposing.search(request.app.state.db, personal, claims)
 
@@ -42,15 +42,15 @@ async def search_duplicates(request: Request, personal: Personal, claims: Import
 @router.get("/duplicates/{duplicate_id}")
 async def preview(
     duplicate_id: DuplicateId, session: Session, personal: Personal, claims: Importer, keep: Id | None = None
-) -> PreviewOut:
+) -> MergePreview:
     """What merging the two would do: field by field, conflicts shown, personal values masked."""
     return await service.preview(session, personal, claims, duplicate_id, keep)
 
 
 @router.post("/duplicates/{duplicate_id}/merge")
 async def merge(
-    duplicate_id: DuplicateId, given: MergeIn, session: Session, personal: Personal, claims: Importer
-) -> PreviewOut:
+    duplicate_id: DuplicateId, given: MergeOrder, session: Session, personal: Personal, claims: Importer
+) -> MergePreview:
     """合并 · merge as previewed; the merged record stays and can be taken back."""
     return await service.merge(session, personal, claims, duplicate_id, given)
 
@@ -58,14 +58,14 @@ async def merge(
 @router.post("/duplicates/{duplicate_id}/unmerge")
 async def unmerge(
     duplicate_id: DuplicateId, session: Session, personal: Personal, claims: Importer
-) -> MergeOut:
+) -> MergeDone:
     """撤销合并 · both records say again what they said; later edits stay and are named."""
     return await service.unmerge(session, personal, claims, duplicate_id)
 
 
 @router.post("/duplicates/{duplicate_id}/dismiss")
 async def dismiss(
-    duplicate_id: DuplicateId, given: DismissIn, session: Session, claims: Importer
+    duplicate_id: DuplicateId, given: DismissOrder, session: Session, claims: Importer
 ) -> DuplicateRow:
     """不是同一个 · note that the two are not one, with the reason."""
     return await service.dismiss(session, claims, duplicate_id, given)

@@ -12,14 +12,14 @@ from services.registry.identifiers.normal import identifying
 from services.registry.personal.rules import PERSONAL
 
 
-class ObjectType(StrEnum):
+class DuplicateType(StrEnum):
     """What stands twice."""
 
     SUBJECT = "subject"
     PRESENCE = "presence"
 
 
-class Reason(StrEnum):
+class DuplicateRule(StrEnum):
     """Why two records are proposed as one."""
 
     SAME_LICENCE = "same_licence"
@@ -32,25 +32,33 @@ class Reason(StrEnum):
     NAME_PLATFORM_CONTACT = "name_platform_contact"
 
 
-REASONS: Final[dict[Reason, tuple[str, str, int]]] = {
-    Reason.SAME_LICENCE: ("证照号码相同", "Same licence number", 95),
-    Reason.NATIVE_ID: ("同一平台、同一平台内编号", "Same number on the same platform", 95),
-    Reason.SAME_URL: ("网址相同", "Same web address", 85),
-    Reason.FORMER_NUMBER: ("一方的原15位注册号是另一方的证照号码", "One's former number is the other's", 90),
-    Reason.NAME_DOOR: ("名称与门牌地址相同", "Same name and same door", 80),
-    Reason.NAME_PHONE: ("名称与电话相同", "Same name and same telephone", 75),
-    Reason.NAME_PLATFORM_CONTACT: (
+REASONS: Final[dict[DuplicateRule, tuple[str, str, int]]] = {
+    DuplicateRule.SAME_LICENCE: ("证照号码相同", "Same licence number", 95),
+    DuplicateRule.NATIVE_ID: ("同一平台、同一平台内编号", "Same number on the same platform", 95),
+    DuplicateRule.SAME_URL: ("网址相同", "Same web address", 85),
+    DuplicateRule.FORMER_NUMBER: (
+        "一方的原15位注册号是另一方的证照号码",
+        "One's former number is the other's",
+        90,
+    ),
+    DuplicateRule.NAME_DOOR: ("名称与门牌地址相同", "Same name and same door", 80),
+    DuplicateRule.NAME_PHONE: ("名称与电话相同", "Same name and same telephone", 75),
+    DuplicateRule.NAME_PLATFORM_CONTACT: (
         "平台、店名与联系方式相同",
         "Same platform, shop name and contact",
         70,
     ),
-    Reason.NAME_PERSON: ("名称与法定代表人相同", "Same name and same legal representative", 65),
+    DuplicateRule.NAME_PERSON: ("名称与法定代表人相同", "Same name and same legal representative", 65),
 }
-SUBJECT_REASONS: Final = (Reason.SAME_LICENCE, Reason.FORMER_NUMBER)
-PRESENCE_REASONS: Final = (Reason.NATIVE_ID, Reason.SAME_URL, Reason.NAME_PLATFORM_CONTACT)
+SUBJECT_REASONS: Final = (DuplicateRule.SAME_LICENCE, DuplicateRule.FORMER_NUMBER)
+PRESENCE_REASONS: Final = (
+    DuplicateRule.NATIVE_ID,
+    DuplicateRule.SAME_URL,
+    DuplicateRule.NAME_PLATFORM_CONTACT,
+)
 
 
-class State(StrEnum):
+class DuplicateState(StrEnum):
     """What became of a proposal."""
 
     OPEN = "open"
@@ -58,7 +66,7 @@ class State(StrEnum):
     DISMISSED = "dismissed"
 
 
-class Choice(StrEnum):
+class MergeChoice(StrEnum):
     """What happens to a field in which both records say something else."""
 
     KEEP = "keep"
@@ -104,7 +112,7 @@ PRESENCE_FIELDS: Final = (
     "legal_person",
     "payment",
 )
-FIELDS: Final = {ObjectType.SUBJECT: SUBJECT_FIELDS, ObjectType.PRESENCE: PRESENCE_FIELDS}
+FIELDS: Final = {DuplicateType.SUBJECT: SUBJECT_FIELDS, DuplicateType.PRESENCE: PRESENCE_FIELDS}
 # Cells that may hold several values, and how long they may become.
 _SEVERAL: Final = {"phone": 200, "qq": 200, "wechat": 200, "payment": 200}
 # What makes the record the one it is stays with it: taking them would turn it into another.
@@ -123,8 +131,8 @@ class Planned:
     other: Any
     result: Any
     conflict: bool
-    choices: tuple[Choice, ...]
-    choice: Choice
+    choices: tuple[MergeChoice, ...]
+    choice: MergeChoice
 
     @property
     def personal(self) -> bool:
@@ -138,10 +146,10 @@ class Planned:
 
 
 def plan(
-    object_type: ObjectType,
+    object_type: DuplicateType,
     kept: Mapping[str, Any],
     other: Mapping[str, Any],
-    chosen: Mapping[str, Choice] | None = None,
+    chosen: Mapping[str, MergeChoice] | None = None,
 ) -> list[Planned]:
     """What a merge makes of each field on which at least one record says something.
 
@@ -160,17 +168,19 @@ def _empty(value: Any) -> bool:
     return value is None or value == ""
 
 
-def _field(name: str, kept: Any, other: Any, chosen: Choice | None) -> Planned:
+def _field(name: str, kept: Any, other: Any, chosen: MergeChoice | None) -> Planned:
     if _empty(other) or _same(name, kept, other):
-        return Planned(name, kept, other, kept, False, (), Choice.KEEP)
+        return Planned(name, kept, other, kept, False, (), MergeChoice.KEEP)
     if _empty(kept):
-        return Planned(name, kept, other, other, False, (), Choice.TAKE)
-    choices: tuple[Choice, ...] = (Choice.KEEP,) if name in _FIXED else (Choice.KEEP, Choice.TAKE)
+        return Planned(name, kept, other, other, False, (), MergeChoice.TAKE)
+    choices: tuple[MergeChoice, ...] = (
+        (MergeChoice.KEEP,) if name in _FIXED else (MergeChoice.KEEP, MergeChoice.TAKE)
+    )
     together = f"{kept}、{other}"
     if name in _SEVERAL and len(together) <= _SEVERAL[name]:
-        choices = (Choice.BOTH, *choices)
+        choices = (MergeChoice.BOTH, *choices)
     choice = chosen if chosen in choices else choices[0]
-    result = {Choice.KEEP: kept, Choice.TAKE: other, Choice.BOTH: together}[choice]
+    result = {MergeChoice.KEEP: kept, MergeChoice.TAKE: other, MergeChoice.BOTH: together}[choice]
     return Planned(name, kept, other, result, True, choices, choice)
 
 

@@ -6,15 +6,15 @@ from pydantic import BaseModel, Field
 
 from services.common.paging import decode_cursor, invalid_cursor
 from services.common.wire import Id, Instant, Text
-from services.registry.duplicates.rules import Choice, ObjectType, Reason, State
+from services.registry.duplicates.rules import DuplicateRule, DuplicateState, DuplicateType, MergeChoice
 
 
 class DuplicateQuery(BaseModel):
     """Filters of the list."""
 
-    object_type: ObjectType | None = None
-    state: State = State.OPEN
-    reason: Reason | None = None
+    object_type: DuplicateType | None = None
+    state: DuplicateState = DuplicateState.OPEN
+    reason: DuplicateRule | None = None
     cursor: str | None = Field(None, max_length=200)
     limit: int = Field(50, ge=1, le=200)
 
@@ -29,15 +29,15 @@ class DuplicateQuery(BaseModel):
         return seen
 
 
-class ReasonOut(BaseModel):
+class DuplicateReason(BaseModel):
     """Why two records may be one."""
 
-    code: Reason
+    code: DuplicateRule
     zh: str
     en: str
 
 
-class Side(BaseModel):
+class DuplicateSide(BaseModel):
     """One of the two records."""
 
     id: str
@@ -54,19 +54,19 @@ class DuplicateRow(BaseModel):
     """A proposal in the list."""
 
     id: str
-    object_type: ObjectType
-    first: Side
-    second: Side
-    reasons: list[ReasonOut]
+    object_type: DuplicateType
+    first: DuplicateSide
+    second: DuplicateSide
+    reasons: list[DuplicateReason]
     score: int
-    state: State
+    state: DuplicateState
     found_at: Instant
     decided_at: Instant | None
     decided_by_name: str | None
     note: str | None
 
 
-class FieldOut(BaseModel):
+class MergeField(BaseModel):
     """One field of the preview; personal values are masked."""
 
     field: str
@@ -77,11 +77,11 @@ class FieldOut(BaseModel):
     other: Any
     result: Any
     conflict: bool
-    choices: list[Choice]
-    choice: Choice
+    choices: list[MergeChoice]
+    choice: MergeChoice
 
 
-class MergeOut(BaseModel):
+class MergeDone(BaseModel):
     """A merge that stands or was taken back. `kept_edits`: fields changed since, which stay as they are."""
 
     id: str
@@ -94,34 +94,36 @@ class MergeOut(BaseModel):
     kept_edits: list[str] = []
 
 
-class PreviewOut(BaseModel):
+class MergePreview(BaseModel):
     """What a merge would do: which record stays, every field, what moves. `version` names this state."""
 
     duplicate: DuplicateRow
     keep: str
     version: str
-    fields: list[FieldOut]
+    fields: list[MergeField]
     moves: dict[str, int]
-    merge: MergeOut | None
+    merge: MergeDone | None
 
 
-class MergeIn(BaseModel):
+class MergeOrder(BaseModel):
     """An order to merge as previewed."""
 
     keep: Id
     version: Annotated[str, Field(min_length=64, max_length=64)]
-    choices: dict[Annotated[str, Field(max_length=40)], Choice] = Field(default_factory=dict, max_length=40)
+    choices: dict[Annotated[str, Field(max_length=40)], MergeChoice] = Field(
+        default_factory=dict, max_length=40
+    )
 
 
-class DismissIn(BaseModel):
+class DismissOrder(BaseModel):
     """Why the two are not one."""
 
     note: Annotated[Text, Field(max_length=500)]
 
 
-class ScanOut(BaseModel):
+class DuplicatesFound(BaseModel):
     """What a search for duplicates found: proposals by reason, new ones among them."""
 
-    found: dict[Reason, int]
+    found: dict[DuplicateRule, int]
     new: int
     capped: bool

@@ -18,23 +18,23 @@ from services.registry.duplicates.models import Duplicate, Merge
 from services.registry.duplicates.rules import (
     FIELDS,
     REASONS,
-    Choice,
-    ObjectType,
+    DuplicateRule,
+    DuplicateState,
+    DuplicateType,
+    MergeChoice,
     Planned,
-    Reason,
-    State,
     plan,
 )
 from services.registry.duplicates.schemas import (
-    DismissIn,
+    DismissOrder,
     DuplicateQuery,
+    DuplicateReason,
     DuplicateRow,
-    FieldOut,
-    MergeIn,
-    MergeOut,
-    PreviewOut,
-    ReasonOut,
-    Side,
+    DuplicateSide,
+    MergeDone,
+    MergeField,
+    MergeOrder,
+    MergePreview,
 )
 from services.registry.duplicates.snapshots import state_of
 
@@ -44,7 +44,7 @@ async def list_duplicates(session: AsyncSession, claims: Claims, query: Duplicat
     rows = await repository.page(session, claims, query)
     listed = rows[: query.limit]
     sides: dict[str, Any] = {}
-    for object_type in ObjectType:
+    for object_type in DuplicateType:
         ids = [i for row in listed if row.object_type == object_type for i in (row.first_id, row.second_id)]
         sides |= await repository.records(session, claims, object_type, ids) if ids else {}
     return Page(
@@ -55,7 +55,7 @@ async def list_duplicates(session: AsyncSession, claims: Claims, query: Duplicat
 
 async def preview(
     session: AsyncSession, personal: PersonalData, claims: Claims, duplicate_id: int, keep: str | None
-) -> PreviewOut:
+) -> MergePreview:
     """What merging the pair would do; `keep` names the record that stays (else the older one).
 
     Raises Problem 404 when not visible, 422 `duplicate.keep` when `keep` is neither of the two.
@@ -65,16 +65,16 @@ async def preview(
 
 
 async def merge(
-    session: AsyncSession, personal: PersonalData, claims: Claims, duplicate_id: int, given: MergeIn
-) -> PreviewOut:
+    session: AsyncSession, personal: PersonalData, claims: Claims, duplicate_id: int, given: MergeOrder
+) -> MergePreview:
     """Merge as previewed. Raises Problem 404, 409 `duplicate.decided`, 409 `duplicate.changed` when either
     record was changed since the preview, 409 `subject.licence_known`.
     """
     duplicate = await _visible(session, claims, duplicate_id, lock=True)
     pair = await _pair(session, claims, duplicate, given.keep, lock=True)
-    if duplicate.state == State.MERGED or any(row.status == merging.MERGED for row in pair):
+    if duplicate.state == DuplicateState.MERGED or any(row.status == merging.MERGED for row in pair):
         raise _decided()
-    object_type = ObjectType(duplicate.object_type)
+    object_type = DuplicateType(duplicate.object_type)
     moves = await repository.owned(session, object_type, pair[1].id)
     if _version(pair, moves) != given.version:
         raise _changed()
@@ -85,7 +85,7 @@ async def merge(
 
 async def unmerge(
     session: AsyncSession, personal: PersonalData, claims: Claims, duplicate_id: int
-) -> MergeOut:
+) -> MergeDone:
     """Take the merge of this pair back. Raises Problem 404, 409 `merge.none`, 409 `merge.later`."""
     duplicate = await _visible(session, claims, duplicate_id, lock=True)
     done = await repository.standing_merge(session, duplicate.id)
@@ -96,12 +96,18 @@ async def unmerge(
     return _merge(done, edits)
 
 
-async def dismiss(session: AsyncSession, claims: Claims, duplicate_id: int, given: DismissIn) -> DuplicateRow:
+async def dismiss(
+    session: AsyncSession, claims: Claims, duplicate_id: int, given: DismissOrder
+) -> DuplicateRow:
     """Note that the two are not one; they are not proposed again. Raises 404, 409 `duplicate.decided`."""
     duplicate = await _visible(session, claims, duplicate_id, lock=True)
-    if duplicate.state == State.MERGED:
+    if duplicate.state == DuplicateState.MERGED:
         raise _decided()
-    duplicate.state, duplicate.note, duplicate.decided_at = State.DISMISSED.value, given.note, utc_now()
+    duplicate.state, duplicate.note, duplicate.decided_at = (
+        DuplicateState.DISMISSED.value,
+        given.note,
+        utc_now(),
+    )
     duplicate.decided_by, duplicate.decided_by_name = claims.sub, claims.name
     await session.flush()
     await record(
@@ -113,7 +119,9 @@ async def dismiss(session: AsyncSession, claims: Claims, duplicate_id: int, give
         after={"note": given.note, "records": [duplicate.first_id, duplicate.second_id]},
     )
     ids = [duplicate.first_id, duplicate.second_id]
-    return _row(duplicate, await repository.records(session, claims, ObjectType(duplicate.object_type), ids))
+    return _row(
+        duplicate, await repository.records(session, claims, DuplicateType(duplicate.object_type), ids)
+    )
 
 
 async def _visible(
@@ -129,7 +137,7 @@ async def _pair(
     session: AsyncSession, claims: Claims, duplicate: Duplicate, keep: str | None, *, lock: bool = False
 ) -> tuple[Any, Any]:
     ids = [duplicate.first_id, duplicate.second_id]
-    rows = await repository.records(session, claims, ObjectType(duplicate.object_type), ids, lock=lock)
+    rows = await repository.records(session, claims, DuplicateType(duplicate.object_type), ids, lock=lock)
     if len(rows) < 2:
         raise not_found("查重结果", "proposal")
     kept = keep or next((i for i in ids if rows[i].status != merging.MERGED), ids[0])
@@ -144,7 +152,10 @@ async def _pair(
 
 
 def _plan(
-    personal: PersonalData, object_type: ObjectType, pair: tuple[Any, Any], choices: Mapping[str, Choice]
+    personal: PersonalData,
+    object_type: DuplicateType,
+    pair: tuple[Any, Any],
+    choices: Mapping[str, MergeChoice],
 ) -> list[Planned]:
     sides = []
     for row in pair:
@@ -155,12 +166,12 @@ def _plan(
 
 async def _preview(
     session: AsyncSession, personal: PersonalData, claims: Claims, duplicate: Duplicate, keep: str | None
-) -> PreviewOut:
+) -> MergePreview:
     done = await repository.standing_merge(session, duplicate.id)
     pair = await _pair(session, claims, duplicate, done.kept_id if done else keep)
-    object_type = ObjectType(duplicate.object_type)
+    object_type = DuplicateType(duplicate.object_type)
     moves = await repository.owned(session, object_type, pair[1].id)
-    return PreviewOut(
+    return MergePreview(
         duplicate=_row(duplicate, {row.id: row for row in pair}),
         keep=pair[0].id,
         version=_version(pair, moves),
@@ -176,12 +187,12 @@ def _version(pair: tuple[Any, Any], moves: Mapping[str, Sequence[str]]) -> str:
     return hashlib.sha256("\n".join(told).encode()).hexdigest()
 
 
-def _field(one: Planned) -> FieldOut:
+def _field(one: Planned) -> MergeField:
     zh, en = one.names
     kept, other, result = (shown(one.field, value) for value in (one.kept, one.other, one.result))
-    if one.choice is Choice.BOTH:
+    if one.choice is MergeChoice.BOTH:
         result = f"{kept}、{other}"
-    return FieldOut(
+    return MergeField(
         field=one.field,
         field_zh=zh,
         field_en=en,
@@ -198,12 +209,12 @@ def _field(one: Planned) -> FieldOut:
 def _row(duplicate: Duplicate, sides: Mapping[str, Any]) -> DuplicateRow:
     return DuplicateRow(
         id=str(duplicate.id),
-        object_type=ObjectType(duplicate.object_type),
+        object_type=DuplicateType(duplicate.object_type),
         first=_side(sides[duplicate.first_id]),
         second=_side(sides[duplicate.second_id]),
-        reasons=[_reason(Reason(code)) for code in duplicate.reasons],
+        reasons=[_reason(DuplicateRule(code)) for code in duplicate.reasons],
         score=duplicate.score,
-        state=State(duplicate.state),
+        state=DuplicateState(duplicate.state),
         found_at=duplicate.found_at,
         decided_at=duplicate.decided_at,
         decided_by_name=duplicate.decided_by_name,
@@ -211,13 +222,13 @@ def _row(duplicate: Duplicate, sides: Mapping[str, Any]) -> DuplicateRow:
     )
 
 
-def _reason(code: Reason) -> ReasonOut:
+def _reason(code: DuplicateRule) -> DuplicateReason:
     zh, en, _ = REASONS[code]
-    return ReasonOut(code=code, zh=zh, en=en)
+    return DuplicateReason(code=code, zh=zh, en=en)
 
 
-def _side(row: Any) -> Side:
-    return Side(
+def _side(row: Any) -> DuplicateSide:
+    return DuplicateSide(
         id=row.id,
         name=row.name,
         licence=row.licence,
@@ -229,8 +240,8 @@ def _side(row: Any) -> Side:
     )
 
 
-def _merge(done: Merge, edits: list[str] | None = None) -> MergeOut:
-    return MergeOut(
+def _merge(done: Merge, edits: list[str] | None = None) -> MergeDone:
+    return MergeDone(
         id=done.id,
         kept_id=done.kept_id,
         merged_id=done.merged_id,

@@ -13,16 +13,16 @@ from services.common.wire import Id
 from services.registry.imports.reading.kept import KeptFiles
 from services.registry.platform_reports import receipts, service
 from services.registry.platform_reports.schemas import (
-    DueOut,
     Period,
     PeriodField,
     PlatformField,
-    ReceiptIn,
-    ReceiptKey,
-    ReceiptOut,
-    ReportOut,
+    PlatformReportOut,
+    PlatformReportRow,
     ReportQuery,
-    ReportRow,
+    ReportReceiptIn,
+    ReportReceiptKey,
+    ReportReceiptOut,
+    ReportsDue,
     Upload,
 )
 from services.registry.platform_reports.tasks import ReportJobs
@@ -40,7 +40,7 @@ def _files(request: Request) -> KeptFiles:
 @router.get("/platform-reports")
 async def list_reports(
     session: Session, claims: Reader, query: Annotated[ReportQuery, Query()]
-) -> Page[ReportRow]:
+) -> Page[PlatformReportRow]:
     """Half-yearly reports of platforms to the caller's region, newest first."""
     return await service.list_reports(session, claims, query)
 
@@ -48,7 +48,7 @@ async def list_reports(
 @router.post("/platform-reports", status_code=201)
 async def receive(
     request: Request, file: Upload, platform: PlatformField, period: PeriodField, claims: Importer
-) -> ReportOut:
+) -> PlatformReportOut:
     """接收报送 · keep a report as received and give the signed receipt; the same file gets the first one."""
     state = request.app.state
     report = await service.receive(
@@ -67,26 +67,28 @@ async def receive(
 
 
 @router.get("/platform-reports/due")
-async def due(session: Session, claims: Reader, period: Period | None = None) -> DueOut:
+async def due(session: Session, claims: Reader, period: Period | None = None) -> ReportsDue:
     """应报平台 · who is expected to report for a period, and who did."""
     return await service.due(session, claims, period)
 
 
 @router.get("/platform-reports/receipt-key")
-async def receipt_key(request: Request, _: Reader) -> ReceiptKey:
+async def receipt_key(request: Request, _: Reader) -> ReportReceiptKey:
     """The public key with which anybody checks a receipt, without us."""
     keyid, pem = receipts.public_key(request.app.state.settings)
-    return ReceiptKey(keyid=keyid, pem=pem)
+    return ReportReceiptKey(keyid=keyid, pem=pem)
 
 
 @router.post("/platform-reports/receipt-check")
-async def check_receipt(request: Request, given: ReceiptIn, session: Session, claims: Reader) -> ReceiptOut:
+async def check_receipt(
+    request: Request, given: ReportReceiptIn, session: Session, claims: Reader
+) -> ReportReceiptOut:
     """核验回执 · whether a receipt is ours and the report it names is kept."""
     return await service.check_receipt(session, request.app.state.settings, claims, given)
 
 
 @router.get("/platform-reports/{report_id}")
-async def get_report(report_id: Id, session: Session, claims: Reader) -> ReportOut:
+async def get_report(report_id: Id, session: Session, claims: Reader) -> PlatformReportOut:
     """One report: counts, what is doubtful, the receipt."""
     return await service.get_report(session, claims, report_id)
 

@@ -23,7 +23,7 @@ class ReportQuery(ListQuery):
     period: Period | None = None
 
 
-class CodeCount(BaseModel):
+class RemarkCount(BaseModel):
     """How many rows something is to be said of."""
 
     code: str
@@ -33,7 +33,7 @@ class CodeCount(BaseModel):
     bad: bool
 
 
-class RuleOut(BaseModel):
+class ReportRuleOut(BaseModel):
     """The rule a report was received under. `verified`: somebody compared it with the text of the law."""
 
     law: str
@@ -42,7 +42,7 @@ class RuleOut(BaseModel):
     verified: bool
 
 
-class ReportFinding(BaseModel):
+class PlatformReportFinding(BaseModel):
     """What is doubtful about a report."""
 
     code: str
@@ -50,7 +50,7 @@ class ReportFinding(BaseModel):
     en: str
 
 
-class ReportRow(BaseModel):
+class PlatformReportRow(BaseModel):
     """A report in the list."""
 
     id: str
@@ -64,21 +64,21 @@ class ReportRow(BaseModel):
     done: int
     rows: int | None
     bad_rows: int | None
-    findings: list[ReportFinding]
+    findings: list[PlatformReportFinding]
     org_code: str
 
 
-class ReportOut(ReportRow):
+class PlatformReportOut(PlatformReportRow):
     """A report in full, with its receipt (a DSSE envelope). `duplicate`: this very file was there already."""
 
     sha256: str
     size: int
     encoding: str | None
-    remarks: list[CodeCount]
+    remarks: list[RemarkCount]
     last_rows: int | None
     known_shops: int | None
     failure: str | None
-    rule: RuleOut
+    rule: ReportRuleOut
     receipt: dict[str, Any]
     duplicate: bool = False
 
@@ -93,22 +93,22 @@ class DuePlatform(BaseModel):
     report_id: str | None
 
 
-class DueOut(BaseModel):
+class ReportsDue(BaseModel):
     """Who is expected to report for a period."""
 
     period: str
     due_on: date
-    rule: RuleOut
+    rule: ReportRuleOut
     platforms: list[DuePlatform]
 
 
-class ReceiptIn(BaseModel):
+class ReportReceiptIn(BaseModel):
     """A receipt to be checked, as it was handed out."""
 
     receipt: dict[str, Any] = Field(max_length=20)
 
 
-class ReceiptOut(BaseModel):
+class ReportReceiptOut(BaseModel):
     """Whether a receipt is ours, what it says, and whether the report it names is kept here."""
 
     valid: bool
@@ -116,7 +116,7 @@ class ReceiptOut(BaseModel):
     told: dict[str, Any] | None
 
 
-class ReceiptKey(BaseModel):
+class ReportReceiptKey(BaseModel):
     """The public key receipts are checked with."""
 
     algorithm: Literal["ed25519"] = "ed25519"

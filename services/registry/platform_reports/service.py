@@ -39,16 +39,16 @@ from services.registry.platform_reports.rules import (
     rule_for,
 )
 from services.registry.platform_reports.schemas import (
-    CodeCount,
-    DueOut,
     DuePlatform,
-    ReceiptIn,
-    ReceiptOut,
-    ReportFinding,
-    ReportOut,
+    PlatformReportFinding,
+    PlatformReportOut,
+    PlatformReportRow,
+    RemarkCount,
     ReportQuery,
-    ReportRow,
-    RuleOut,
+    ReportReceiptIn,
+    ReportReceiptOut,
+    ReportRuleOut,
+    ReportsDue,
 )
 
 _BLOCK = 1 << 20
@@ -66,7 +66,7 @@ async def receive(
     filename: str,
     platform: str,
     period: str,
-) -> ReportOut:
+) -> PlatformReportOut:
     """Keep a platform's report as received and give the receipt; its rows are checked in the background.
 
     The same file for the same platform and period gives the receipt it was given first. Raises Problem 422
@@ -175,17 +175,17 @@ def _new(
     )
 
 
-async def list_reports(session: AsyncSession, claims: Claims, query: ReportQuery) -> Page[ReportRow]:
+async def list_reports(session: AsyncSession, claims: Claims, query: ReportQuery) -> Page[PlatformReportRow]:
     """One page of the reports of the caller's region, newest first."""
     rows = await repository.page(session, claims, query)
     listed = rows[: query.limit]
     return Page(
-        items=[ReportRow.model_validate(_common(row)) for row in listed],
+        items=[PlatformReportRow.model_validate(_common(row)) for row in listed],
         next_cursor=encode_cursor([listed[-1].id]) if len(rows) > query.limit else None,
     )
 
 
-async def get_report(session: AsyncSession, claims: Claims, report_id: str) -> ReportOut:
+async def get_report(session: AsyncSession, claims: Claims, report_id: str) -> PlatformReportOut:
     """One report with its receipt. Raises Problem 404 when not visible."""
     return _full(await _visible(session, claims, report_id))
 
@@ -197,7 +197,7 @@ async def _visible(session: AsyncSession, claims: Claims, report_id: str) -> Pla
     return report
 
 
-async def due(session: AsyncSession, claims: Claims, period: str | None) -> DueOut:
+async def due(session: AsyncSession, claims: Claims, period: str | None) -> ReportsDue:
     """Who is expected to report for a period (the current one): who did before, and who has many shops.
 
     Raises Problem 422 `platform_report.period`.
@@ -211,7 +211,7 @@ async def due(session: AsyncSession, claims: Claims, period: str | None) -> DueO
     day = due_on(period, rule)
     names = sorted({*known, *last, *came}, key=lambda name: (name in came, -known.get(name, 0), name))
     over = utc_now().date() > day
-    return DueOut(
+    return ReportsDue(
         period=period,
         due_on=day,
         rule=_rule_out(rule),
@@ -233,14 +233,16 @@ async def due(session: AsyncSession, claims: Claims, period: str | None) -> DueO
 
 
 async def check_receipt(
-    session: AsyncSession, settings: Settings, claims: Claims, given: ReceiptIn
-) -> ReceiptOut:
+    session: AsyncSession, settings: Settings, claims: Claims, given: ReportReceiptIn
+) -> ReportReceiptOut:
     """Whether a receipt was signed here, and whether the report it names is kept as it says."""
     told = receipts.read(settings, given.receipt)
     if told is None:
-        return ReceiptOut(valid=False, kept=False, told=None)
+        return ReportReceiptOut(valid=False, kept=False, told=None)
     report = await repository.visible(session, claims, str(told.get("report_id")))
-    return ReceiptOut(valid=True, kept=report is not None and report.sha256 == told.get("sha256"), told=told)
+    return ReportReceiptOut(
+        valid=True, kept=report is not None and report.sha256 == told.get("sha256"), told=told
+    )
 
 
 async def error_file(
@@ -319,23 +321,27 @@ def _unread() -> Problem:
     )
 
 
-def _rule_out(rule: ReportRule) -> RuleOut:
-    return RuleOut(law=rule.law, article=rule.article, penalty=rule.penalty, verified=rule.verified)
+def _rule_out(rule: ReportRule) -> ReportRuleOut:
+    return ReportRuleOut(law=rule.law, article=rule.article, penalty=rule.penalty, verified=rule.verified)
 
 
 def _common(report: PlatformReport) -> dict[str, object]:
-    names = [name for name in ReportRow.model_fields if name != "findings"]
-    found = [ReportFinding(code=code, zh=label(code)[0], en=label(code)[1]) for code in report.findings]
+    names = [name for name in PlatformReportRow.model_fields if name != "findings"]
+    found = [
+        PlatformReportFinding(code=code, zh=label(code)[0], en=label(code)[1]) for code in report.findings
+    ]
     return {**{name: getattr(report, name) for name in names}, "findings": found}
 
 
-def _full(report: PlatformReport, *, duplicate: bool = False) -> ReportOut:
+def _full(report: PlatformReport, *, duplicate: bool = False) -> PlatformReportOut:
     names = ("sha256", "size", "encoding", "last_rows", "known_shops", "failure", "rule", "receipt")
     more = {name: getattr(report, name) for name in names}
     counts = [_count(code, told) for code, told in report.remarks.items()]
-    return ReportOut.model_validate({**_common(report), **more, "remarks": counts, "duplicate": duplicate})
+    return PlatformReportOut.model_validate(
+        {**_common(report), **more, "remarks": counts, "duplicate": duplicate}
+    )
 
 
-def _count(code: str, told: dict[str, object] | int) -> CodeCount:
+def _count(code: str, told: dict[str, object] | int) -> RemarkCount:
     values = told if isinstance(told, dict) else {"rows": told, "zh": code, "en": code}
-    return CodeCount.model_validate({"code": code, "bad": code in BAD, **values})
+    return RemarkCount.model_validate({"code": code, "bad": code in BAD, **values})
