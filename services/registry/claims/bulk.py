@@ -21,9 +21,9 @@ from services.registry.claims.rules import Authority, Held, Order, Step, check_o
 from services.registry.claims.schemas import (
     BulkIn,
     ClaimJobOut,
+    ClaimPreview,
     JobIn,
     MatchIn,
-    PreviewOut,
     Selection,
     SkippedOut,
 )
@@ -69,7 +69,7 @@ class Judged:
         return True
 
 
-async def preview(session: AsyncSession, claims: Claims, given: BulkIn) -> PreviewOut:
+async def preview(session: AsyncSession, claims: Claims, given: BulkIn) -> ClaimPreview:
     """What an order would do, presence by presence; nothing is changed.
 
     Raises 422 `claim.too_many` for more than 300,000, and what the order itself is refused for.
@@ -90,7 +90,7 @@ async def preview(session: AsyncSession, claims: Claims, given: BulkIn) -> Previ
         for _, step in judged.steps:
             by_authority[step.offered or step.authority] += 1
         judged.steps.clear()
-    return PreviewOut(
+    return ClaimPreview(
         total=total,
         change=sum(by_authority.values()),
         sample=shown,

@@ -14,12 +14,12 @@ from services.registry.claims.schemas import (
     ClaimIn,
     ClaimJobOut,
     ClaimOut,
+    ClaimPreview,
     ClaimQuery,
     ClaimRow,
     CountList,
     JobIn,
     MatchIn,
-    PreviewOut,
 )
 
 router = APIRouter(tags=["属地认领 claims"])
@@ -43,7 +43,7 @@ async def claim_counts(session: Session, claims: Reader) -> CountList:
 
 
 @router.post("/claims/preview")
-async def preview_order(session: Session, claims: Decider, given: BulkIn) -> PreviewOut:
+async def preview_order(session: Session, claims: Decider, given: BulkIn) -> ClaimPreview:
     """批量预览 · what an order for many would do and skip, and why; nothing is changed."""
     return await bulk.preview(session, claims, given)
 

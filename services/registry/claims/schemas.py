@@ -176,7 +176,7 @@ class ClaimStepOut(BaseModel):
     at: Instant
 
 
-class Period(BaseModel):
+class ClaimPeriod(BaseModel):
     """From when to when an authority answered for a presence, and on what ground; `until` is None now."""
 
     authority_code: str
@@ -195,7 +195,7 @@ class ClaimOut(ClaimRow):
     created_at: Instant
     actions: list[ClaimAction]
     history: list[ClaimStepOut]
-    periods: list[Period]
+    periods: list[ClaimPeriod]
 
 
 class SkippedOut(BaseModel):
@@ -208,7 +208,7 @@ class SkippedOut(BaseModel):
     sample: list[str]
 
 
-class PreviewOut(BaseModel):
+class ClaimPreview(BaseModel):
     """What an order would do: how many it would change, where they would go, what it would skip and why."""
 
     total: int

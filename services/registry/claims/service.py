@@ -21,12 +21,12 @@ from services.registry.claims.schemas import (
     ClaimChoice,
     ClaimIn,
     ClaimOut,
+    ClaimPeriod,
     ClaimQuery,
     ClaimRow,
     ClaimStepOut,
     CountList,
     CountOut,
-    Period,
 )
 from services.registry.presences.rules import CHANNEL_LABELS, Channel
 
@@ -230,7 +230,7 @@ def _step(step: ClaimStep) -> ClaimStepOut:
     )
 
 
-def _periods(held: Held, facts: Mapping[str, Any], steps: Sequence[ClaimStep]) -> list[Period]:
+def _periods(held: Held, facts: Mapping[str, Any], steps: Sequence[ClaimStep]) -> list[ClaimPeriod]:
     """Who answered from when to when: the periods follow each other without gap, the last has no end."""
     first = steps[0].authority_before if steps else held.authority
     turns: list[tuple[str, Any, str | None, str]] = [(first, facts["created_at"], None, first)]
@@ -239,6 +239,6 @@ def _periods(held: Held, facts: Mapping[str, Any], steps: Sequence[ClaimStep]) -
             turns.append((step.authority_code, step.at, step.basis, step.org_code))
     ends = [later[1] for _, later in pairwise(turns)] + [None]
     return [
-        Period(authority_code=code, since=since, until=until, basis=basis, assigned_by=by)
+        ClaimPeriod(authority_code=code, since=since, until=until, basis=basis, assigned_by=by)
         for (code, since, basis, by), until in zip(turns, ends, strict=True)
     ]

@@ -1,10 +1,11 @@
 """Verifications on the wire."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, Field, StringConstraints
 
 from services.common.wire import Id, Instant, ListQuery, Text
+from services.registry.claims.schemas import ClaimAction
 from services.registry.presences.rules import Channel
 from services.registry.schemas import RegionCode
 
@@ -109,28 +110,6 @@ class VerificationRow(BaseModel):
     actor_name: str | None
 
 
-class CheckField(BaseModel):
-    """A value a step takes."""
-
-    name: str
-    zh: str
-    en: str
-    kind: str
-    required: bool
-    choices: list[dict[str, str]]
-
-
-class CheckAction(BaseModel):
-    """A step this caller can take now."""
-
-    action: str
-    zh: str
-    en: str
-    target: str
-    article: str
-    fields: list[CheckField]
-
-
 class CheckDone(BaseModel):
     """A check of the same presence, for its history."""
 
@@ -182,7 +161,7 @@ class StandingOut(BaseModel):
     status_en: str
     checks: list[CheckDone]
     history: list[StatusStepOut]
-    actions: list[CheckAction]
+    actions: list[ClaimAction]
 
 
 class VerificationOut(VerificationRow):
@@ -193,7 +172,7 @@ class VerificationOut(VerificationRow):
     claim_state: str
     claim_zh: str
     claim_en: str
-    actions: list[CheckAction]
+    actions: list[ClaimAction]
     standing: StandingOut
 
 
@@ -254,6 +233,3 @@ class CheckCounts(BaseModel):
     """Counts by class, for the caller's area."""
 
     items: list[CheckCount]
-
-
-Facts = dict[str, Any]

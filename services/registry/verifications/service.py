@@ -15,12 +15,12 @@ from services.common.paging import Page, decode_cursor, encode_cursor, invalid_c
 from services.common.problems import Problem, not_found
 from services.common.workflow import allowed, decide, describe
 from services.registry.claims.machine import CLAIM
+from services.registry.claims.schemas import ClaimAction
 from services.registry.verifications import repository
 from services.registry.verifications.machine import CLASSES, STATUS, VERIFICATION, WEEDINGS
 from services.registry.verifications.models import StatusStep, Verification
 from services.registry.verifications.rules import caller_of, outcome
 from services.registry.verifications.schemas import (
-    CheckAction,
     CheckCount,
     CheckCounts,
     CheckDone,
@@ -313,7 +313,7 @@ async def _full(
             "claim_state": claim.code,
             "claim_zh": claim.zh,
             "claim_en": claim.en,
-            "actions": [CheckAction.model_validate(step) for step in steps],
+            "actions": [ClaimAction.model_validate(step) for step in steps],
             "standing": await _standing(session, claims, facts),
         }
     )
@@ -334,7 +334,7 @@ async def _standing(session: AsyncSession, claims: Claims, facts: Mapping[str, A
         status_en=en,
         checks=[_done(check) for check in checks],
         history=[_step(step) for step in steps],
-        actions=[CheckAction.model_validate(a) for a in describe(tuple(possible))],
+        actions=[ClaimAction.model_validate(a) for a in describe(tuple(possible))],
     )
 
 

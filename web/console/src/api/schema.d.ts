@@ -1898,6 +1898,174 @@ export interface paths {
          */
         get: operations["get_organisations"];
         put?: never;
+        /**
+         * Enter Organisation
+         * @description Enter the bureau of a function zone, or a station, below an authority of the caller's area.
+         */
+        post: operations["post_organisations"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/platform-reports": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List Reports
+         * @description Half-yearly reports of platforms to the caller's region, newest first.
+         */
+        get: operations["get_platform_reports"];
+        put?: never;
+        /**
+         * Receive
+         * @description 接收报送 · keep a report as received and give the signed receipt; the same file gets the first one.
+         */
+        post: operations["post_platform_reports"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/platform-reports/due": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Due
+         * @description 应报平台 · who is expected to report for a period, and who did.
+         */
+        get: operations["get_platform_reports_due"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/platform-reports/receipt-check": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Check Receipt
+         * @description 核验回执 · whether a receipt is ours and the report it names is kept.
+         */
+        post: operations["post_platform_reports_receipt_check"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/platform-reports/receipt-key": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Receipt Key
+         * @description The public key with which anybody checks a receipt, without us.
+         */
+        get: operations["get_platform_reports_receipt_key"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/platform-reports/{report_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get Report
+         * @description One report: counts, what is doubtful, the receipt.
+         */
+        get: operations["get_platform_reports_report_id"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/platform-reports/{report_id}/errors": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get Errors
+         * @description The rows something is to be said of, as CSV to send back; none of their values stands in it.
+         */
+        get: operations["get_platform_reports_report_id_errors"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/platform-reports/{report_id}/original": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get Original
+         * @description The file as received; that it was taken out is recorded.
+         */
+        get: operations["get_platform_reports_report_id_original"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/platform-reports/{report_id}/receipt": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get Receipt
+         * @description The signed receipt alone, to hand to the platform.
+         */
+        get: operations["get_platform_reports_report_id_receipt"];
+        put?: never;
         post?: never;
         delete?: never;
         options?: never;
@@ -1942,7 +2110,11 @@ export interface paths {
          */
         get: operations["get_presences_export"];
         put?: never;
-        post?: never;
+        /**
+         * Export Found Presences
+         * @description The matches as CSV, the words in the body.
+         */
+        post: operations["post_presences_export"];
         delete?: never;
         options?: never;
         head?: never;
@@ -1962,7 +2134,31 @@ export interface paths {
          */
         get: operations["get_presences_facets"];
         put?: never;
-        post?: never;
+        /**
+         * Count Found Presences
+         * @description How the matches are spread, the words in the body.
+         */
+        post: operations["post_presences_facets"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/presences/search": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Search Presences
+         * @description The same list; the words stand in the body, since they may be somebody's telephone number.
+         */
+        post: operations["post_presences_search"];
         delete?: never;
         options?: never;
         head?: never;
@@ -2113,6 +2309,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/regions/retired": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Retired Codes
+         * @description Codes and names that divisions had before, with their successors, in code order.
+         */
+        get: operations["get_regions_retired"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/roles": {
         parameters: {
             query?: never;
@@ -2131,6 +2347,74 @@ export interface paths {
         options?: never;
         head?: never;
         patch?: never;
+        trace?: never;
+    };
+    "/api/searches": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List Searches
+         * @description The caller's saved searches and those shared in his authority.
+         */
+        get: operations["get_searches"];
+        put?: never;
+        /**
+         * Keep Search
+         * @description Keep a search under a name, for oneself or for one's authority.
+         */
+        post: operations["post_searches"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/searches/find": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Find
+         * @description Subjects and shops by any part of a name, number, contact, address or domain; newest first.
+         */
+        post: operations["post_searches_find"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/searches/{search_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /**
+         * Drop Search
+         * @description Delete one's own search.
+         */
+        delete: operations["delete_searches_search_id"];
+        options?: never;
+        head?: never;
+        /**
+         * Change Search
+         * @description Rename or share one's own search.
+         */
+        patch: operations["patch_searches_search_id"];
         trace?: never;
     };
     "/api/session": {
@@ -2218,7 +2502,31 @@ export interface paths {
          */
         get: operations["get_subjects_facets"];
         put?: never;
-        post?: never;
+        /**
+         * Count Found Subjects
+         * @description How the matches are spread, the words in the body.
+         */
+        post: operations["post_subjects_facets"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/subjects/search": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Search Subjects
+         * @description The same list; the words stand in the body, since they may be somebody's telephone number.
+         */
+        post: operations["post_subjects_search"];
         delete?: never;
         options?: never;
         head?: never;
@@ -2782,6 +3090,36 @@ export interface components {
             sub: string;
         };
         /**
+         * AliasList
+         * @description All retired codes and names, in code order.
+         */
+        AliasList: {
+            /** Items */
+            items: components["schemas"]["AliasOut"][];
+        };
+        /**
+         * AliasOut
+         * @description A retired code or name; `successor`: the division that followed; `verified`: checked by a person.
+         */
+        AliasOut: {
+            /** Code */
+            code: string;
+            /** Name */
+            name: string;
+            /** Source */
+            source: string;
+            /** Successor */
+            successor: string;
+            /** Successor Name */
+            successor_name: string;
+            /** Valid From */
+            valid_from: string | null;
+            /** Valid To */
+            valid_to: string | null;
+            /** Verified */
+            verified: boolean;
+        };
+        /**
          * AnswerIn
          * @description Whether a request is granted, and why (not).
          */
@@ -2816,6 +3154,45 @@ export interface components {
             values: {
                 [key: string]: unknown;
             }[];
+        };
+        /**
+         * AnyIn
+         * @description What is typed into the one search box. In a body, since it may be somebody's telephone number.
+         */
+        AnyIn: {
+            /**
+             * Limit
+             * @default 10
+             */
+            limit: number;
+            /** Q */
+            q: string;
+            /** Region */
+            region?: string | null;
+        };
+        /**
+         * AnyOut
+         * @description The newest subjects and shops that hold it; `more`: there are more than are shown.
+         */
+        AnyOut: {
+            /** Presences */
+            presences: components["schemas"]["PresenceRow"][];
+            /** Presences More */
+            presences_more: boolean;
+            /** Subjects */
+            subjects: components["schemas"]["SubjectRow"][];
+            /** Subjects More */
+            subjects_more: boolean;
+        };
+        /**
+         * Area
+         * @description A part of a division: a street or township of a county.
+         */
+        Area: {
+            /** Region Code */
+            region_code: string;
+            /** Street */
+            street: string;
         };
         /**
          * ArtefactOut
@@ -2886,6 +3263,24 @@ export interface components {
             missing: string[];
             /** Next Cursor */
             next_cursor: string | null;
+        };
+        /** Body_receive_platform_reports_post */
+        Body_receive_platform_reports_post: {
+            /**
+             * File
+             * @description CSV（UTF-8、UTF-16、GB18030、Big5）或Excel · CSV or Excel
+             */
+            file: string;
+            /**
+             * Period
+             * @description 报送期，如2026-01 · the month the report is due in
+             */
+            period: string;
+            /**
+             * Platform
+             * @description 平台名称 · the platform's name
+             */
+            platform: string;
         };
         /** Body_upload_imports_post */
         Body_upload_imports_post: {
@@ -3182,24 +3577,6 @@ export interface components {
          */
         Channel: "platform" | "shop_b" | "shop_c" | "shop" | "site_trade" | "site_info" | "app" | "mini_program" | "official_account" | "live_room" | "local_service" | "other";
         /**
-         * CheckAction
-         * @description A step this caller can take now.
-         */
-        CheckAction: {
-            /** Action */
-            action: string;
-            /** Article */
-            article: string;
-            /** En */
-            en: string;
-            /** Fields */
-            fields: components["schemas"]["CheckField"][];
-            /** Target */
-            target: string;
-            /** Zh */
-            zh: string;
-        };
-        /**
          * CheckCount
          * @description How many checks of a class are due, overdue, and how they ended.
          */
@@ -3261,26 +3638,6 @@ export interface components {
             state_en: string;
             /** State Zh */
             state_zh: string;
-        };
-        /**
-         * CheckField
-         * @description A value a step takes.
-         */
-        CheckField: {
-            /** Choices */
-            choices: {
-                [key: string]: string;
-            }[];
-            /** En */
-            en: string;
-            /** Kind */
-            kind: string;
-            /** Name */
-            name: string;
-            /** Required */
-            required: boolean;
-            /** Zh */
-            zh: string;
         };
         /**
          * Choice
@@ -3432,7 +3789,7 @@ export interface components {
             /** Offered Code */
             offered_code: string | null;
             /** Periods */
-            periods: components["schemas"]["Period"][];
+            periods: components["schemas"]["ClaimPeriod"][];
             /** Platform */
             platform: string | null;
             /** Region Code */
@@ -3451,6 +3808,43 @@ export interface components {
             url: string | null;
             /** Version */
             version: number;
+        };
+        /**
+         * ClaimPeriod
+         * @description From when to when an authority answered for a presence, and on what ground; `until` is None now.
+         */
+        ClaimPeriod: {
+            /** Assigned By */
+            assigned_by: string;
+            /** Authority Code */
+            authority_code: string;
+            /** Basis */
+            basis: string | null;
+            /**
+             * Since
+             * Format: date-time
+             */
+            since: string;
+            /** Until */
+            until: string | null;
+        };
+        /**
+         * ClaimPreview
+         * @description What an order would do: how many it would change, where they would go, what it would skip and why.
+         */
+        ClaimPreview: {
+            /** By Authority */
+            by_authority: {
+                [key: string]: number;
+            };
+            /** Change */
+            change: number;
+            /** Sample */
+            sample: components["schemas"]["ClaimRow"][];
+            /** Skipped */
+            skipped: components["schemas"]["SkippedOut"][];
+            /** Total */
+            total: number;
         };
         /**
          * ClaimRow
@@ -3885,12 +4279,42 @@ export interface components {
             zh: string;
         };
         /**
-         * DismissIn
+         * DismissOrder
          * @description Why the two are not one.
          */
-        DismissIn: {
+        DismissOrder: {
             /** Note */
             note: string;
+        };
+        /**
+         * DuePlatform
+         * @description A platform that is expected to report for a period, and how far it is.
+         */
+        DuePlatform: {
+            /** Known Shops */
+            known_shops: number;
+            /** Last Rows */
+            last_rows: number | null;
+            /** Platform */
+            platform: string;
+            /** Report Id */
+            report_id: string | null;
+            /**
+             * State
+             * @enum {string}
+             */
+            state: "received" | "late" | "missing" | "waiting";
+        };
+        /**
+         * DuplicateReason
+         * @description Why two records may be one.
+         */
+        DuplicateReason: {
+            code: components["schemas"]["RegistryReason"];
+            /** En */
+            en: string;
+            /** Zh */
+            zh: string;
         };
         /**
          * DuplicateRow
@@ -3901,23 +4325,62 @@ export interface components {
             decided_at: string | null;
             /** Decided By Name */
             decided_by_name: string | null;
-            first: components["schemas"]["services__registry__duplicates__schemas__Side"];
+            first: components["schemas"]["DuplicateSide"];
             /**
              * Found At
              * Format: date-time
              */
             found_at: string;
             /** Id */
-            id: number;
+            id: string;
             /** Note */
             note: string | null;
             object_type: components["schemas"]["ObjectType"];
             /** Reasons */
-            reasons: components["schemas"]["ReasonOut"][];
+            reasons: components["schemas"]["DuplicateReason"][];
             /** Score */
             score: number;
-            second: components["schemas"]["services__registry__duplicates__schemas__Side"];
+            second: components["schemas"]["DuplicateSide"];
             state: components["schemas"]["services__registry__duplicates__rules__State"];
+        };
+        /**
+         * DuplicateSide
+         * @description One of the two records.
+         */
+        DuplicateSide: {
+            /** Id */
+            id: string;
+            /** Licence */
+            licence: string | null;
+            /** Name */
+            name: string;
+            /** Org Code */
+            org_code: string;
+            /** Region Code */
+            region_code: string;
+            /** Source */
+            source: string;
+            /** Status */
+            status: string;
+            /**
+             * Updated At
+             * Format: date-time
+             */
+            updated_at: string;
+        };
+        /**
+         * DuplicatesFound
+         * @description What a search for duplicates found: proposals by reason, new ones among them.
+         */
+        DuplicatesFound: {
+            /** Capped */
+            capped: boolean;
+            /** Found */
+            found: {
+                [key: string]: number;
+            };
+            /** New */
+            new: number;
         };
         /**
          * Elsewhere
@@ -4184,6 +4647,22 @@ export interface components {
             zh: string;
         };
         /**
+         * FieldOut
+         * @description A field a column may hold.
+         */
+        FieldOut: {
+            /** En */
+            en: string;
+            /** Name */
+            name: string;
+            /** Required */
+            required: boolean;
+            /** Several */
+            several: boolean;
+            /** Zh */
+            zh: string;
+        };
+        /**
          * FindingStateIn
          * @description What the caller's authority did with a finding.
          */
@@ -4316,7 +4795,7 @@ export interface components {
          * @description Why a link there was is no more.
          * @enum {string}
          */
-        Gone: "judged" | "hub" | "ended";
+        Gone: "judged" | "hub" | "cut" | "ended";
         /**
          * GoneLink
          * @description A link there was and is no more.
@@ -4451,6 +4930,8 @@ export interface components {
          * @description A value in full: its raw forms (masked), its holders here, its rulings, who may rule.
          */
         HubOut: {
+            /** Changes */
+            changes: components["schemas"]["ValueChange"][];
             /** Decided At */
             decided_at: string | null;
             /** Forms */
@@ -4501,6 +4982,10 @@ export interface components {
             rulings: components["schemas"]["RulingOut"][];
             /** Shops */
             shops: components["schemas"]["Holder"][];
+            /** Why En */
+            why_en: string;
+            /** Why Zh */
+            why_zh: string;
         };
         /**
          * HubRow
@@ -4544,6 +5029,10 @@ export interface components {
                 [key: string]: unknown;
             };
             ruled: components["schemas"]["Ruling"] | null;
+            /** Why En */
+            why_en: string;
+            /** Why Zh */
+            why_zh: string;
         };
         /**
          * IdentifierOut
@@ -5165,24 +5654,10 @@ export interface components {
             username: string;
         };
         /**
-         * MergeIn
-         * @description An order to merge as previewed.
-         */
-        MergeIn: {
-            /** Choices */
-            choices?: {
-                [key: string]: components["schemas"]["Choice"];
-            };
-            /** Keep */
-            keep: string;
-            /** Version */
-            version: string;
-        };
-        /**
-         * MergeOut
+         * MergeDone
          * @description A merge that stands or was taken back. `kept_edits`: fields changed since, which stay as they are.
          */
-        MergeOut: {
+        MergeDone: {
             /**
              * At
              * Format: date-time
@@ -5205,6 +5680,63 @@ export interface components {
             undone_at: string | null;
             /** Undone By Name */
             undone_by_name: string | null;
+        };
+        /**
+         * MergeField
+         * @description One field of the preview; personal values are masked.
+         */
+        MergeField: {
+            choice: components["schemas"]["Choice"];
+            /** Choices */
+            choices: components["schemas"]["Choice"][];
+            /** Conflict */
+            conflict: boolean;
+            /** Field */
+            field: string;
+            /** Field En */
+            field_en: string;
+            /** Field Zh */
+            field_zh: string;
+            /** Kept */
+            kept: unknown;
+            /** Other */
+            other: unknown;
+            /** Personal */
+            personal: boolean;
+            /** Result */
+            result: unknown;
+        };
+        /**
+         * MergeOrder
+         * @description An order to merge as previewed.
+         */
+        MergeOrder: {
+            /** Choices */
+            choices?: {
+                [key: string]: components["schemas"]["Choice"];
+            };
+            /** Keep */
+            keep: string;
+            /** Version */
+            version: string;
+        };
+        /**
+         * MergePreview
+         * @description What a merge would do: which record stays, every field, what moves. `version` names this state.
+         */
+        MergePreview: {
+            duplicate: components["schemas"]["DuplicateRow"];
+            /** Fields */
+            fields: components["schemas"]["MergeField"][];
+            /** Keep */
+            keep: string;
+            merge: components["schemas"]["MergeDone"] | null;
+            /** Moves */
+            moves: {
+                [key: string]: number;
+            };
+            /** Version */
+            version: string;
         };
         /**
          * MessageIn
@@ -5326,6 +5858,32 @@ export interface components {
             reason_code?: string | null;
         };
         /**
+         * OrganisationIn
+         * @description A function zone's bureau or a station to enter; its code becomes `<superior>-<suffix>`.
+         */
+        OrganisationIn: {
+            /** Area */
+            area?: components["schemas"]["Area"][];
+            kind: components["schemas"]["OrganisationKind"];
+            /** Name */
+            name: string;
+            /** Parent Code */
+            parent_code: string;
+            /**
+             * Region Code
+             * @description 所在县区 · the county it lies in
+             */
+            region_code: string;
+            /** Suffix */
+            suffix: string;
+        };
+        /**
+         * OrganisationKind
+         * @description What an authority is: of a division, of a function zone (no division code), or a station below one.
+         * @enum {string}
+         */
+        OrganisationKind: "bureau" | "zone" | "station";
+        /**
          * OrganisationList
          * @description Authorities asked for, in code order.
          */
@@ -5338,8 +5896,15 @@ export interface components {
          * @description One authority; `parent_code` is its superior's code.
          */
         OrganisationOut: {
+            /** Area */
+            area?: components["schemas"]["Area"][];
             /** Code */
             code: string;
+            /**
+             * Kind
+             * @default bureau
+             */
+            kind: string;
             /** Level */
             level: string;
             /** Name */
@@ -5348,6 +5913,11 @@ export interface components {
             parent_code: string | null;
             /** Region Code */
             region_code: string;
+            /**
+             * Verified
+             * @default true
+             */
+            verified: boolean;
         };
         /**
          * Ownership
@@ -5577,6 +6147,20 @@ export interface components {
              */
             total_capped: boolean;
         };
+        /** Page[PlatformReportRow] */
+        Page_PlatformReportRow_: {
+            /** Items */
+            items: components["schemas"]["PlatformReportRow"][];
+            /** Next Cursor */
+            next_cursor?: string | null;
+            /** Total */
+            total?: number | null;
+            /**
+             * Total Capped
+             * @default false
+             */
+            total_capped: boolean;
+        };
         /** Page[PresenceRow] */
         Page_PresenceRow_: {
             /** Items */
@@ -5723,25 +6307,6 @@ export interface components {
             weakest: number | null;
         };
         /**
-         * Period
-         * @description From when to when an authority answered for a presence, and on what ground; `until` is None now.
-         */
-        Period: {
-            /** Assigned By */
-            assigned_by: string;
-            /** Authority Code */
-            authority_code: string;
-            /** Basis */
-            basis: string | null;
-            /**
-             * Since
-             * Format: date-time
-             */
-            since: string;
-            /** Until */
-            until: string | null;
-        };
-        /**
          * PermitIn
          * @description A permit to enter, as it is written on it.
          */
@@ -5825,6 +6390,24 @@ export interface components {
             /** Valid To */
             valid_to?: string | null;
             verify_state?: components["schemas"]["VerifyState"] | null;
+        };
+        /**
+         * PlaceOut
+         * @description A division code found in a number: its name then, and today's division where it was retired.
+         */
+        PlaceOut: {
+            /** Code */
+            code: string;
+            /** Name */
+            name: string | null;
+            /** Retired */
+            retired: boolean;
+            /** Successor */
+            successor: string | null;
+            /** Successor Name */
+            successor_name: string | null;
+            /** Verified */
+            verified: boolean;
         };
         /**
          * Plan
@@ -5957,6 +6540,124 @@ export interface components {
             running: boolean;
             /** Version */
             version: number;
+        };
+        /**
+         * PlatformReportFinding
+         * @description What is doubtful about a report.
+         */
+        PlatformReportFinding: {
+            /** Code */
+            code: string;
+            /** En */
+            en: string;
+            /** Zh */
+            zh: string;
+        };
+        /**
+         * PlatformReportOut
+         * @description A report in full, with its receipt (a DSSE envelope). `duplicate`: this very file was there already.
+         */
+        PlatformReportOut: {
+            /** Bad Rows */
+            bad_rows: number | null;
+            /** Done */
+            done: number;
+            /**
+             * Due On
+             * Format: date
+             */
+            due_on: string;
+            /**
+             * Duplicate
+             * @default false
+             */
+            duplicate: boolean;
+            /** Encoding */
+            encoding: string | null;
+            /** Failure */
+            failure: string | null;
+            /** Filename */
+            filename: string;
+            /** Findings */
+            findings: components["schemas"]["PlatformReportFinding"][];
+            /** Id */
+            id: string;
+            /** Known Shops */
+            known_shops: number | null;
+            /** Last Rows */
+            last_rows: number | null;
+            /** Late */
+            late: boolean;
+            /** Org Code */
+            org_code: string;
+            /** Period */
+            period: string;
+            /** Platform */
+            platform: string;
+            /** Receipt */
+            receipt: {
+                [key: string]: unknown;
+            };
+            /**
+             * Received At
+             * Format: date-time
+             */
+            received_at: string;
+            /** Remarks */
+            remarks: components["schemas"]["RemarkCount"][];
+            /** Rows */
+            rows: number | null;
+            rule: components["schemas"]["ReportRuleOut"];
+            /** Sha256 */
+            sha256: string;
+            /** Size */
+            size: number;
+            /**
+             * State
+             * @enum {string}
+             */
+            state: "received" | "checking" | "checked" | "failed";
+        };
+        /**
+         * PlatformReportRow
+         * @description A report in the list.
+         */
+        PlatformReportRow: {
+            /** Bad Rows */
+            bad_rows: number | null;
+            /** Done */
+            done: number;
+            /**
+             * Due On
+             * Format: date
+             */
+            due_on: string;
+            /** Filename */
+            filename: string;
+            /** Findings */
+            findings: components["schemas"]["PlatformReportFinding"][];
+            /** Id */
+            id: string;
+            /** Late */
+            late: boolean;
+            /** Org Code */
+            org_code: string;
+            /** Period */
+            period: string;
+            /** Platform */
+            platform: string;
+            /**
+             * Received At
+             * Format: date-time
+             */
+            received_at: string;
+            /** Rows */
+            rows: number | null;
+            /**
+             * State
+             * @enum {string}
+             */
+            state: "received" | "checking" | "checked" | "failed";
         };
         /**
          * PresenceIn
@@ -6205,6 +6906,46 @@ export interface components {
             wechat?: string | null;
         };
         /**
+         * PresenceQuery
+         * @description Filters of the list of presences. label: whether it has an e-label; claim: state of its claim.
+         */
+        PresenceQuery: {
+            channel?: components["schemas"]["Channel"] | null;
+            /** Claim */
+            claim?: string | null;
+            /** Cursor */
+            cursor?: string | null;
+            /** Inspected */
+            inspected?: "never" | null;
+            /** Inspected Since */
+            inspected_since?: string | null;
+            /** Label */
+            label?: boolean | null;
+            /**
+             * Limit
+             * @default 50
+             */
+            limit: number;
+            /** Not Inspected Since */
+            not_inspected_since?: string | null;
+            /** Platform */
+            platform?: string | null;
+            /** Q */
+            q?: string | null;
+            /** Region */
+            region?: string | null;
+            /** Risk Min */
+            risk_min?: number | null;
+            /** Source */
+            source?: string | null;
+            /** Status */
+            status?: string | null;
+            /** Subject Id */
+            subject_id?: string | null;
+            /** Tag */
+            tag?: number | null;
+        };
+        /**
          * PresenceRow
          * @description A presence in a list: personal contacts are masked.
          */
@@ -6335,17 +7076,6 @@ export interface components {
          */
         Purpose: "inspection" | "case" | "complaint" | "verification" | "contact" | "other";
         /**
-         * ReasonOut
-         * @description Why two records may be one.
-         */
-        ReasonOut: {
-            code: components["schemas"]["RegistryReason"];
-            /** En */
-            en: string;
-            /** Zh */
-            zh: string;
-        };
-        /**
          * ReconcileIn
          * @description Putting the log in order; accept_loss: close it and begin a new one where leaves are lost for good.
          */
@@ -6434,6 +7164,22 @@ export interface components {
          */
         RegistryReason: "same_licence" | "former_number" | "name_door" | "name_phone" | "name_person" | "native_id" | "same_url" | "name_platform_contact";
         /**
+         * RemarkCount
+         * @description How many rows something is to be said of.
+         */
+        RemarkCount: {
+            /** Bad */
+            bad: boolean;
+            /** Code */
+            code: string;
+            /** En */
+            en: string;
+            /** Rows */
+            rows: number;
+            /** Zh */
+            zh: string;
+        };
+        /**
          * RemarkOut
          * @description A remark: severity 2 refused, 1 taken with a warning; value masked where personal.
          */
@@ -6456,6 +7202,76 @@ export interface components {
             value: string;
             /** Zh */
             zh: string;
+        };
+        /**
+         * ReportReceiptIn
+         * @description A receipt to be checked, as it was handed out.
+         */
+        ReportReceiptIn: {
+            /** Receipt */
+            receipt: {
+                [key: string]: unknown;
+            };
+        };
+        /**
+         * ReportReceiptKey
+         * @description The public key receipts are checked with.
+         */
+        ReportReceiptKey: {
+            /**
+             * Algorithm
+             * @default ed25519
+             * @constant
+             */
+            algorithm: "ed25519";
+            /** Keyid */
+            keyid: string;
+            /** Pem */
+            pem: string;
+        };
+        /**
+         * ReportReceiptOut
+         * @description Whether a receipt is ours, what it says, and whether the report it names is kept here.
+         */
+        ReportReceiptOut: {
+            /** Kept */
+            kept: boolean;
+            /** Told */
+            told: {
+                [key: string]: unknown;
+            } | null;
+            /** Valid */
+            valid: boolean;
+        };
+        /**
+         * ReportRuleOut
+         * @description The rule a report was received under. `verified`: somebody compared it with the text of the law.
+         */
+        ReportRuleOut: {
+            /** Article */
+            article: string;
+            /** Law */
+            law: string;
+            /** Penalty */
+            penalty: string;
+            /** Verified */
+            verified: boolean;
+        };
+        /**
+         * ReportsDue
+         * @description Who is expected to report for a period.
+         */
+        ReportsDue: {
+            /**
+             * Due On
+             * Format: date
+             */
+            due_on: string;
+            /** Period */
+            period: string;
+            /** Platforms */
+            platforms: components["schemas"]["DuePlatform"][];
+            rule: components["schemas"]["ReportRuleOut"];
         };
         /**
          * RequestIn
@@ -6739,20 +7555,6 @@ export interface components {
             zh: string;
         };
         /**
-         * ScanOut
-         * @description What a search for duplicates found: proposals by reason, new ones among them.
-         */
-        ScanOut: {
-            /** Capped */
-            capped: boolean;
-            /** Found */
-            found: {
-                [key: string]: number;
-            };
-            /** New */
-            new: number;
-        };
-        /**
          * SealsOut
          * @description What seals the item.
          */
@@ -6788,6 +7590,74 @@ export interface components {
             timestamps: {
                 [key: string]: unknown;
             }[];
+        };
+        /**
+         * SearchIn
+         * @description A search to keep: the words and the list's filters as the list takes them.
+         */
+        SearchIn: {
+            /** Filters */
+            filters?: {
+                [key: string]: string;
+            };
+            /** Name */
+            name: string;
+            /** Q */
+            q?: string | null;
+            /**
+             * Shared
+             * @description 本单位共用 · for the caller's whole authority
+             * @default false
+             */
+            shared: boolean;
+            target: components["schemas"]["Target"];
+        };
+        /**
+         * SearchList
+         * @description The caller's own searches and those his authority shares, by name.
+         */
+        SearchList: {
+            /** Items */
+            items: components["schemas"]["SearchOut"][];
+        };
+        /**
+         * SearchOut
+         * @description One saved search; `own`: the caller may change it.
+         */
+        SearchOut: {
+            /**
+             * Created At
+             * Format: date-time
+             */
+            created_at: string;
+            /** Created By Name */
+            created_by_name: string;
+            /** Filters */
+            filters: {
+                [key: string]: string;
+            };
+            /** Id */
+            id: string;
+            /** Name */
+            name: string;
+            /** Own */
+            own: boolean;
+            /** Q */
+            q: string | null;
+            /** Shared */
+            shared: boolean;
+            /** Target */
+            target: string;
+        };
+        /**
+         * SearchPatch
+         * @description What is to be changed of a saved search.
+         */
+        SearchPatch: {
+            /** Name */
+            name?: string | null;
+            /** Shared */
+            shared?: boolean | null;
         };
         /**
          * Selection
@@ -6878,8 +7748,8 @@ export interface components {
          * @description A value both shops hold or held.
          */
         SharedValue: {
-            a: components["schemas"]["services__registry__links__schemas__Side"];
-            b: components["schemas"]["services__registry__links__schemas__Side"];
+            a: components["schemas"]["Side"];
+            b: components["schemas"]["Side"];
             /** En */
             en: string;
             /** Ended At */
@@ -6912,8 +7782,34 @@ export interface components {
             until: string;
             /** Value Id */
             value_id: string;
+            /** Why En */
+            why_en: string;
+            /** Why Zh */
+            why_zh: string;
             /** Zh */
             zh: string;
+        };
+        /**
+         * Side
+         * @description One shop's side of a shared value: its raw form, masked or revealed, and when it was seen.
+         */
+        Side: {
+            /** Ended At */
+            ended_at: string | null;
+            /**
+             * First Seen
+             * Format: date-time
+             */
+            first_seen: string;
+            /** Form */
+            form: string;
+            /**
+             * Last Seen
+             * Format: date-time
+             */
+            last_seen: string;
+            /** Source */
+            source: string;
         };
         /**
          * SignIn
@@ -6961,14 +7857,14 @@ export interface components {
          * @description How a shared value stands.
          * @enum {string}
          */
-        Standing: "links" | "hub" | "ended";
+        Standing: "links" | "supports" | "hub" | "cut" | "ended";
         /**
          * StandingOut
          * @description A presence's standing in the registry: its checks, what was weeded and restored, what can be done.
          */
         StandingOut: {
             /** Actions */
-            actions: components["schemas"]["CheckAction"][];
+            actions: components["schemas"]["ClaimAction"][];
             /** Checks */
             checks: components["schemas"]["CheckDone"][];
             /** History */
@@ -7185,6 +8081,7 @@ export interface components {
             region_code: string;
             /** Registered At */
             registered_at: string | null;
+            registered_in: components["schemas"]["PlaceOut"] | null;
             /** Regno15 */
             regno15: components["schemas"]["Dated"][];
             /** Return Address */
@@ -7290,6 +8187,38 @@ export interface components {
             platform: string | null;
             /** Url */
             url: string | null;
+        };
+        /**
+         * SubjectQuery
+         * @description Filters of the list of subjects.
+         */
+        SubjectQuery: {
+            /** Cursor */
+            cursor?: string | null;
+            /** Inspected */
+            inspected?: "never" | null;
+            /** Inspected Since */
+            inspected_since?: string | null;
+            kind?: components["schemas"]["SubjectKind"] | null;
+            /**
+             * Limit
+             * @default 50
+             */
+            limit: number;
+            /** Not Inspected Since */
+            not_inspected_since?: string | null;
+            /** Q */
+            q?: string | null;
+            /** Region */
+            region?: string | null;
+            /** Risk Min */
+            risk_min?: number | null;
+            /** Source */
+            source?: string | null;
+            /** Status */
+            status?: string | null;
+            /** Tag */
+            tag?: number | null;
         };
         /**
          * SubjectRow
@@ -7558,6 +8487,12 @@ export interface components {
             rows: number;
         };
         /**
+         * Target
+         * @description The list a saved search belongs to.
+         * @enum {string}
+         */
+        Target: "subjects" | "presences";
+        /**
          * Tone
          * @description How strongly a tag stands out.
          * @enum {string}
@@ -7675,6 +8610,27 @@ export interface components {
             type: string;
         };
         /**
+         * ValueChange
+         * @description When a value began or ceased to be a hub, how many pairs of shops that unlinked or linked, and why.
+         */
+        ValueChange: {
+            /**
+             * At
+             * Format: date-time
+             */
+            at: string;
+            /** Holders */
+            holders: number;
+            /** Hub */
+            hub: boolean;
+            /** Pairs */
+            pairs: number;
+            /** Why En */
+            why_en: string;
+            /** Why Zh */
+            why_zh: string;
+        };
+        /**
          * ValueFact
          * @description A value the shop shows: what it is, how many shops hold it, whether it may link.
          */
@@ -7709,6 +8665,13 @@ export interface components {
             source: string;
             /** Value Id */
             value_id: string;
+            /** Why En */
+            why_en: string;
+            /**
+             * Why Zh
+             * @description what the linking decided about the value, in words
+             */
+            why_zh: string;
             /** Zh */
             zh: string;
         };
@@ -7737,7 +8700,7 @@ export interface components {
          */
         VerificationOut: {
             /** Actions */
-            actions: components["schemas"]["CheckAction"][];
+            actions: components["schemas"]["ClaimAction"][];
             /** Actor Name */
             actor_name: string | null;
             /** Authority Code */
@@ -7901,97 +8864,11 @@ export interface components {
             skipped: components["schemas"]["LeftOut"][];
         };
         /**
-         * PreviewOut
-         * @description What an order would do: how many it would change, where they would go, what it would skip and why.
-         */
-        services__registry__claims__schemas__PreviewOut: {
-            /** By Authority */
-            by_authority: {
-                [key: string]: number;
-            };
-            /** Change */
-            change: number;
-            /** Sample */
-            sample: components["schemas"]["ClaimRow"][];
-            /** Skipped */
-            skipped: components["schemas"]["SkippedOut"][];
-            /** Total */
-            total: number;
-        };
-        /**
          * State
          * @description What became of a proposal.
          * @enum {string}
          */
         services__registry__duplicates__rules__State: "open" | "merged" | "dismissed";
-        /**
-         * FieldOut
-         * @description One field of the preview; personal values are masked.
-         */
-        services__registry__duplicates__schemas__FieldOut: {
-            choice: components["schemas"]["Choice"];
-            /** Choices */
-            choices: components["schemas"]["Choice"][];
-            /** Conflict */
-            conflict: boolean;
-            /** Field */
-            field: string;
-            /** Field En */
-            field_en: string;
-            /** Field Zh */
-            field_zh: string;
-            /** Kept */
-            kept: unknown;
-            /** Other */
-            other: unknown;
-            /** Personal */
-            personal: boolean;
-            /** Result */
-            result: unknown;
-        };
-        /**
-         * PreviewOut
-         * @description What a merge would do: which record stays, every field, what moves. `version` names this state.
-         */
-        services__registry__duplicates__schemas__PreviewOut: {
-            duplicate: components["schemas"]["DuplicateRow"];
-            /** Fields */
-            fields: components["schemas"]["services__registry__duplicates__schemas__FieldOut"][];
-            /** Keep */
-            keep: string;
-            merge: components["schemas"]["MergeOut"] | null;
-            /** Moves */
-            moves: {
-                [key: string]: number;
-            };
-            /** Version */
-            version: string;
-        };
-        /**
-         * Side
-         * @description One of the two records.
-         */
-        services__registry__duplicates__schemas__Side: {
-            /** Id */
-            id: string;
-            /** Licence */
-            licence: string | null;
-            /** Name */
-            name: string;
-            /** Org Code */
-            org_code: string;
-            /** Region Code */
-            region_code: string;
-            /** Source */
-            source: string;
-            /** Status */
-            status: string;
-            /**
-             * Updated At
-             * Format: date-time
-             */
-            updated_at: string;
-        };
         /**
          * State
          * @description How far an exchange is.
@@ -8004,44 +8881,6 @@ export interface components {
          * @enum {string}
          */
         services__registry__findings__rules__State: "new" | "seen" | "settled";
-        /**
-         * FieldOut
-         * @description A field a column may hold.
-         */
-        services__registry__imports__schemas__FieldOut: {
-            /** En */
-            en: string;
-            /** Name */
-            name: string;
-            /** Required */
-            required: boolean;
-            /** Several */
-            several: boolean;
-            /** Zh */
-            zh: string;
-        };
-        /**
-         * Side
-         * @description One shop's side of a shared value: its raw form, masked or revealed, and when it was seen.
-         */
-        services__registry__links__schemas__Side: {
-            /** Ended At */
-            ended_at: string | null;
-            /**
-             * First Seen
-             * Format: date-time
-             */
-            first_seen: string;
-            /** Form */
-            form: string;
-            /**
-             * Last Seen
-             * Format: date-time
-             */
-            last_seen: string;
-            /** Source */
-            source: string;
-        };
     };
     responses: never;
     parameters: never;
@@ -8618,7 +9457,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["services__registry__claims__schemas__PreviewOut"];
+                    "application/json": components["schemas"]["ClaimPreview"];
                 };
             };
             /** @description 未完成 the request was not carried out */
@@ -8894,7 +9733,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["ScanOut"];
+                    "application/json": components["schemas"]["DuplicatesFound"];
                 };
             };
             /** @description 未完成 the request was not carried out */
@@ -8927,7 +9766,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["services__registry__duplicates__schemas__PreviewOut"];
+                    "application/json": components["schemas"]["MergePreview"];
                 };
             };
             /** @description 未完成 the request was not carried out */
@@ -8955,7 +9794,7 @@ export interface operations {
         };
         requestBody: {
             content: {
-                "application/json": components["schemas"]["DismissIn"];
+                "application/json": components["schemas"]["DismissOrder"];
             };
         };
         responses: {
@@ -8993,7 +9832,7 @@ export interface operations {
         };
         requestBody: {
             content: {
-                "application/json": components["schemas"]["MergeIn"];
+                "application/json": components["schemas"]["MergeOrder"];
             };
         };
         responses: {
@@ -9003,7 +9842,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["services__registry__duplicates__schemas__PreviewOut"];
+                    "application/json": components["schemas"]["MergePreview"];
                 };
             };
             /** @description 未完成 the request was not carried out */
@@ -9037,7 +9876,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["MergeOut"];
+                    "application/json": components["schemas"]["MergeDone"];
                 };
             };
             /** @description 未完成 the request was not carried out */
@@ -9935,7 +10774,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["services__registry__imports__schemas__FieldOut"][];
+                    "application/json": components["schemas"]["FieldOut"][];
                 };
             };
             /** @description 未完成 the request was not carried out */
@@ -11534,6 +12373,328 @@ export interface operations {
             };
         };
     };
+    post_organisations: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description 会话的防伪令牌（网页必需）the session's CSRF token (required for browsers) */
+                "X-CSRF-Token"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["OrganisationIn"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["OrganisationOut"];
+                };
+            };
+            /** @description 未完成 the request was not carried out */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_platform_reports: {
+        parameters: {
+            query?: {
+                q?: string | null;
+                cursor?: string | null;
+                limit?: number;
+                period?: string | null;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_PlatformReportRow_"];
+                };
+            };
+            /** @description 未完成 the request was not carried out */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    post_platform_reports: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description 会话的防伪令牌（网页必需）the session's CSRF token (required for browsers) */
+                "X-CSRF-Token"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "multipart/form-data": components["schemas"]["Body_receive_platform_reports_post"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PlatformReportOut"];
+                };
+            };
+            /** @description 未完成 the request was not carried out */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_platform_reports_due: {
+        parameters: {
+            query?: {
+                period?: string | null;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ReportsDue"];
+                };
+            };
+            /** @description 未完成 the request was not carried out */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    post_platform_reports_receipt_check: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description 会话的防伪令牌（网页必需）the session's CSRF token (required for browsers) */
+                "X-CSRF-Token"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ReportReceiptIn"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ReportReceiptOut"];
+                };
+            };
+            /** @description 未完成 the request was not carried out */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_platform_reports_receipt_key: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ReportReceiptKey"];
+                };
+            };
+            /** @description 未完成 the request was not carried out */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_platform_reports_report_id: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                report_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PlatformReportOut"];
+                };
+            };
+            /** @description 未完成 the request was not carried out */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_platform_reports_report_id_errors: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                report_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description 未完成 the request was not carried out */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_platform_reports_report_id_original: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                report_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description 未完成 the request was not carried out */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_platform_reports_report_id_receipt: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                report_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": unknown;
+                };
+            };
+            /** @description 未完成 the request was not carried out */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     get_presences: {
         parameters: {
             query?: {
@@ -11660,6 +12821,40 @@ export interface operations {
             };
         };
     };
+    post_presences_export: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description 会话的防伪令牌（网页必需）the session's CSRF token (required for browsers) */
+                "X-CSRF-Token"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["PresenceQuery"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description 未完成 the request was not carried out */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     get_presences_facets: {
         parameters: {
             query?: {
@@ -11693,6 +12888,78 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Facets"];
+                };
+            };
+            /** @description 未完成 the request was not carried out */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    post_presences_facets: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description 会话的防伪令牌（网页必需）the session's CSRF token (required for browsers) */
+                "X-CSRF-Token"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["PresenceQuery"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Facets"];
+                };
+            };
+            /** @description 未完成 the request was not carried out */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    post_presences_search: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description 会话的防伪令牌（网页必需）the session's CSRF token (required for browsers) */
+                "X-CSRF-Token"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["PresenceQuery"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_PresenceRow_"];
                 };
             };
             /** @description 未完成 the request was not carried out */
@@ -11992,6 +13259,35 @@ export interface operations {
             };
         };
     };
+    get_regions_retired: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AliasList"];
+                };
+            };
+            /** @description 未完成 the request was not carried out */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     get_roles: {
         parameters: {
             query?: never;
@@ -12008,6 +13304,179 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["RoleView"][];
+                };
+            };
+            /** @description 未完成 the request was not carried out */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_searches: {
+        parameters: {
+            query?: {
+                target?: components["schemas"]["Target"] | null;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SearchList"];
+                };
+            };
+            /** @description 未完成 the request was not carried out */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    post_searches: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description 会话的防伪令牌（网页必需）the session's CSRF token (required for browsers) */
+                "X-CSRF-Token"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["SearchIn"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SearchOut"];
+                };
+            };
+            /** @description 未完成 the request was not carried out */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    post_searches_find: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description 会话的防伪令牌（网页必需）the session's CSRF token (required for browsers) */
+                "X-CSRF-Token"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["AnyIn"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AnyOut"];
+                };
+            };
+            /** @description 未完成 the request was not carried out */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    delete_searches_search_id: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description 会话的防伪令牌（网页必需）the session's CSRF token (required for browsers) */
+                "X-CSRF-Token"?: string;
+            };
+            path: {
+                search_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description 未完成 the request was not carried out */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    patch_searches_search_id: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description 会话的防伪令牌（网页必需）the session's CSRF token (required for browsers) */
+                "X-CSRF-Token"?: string;
+            };
+            path: {
+                search_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["SearchPatch"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SearchOut"];
                 };
             };
             /** @description 未完成 the request was not carried out */
@@ -12256,6 +13725,78 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Facets"];
+                };
+            };
+            /** @description 未完成 the request was not carried out */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    post_subjects_facets: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description 会话的防伪令牌（网页必需）the session's CSRF token (required for browsers) */
+                "X-CSRF-Token"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["SubjectQuery"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Facets"];
+                };
+            };
+            /** @description 未完成 the request was not carried out */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    post_subjects_search: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description 会话的防伪令牌（网页必需）the session's CSRF token (required for browsers) */
+                "X-CSRF-Token"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["SubjectQuery"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_SubjectRow_"];
                 };
             };
             /** @description 未完成 the request was not carried out */
