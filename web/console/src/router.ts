@@ -69,6 +69,10 @@ const routes: RouteRecordRaw[] = [
   page('/verifications/plans', 'verification-plans', () => import('./verifications/PlanList.vue'), { title: 'verifications.plans', needs: ['registry:read'], parent: 'verifications' }),
   page('/verifications/weeded', 'weeded', () => import('./verifications/WeededList.vue'), { title: 'verifications.weeded', needs: ['registry:read'], parent: 'verifications' }),
   page('/verifications/:id', 'verification', () => import('./verifications/VerificationDetail.vue'), { title: 'verifications.one', needs: ['registry:read'], parent: 'verifications' }),
+  page('/duplicates', 'duplicates', () => import('./duplicates/DuplicateList.vue'), { title: 'duplicates.title', needs: ['registry:import'], parent: 'subjects' }),
+  page('/duplicates/:id', 'duplicate', () => import('./duplicates/DuplicateDetail.vue'), { title: 'duplicates.one', needs: ['registry:import'], parent: 'duplicates' }),
+  page('/platform-reports', 'platform-reports', () => import('./platform-reports/ReportList.vue'), { title: 'platform_reports.title', needs: ['registry:read'], parent: 'subjects' }),
+  page('/platform-reports/:id', 'platform-report', () => import('./platform-reports/ReportDetail.vue'), { title: 'platform_reports.one', needs: ['registry:read'], parent: 'platform-reports' }),
 
   page('/users', 'users', () => import('./users/UserList.vue'), { title: 'nav.users', needs: ['user:manage', 'role:grant'] }),
   page('/audit', 'audit', () => import('./audit/AuditList.vue'), { title: 'nav.audit', needs: ['audit:read'] }),
