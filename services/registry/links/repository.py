@@ -19,7 +19,8 @@ CLUSTER_CAP: Final = 1_000
 
 _VALUES = text(
     "SELECT i.presence_no, i.kind, i.key, i.value, i.source, i.first_seen, i.last_seen, i.ended_at,"
-    " coalesce(v.holders, 1) AS holders, coalesce(v.hub, false) AS hub, v.reason, v.decided_at"
+    " coalesce(v.holders, (SELECT count(*) FROM identifiers o WHERE o.kind = i.kind AND o.key = i.key"
+    " AND o.ended_at IS NULL)) AS holders, coalesce(v.hub, false) AS hub, v.reason, v.decided_at"
     " FROM identifiers i LEFT JOIN identifier_values v ON v.kind = i.kind AND v.key = i.key"
     " WHERE i.presence_no = ANY(:nos) ORDER BY i.presence_no, i.kind, i.key"
 )
