@@ -26,6 +26,10 @@ BRIDGE: Final = 5
 """A value with at most so many holders is cut when it alone holds two groups together …"""
 SIDE: Final = 8
 """… of at least so many shops each."""
+AGENT: Final = 30
+"""A hub on at least so many shops is shown to officers as an agent many shops share."""
+LARGE: Final = 300
+"""A cluster of more shops than this is shown to officers."""
 TWIN: Final = 80
 """Percent of a value's holders that also show another value: the two are one thing seen twice."""
 SILENT: Final = 6
@@ -107,7 +111,7 @@ CODE_LABELS: Final[dict[Code, tuple[str, str]]] = {
 
 @dataclass(frozen=True, slots=True)
 class Tally:
-    """Of a value's holders: those that show something else, those it ties to others, the largest tied group."""
+    """Holders that show something else, those it ties to others, and the largest group so tied."""
 
     showing: int
     tied: int
@@ -193,15 +197,17 @@ def facts_of(kind: int, stored: Mapping[str, Any]) -> Facts:
     """The facts a stored reason rests on, so that anyone can put them before `decide` again."""
     if "all" not in stored:
         return Facts(kind, stored["members"])
-    tallies = [
-        Tally(*(stored[name][part] for part in ("showing", "tied", "largest"))) for name in ("all", "apart")
-    ]
+    every, apart = (
+        Tally(stored[name]["showing"], stored[name]["tied"], stored[name]["largest"])
+        for name in ("all", "apart")
+    )
     return Facts(
         kind,
         stored["members"],
-        *tallies,
-        registered=stored["all"]["registered"],
-        registered_apart=stored["apart"]["registered"],
+        every,
+        apart,
+        stored["all"]["registered"],
+        stored["apart"]["registered"],
     )
 
 

@@ -1,0 +1,142 @@
+"""Who shows what, as arrays: shared values, their holders, and the way back from a shop to its values.
+
+Ten million shops take about two gigabytes; a neighbourhood of some shops takes the same form, so that what is
+recomputed for one change goes through the very code that computes everything.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from scipy.sparse import csr_array
+
+from services.registry.linking import rules
+
+Ints = npt.NDArray[np.int64]
+Bools = npt.NDArray[np.bool_]
+
+_DENSE = 4
+"""Shop numbers serve as places as they are while the highest is below so many times the number of facts."""
+
+
+@dataclass(frozen=True)
+class Incidence:
+    """Shared values in the order of (key, kind), each with the places of its holders in ascending order.
+
+    nos: number of the shop at each place; holders: how many shops show a value, also where not all are
+    loaded; shows: bit per kind of what a shop shows that at most CONNECTOR shops show.
+    """
+
+    nos: Ints
+    kind: Ints
+    key: Ints
+    holders: Ints
+    start: Ints
+    shop: Ints
+    shows: Ints
+    value_start: Ints
+    value: Ints
+
+    @property
+    def values(self) -> int:
+        """Number of shared values."""
+        return len(self.kind)
+
+    def rows(self) -> Ints:
+        """The value of each entry of `shop`."""
+        return np.repeat(np.arange(self.values), np.diff(self.start))
+
+    def loaded(self) -> Ints:
+        """How many holders of each value are here."""
+        return np.diff(self.start)
+
+
+def ranges(begin: Ints, count: Ints) -> Ints:
+    """The numbers begin[i] … begin[i]+count[i]-1, one stretch after the other."""
+    ends = np.cumsum(count)
+    total = int(ends[-1]) if len(ends) else 0
+    return np.asarray(np.arange(total) + np.repeat(begin - (ends - count), count), dtype=np.int64)
+
+
+def build(kind: Ints, key: Ints, shop: Ints, holders: dict[tuple[int, int], int] | None = None) -> Incidence:
+    """The incidence of the facts (kind, key, number of a shop), each fact once.
+
+    holders: for a neighbourhood, how many shops show a value of which not all holders are among the facts.
+    """
+    nos, place = _places(shop)
+    order = np.argsort(key, kind="stable")
+    kind, key, place = kind[order], key[order], place[order]
+    new = np.ones(len(key), bool)
+    new[1:] = key[1:] != key[:-1]
+    if bool(np.any(~new[1:] & (kind[1:] != kind[:-1]))):  # two kinds with one key: never in practice
+        order = np.lexsort((place, kind, key))
+        kind, key, place = kind[order], key[order], place[order]
+        new[1:] = (key[1:] != key[:-1]) | (kind[1:] != kind[:-1])
+    start = np.flatnonzero(new)
+    count = np.diff(np.append(start, len(key)))
+    total = _totals(kind[start], key[start], count, holders)
+    shows = np.zeros(len(nos), np.int64)
+    own = np.repeat(total <= rules.CONNECTOR, count)
+    for one in np.unique(kind[start]).tolist():
+        if not one:  # no kind: it only gives a shop a place
+            continue
+        at = place[own & (kind == one)]
+        shows[at] |= 1 << int(one)
+    shared = np.flatnonzero(total >= 2)
+    taken = ranges(start[shared], count[shared])
+    row = np.repeat(np.arange(len(shared)), count[shared])
+    members = place[taken]
+    inner = np.argsort(row * np.int64(len(nos) or 1) + members)
+    members = members[inner]
+    begin = np.append(0, np.cumsum(count[shared]))
+    back = csr_array(
+        (np.ones(len(members), np.int8), members, begin), shape=(len(shared), len(nos) or 1)
+    ).tocsc()
+    return Incidence(
+        nos=nos,
+        kind=kind[start[shared]],
+        key=key[start[shared]],
+        holders=total[shared],
+        start=begin.astype(np.int64),
+        shop=members,
+        shows=shows,
+        value_start=back.indptr.astype(np.int64),
+        value=back.indices.astype(np.int64),
+    )
+
+
+def _places(shop: Ints) -> tuple[Ints, Ints]:
+    highest = int(shop.max(initial=-1))
+    if len(shop) > 100_000 and int(shop.min(initial=0)) >= 0 and highest < _DENSE * len(shop):
+        return np.arange(highest + 1), shop
+    nos, place = np.unique(shop, return_inverse=True)
+    return nos, place.reshape(-1)
+
+
+def _totals(kind: Ints, key: Ints, count: Ints, holders: dict[tuple[int, int], int] | None) -> Ints:
+    if holders is None:
+        return count
+    known = [
+        holders.get(value, here)
+        for value, here in zip(zip(kind.tolist(), key.tolist(), strict=True), count.tolist(), strict=True)
+    ]
+    return np.array(known, np.int64)
+
+
+def registered_bits() -> int:
+    """Bits of `shows` of the kinds an operator is registered by."""
+    return sum(1 << kind for kind in rules.REGISTERED)
+
+
+def portions(weight: Ints, most: int) -> Iterator[slice]:
+    """Slices of consecutive items whose weights add up to about `most` each."""
+    ends = np.cumsum(weight)
+    begin = 0
+    while begin < len(weight):
+        before = int(ends[begin - 1]) if begin else 0
+        end = max(begin + 1, int(np.searchsorted(ends, before + most, side="right")))
+        yield slice(begin, end)
+        begin = end

@@ -1,0 +1,111 @@
+"""Following changes one by one gives what a rebuild gives, row for row."""
+
+import random
+from collections.abc import AsyncIterator, Callable
+
+import pytest
+from sqlalchemy import text
+
+from services.common.database import Database
+from services.registry.linking import rules, service
+from tests import linking_world as world
+
+
+@pytest.fixture(scope="module")
+async def database(make_database: Callable[[str], str]) -> AsyncIterator[Database]:
+    found = Database(make_database("registry"), "registry")
+    yield found
+    await found.close()
+
+
+class Town:
+    """A small world whose values lie around every limit of the rule, changed at random."""
+
+    def __init__(self, seed: int, shops: int, values: int) -> None:
+        self.random = random.Random(seed)
+        self.shops, self.values = shops, values
+        self.shown: set[world.Fact] = set()
+
+    def fact(self) -> world.Fact:
+        """A fact: shops lean to the values of their operator, some values are everybody's."""
+        shop = self.random.randint(1, self.shops)
+        kind = self.random.choice([1, 2, 3, 4, 6, 8])
+        if self.random.random() < 0.15:
+            return kind, 900 + kind % 3, shop
+        operator = shop // 7
+        return kind, 10 * operator + self.random.randint(0, 2) + 1000 * (shop % 41 == 0), shop
+
+    async def step(self, database: Database) -> None:
+        """One transaction: something is shown, hidden, forgotten, judged or ruled."""
+        async with database.transaction() as session:
+            what = self.random.random()
+            if what < 0.55 or not self.shown:
+                facts = {self.fact() for _ in range(self.random.choice([1, 1, 2, 5]))}
+                await world.show(session, facts)
+                self.shown |= facts
+                await service.changed(session, [no for _, _, no in facts])
+            elif what < 0.9:
+                fact = self.random.choice(sorted(self.shown))
+                await world.hide(session, fact, forget=self.random.random() < 0.5)
+                self.shown.discard(fact)
+                await service.changed(session, [fact[2]])
+            elif what < 0.96:
+                a, b = self.random.sample(range(1, self.shops + 1), 2)
+                await world.judge(session, a, b, self.random.choice(["same", "different", "unsure"]))
+                await service.changed(session, [a, b])
+            else:
+                kind, key, _ = self.fact()
+                await world.rule(session, kind, key, self.random.choice(["hub", "not_hub", "withdrawn"]))
+                await service.values_changed(session, [(kind, key)])
+
+
+@pytest.fixture
+def narrow(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Limits so low that a small world crosses them all the time."""
+    monkeypatch.setattr(rules, "LIMIT", 14)
+    monkeypatch.setattr(rules, "CONNECTOR", 6)
+    monkeypatch.setattr(rules, "SIDE", 3)
+    monkeypatch.setattr(rules, "AGENT", 6)
+    monkeypatch.setattr(rules, "LARGE", 20)
+
+
+@pytest.mark.parametrize("seed", range(6))
+async def test_following_equals_rebuilding(database: Database, narrow: None, seed: int) -> None:
+    await world.clear(database)
+    town = Town(seed, shops=60, values=40)
+    for _ in range(25):
+        for _ in range(4):
+            await town.step(database)
+    followed = await world.result(database)
+    await service.rebuild(database)
+    assert followed == await world.result(database)
+    for _ in range(30):  # and on from the rebuilt state
+        await town.step(database)
+    followed = await world.result(database)
+    await service.rebuild(database)
+    assert followed == await world.result(database)
+
+
+async def test_order_does_not_matter(database: Database, narrow: None) -> None:
+    town = Town(99, shops=60, values=40)
+    facts = sorted({town.fact() for _ in range(260)})
+    results = []
+    for seed in (1, 2):
+        await world.clear(database)
+        random.Random(seed).shuffle(facts)
+        for begin in range(0, len(facts), 13):
+            async with database.transaction() as session:
+                await world.show(session, facts[begin : begin + 13])
+                await service.changed(session, [no for _, _, no in facts[begin : begin + 13]])
+        results.append(await world.result(database))
+    assert results[0] == results[1]
+
+
+async def test_changes_nobody_followed_are_caught_up_with(database: Database) -> None:
+    await world.clear(database)
+    async with database.transaction() as session:
+        await world.show(session, [(1, 5, 1), (1, 5, 2)])
+    assert await service.catch_up(database) == 2
+    assert (await world.result(database))[1] == [(1, 1, 1), (2, 1, 1)]
+    async with database.transaction() as session:
+        assert (await session.execute(text("SELECT count(*) FROM identifier_changes"))).scalar_one() == 0
