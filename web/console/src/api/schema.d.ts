@@ -3640,12 +3640,6 @@ export interface components {
             state_zh: string;
         };
         /**
-         * Choice
-         * @description What happens to a field in which both records say something else.
-         * @enum {string}
-         */
-        Choice: "keep" | "take" | "both";
-        /**
          * ClaimAction
          * @description A step this caller can take now.
          */
@@ -4310,7 +4304,7 @@ export interface components {
          * @description Why two records may be one.
          */
         DuplicateReason: {
-            code: components["schemas"]["RegistryReason"];
+            code: components["schemas"]["DuplicateRule"];
             /** En */
             en: string;
             /** Zh */
@@ -4335,14 +4329,20 @@ export interface components {
             id: string;
             /** Note */
             note: string | null;
-            object_type: components["schemas"]["ObjectType"];
+            object_type: components["schemas"]["DuplicateType"];
             /** Reasons */
             reasons: components["schemas"]["DuplicateReason"][];
             /** Score */
             score: number;
             second: components["schemas"]["DuplicateSide"];
-            state: components["schemas"]["services__registry__duplicates__rules__State"];
+            state: components["schemas"]["DuplicateState"];
         };
+        /**
+         * DuplicateRule
+         * @description Why two records are proposed as one.
+         * @enum {string}
+         */
+        DuplicateRule: "same_licence" | "former_number" | "name_door" | "name_phone" | "name_person" | "native_id" | "same_url" | "name_platform_contact";
         /**
          * DuplicateSide
          * @description One of the two records.
@@ -4368,6 +4368,18 @@ export interface components {
              */
             updated_at: string;
         };
+        /**
+         * DuplicateState
+         * @description What became of a proposal.
+         * @enum {string}
+         */
+        DuplicateState: "open" | "merged" | "dismissed";
+        /**
+         * DuplicateType
+         * @description What stands twice.
+         * @enum {string}
+         */
+        DuplicateType: "subject" | "presence";
         /**
          * DuplicatesFound
          * @description What a search for duplicates found: proposals by reason, new ones among them.
@@ -4669,7 +4681,7 @@ export interface components {
         FindingStateIn: {
             /** Note */
             note?: string | null;
-            state: components["schemas"]["services__registry__findings__rules__State"];
+            state: components["schemas"]["State-Input"];
         };
         /**
          * FoundOut
@@ -4781,14 +4793,6 @@ export interface components {
             state: "ok" | "degraded" | "down";
             /** Zh */
             zh: string;
-        };
-        /**
-         * Reason
-         * @description Why an account is disabled or enabled; kept in the audit record.
-         */
-        GatewayReason: {
-            /** Reason */
-            reason: string;
         };
         /**
          * Gone
@@ -5654,6 +5658,12 @@ export interface components {
             username: string;
         };
         /**
+         * MergeChoice
+         * @description What happens to a field in which both records say something else.
+         * @enum {string}
+         */
+        MergeChoice: "keep" | "take" | "both";
+        /**
          * MergeDone
          * @description A merge that stands or was taken back. `kept_edits`: fields changed since, which stay as they are.
          */
@@ -5686,9 +5696,9 @@ export interface components {
          * @description One field of the preview; personal values are masked.
          */
         MergeField: {
-            choice: components["schemas"]["Choice"];
+            choice: components["schemas"]["MergeChoice"];
             /** Choices */
-            choices: components["schemas"]["Choice"][];
+            choices: components["schemas"]["MergeChoice"][];
             /** Conflict */
             conflict: boolean;
             /** Field */
@@ -5713,7 +5723,7 @@ export interface components {
         MergeOrder: {
             /** Choices */
             choices?: {
-                [key: string]: components["schemas"]["Choice"];
+                [key: string]: components["schemas"]["MergeChoice"];
             };
             /** Keep */
             keep: string;
@@ -5799,12 +5809,6 @@ export interface components {
             region_code: string;
             shop: components["schemas"]["LinkShop"] | null;
         };
-        /**
-         * ObjectType
-         * @description What stands twice.
-         * @enum {string}
-         */
-        ObjectType: "subject" | "presence";
         /**
          * OfferIn
          * @description An offer of another region, and its key's fingerprint as its officer read it out.
@@ -7076,6 +7080,14 @@ export interface components {
          */
         Purpose: "inspection" | "case" | "complaint" | "verification" | "contact" | "other";
         /**
+         * Reason
+         * @description Why an account is disabled or enabled; kept in the audit record.
+         */
+        Reason: {
+            /** Reason */
+            reason: string;
+        };
+        /**
          * ReconcileIn
          * @description Putting the log in order; accept_loss: close it and begin a new one where leaves are lost for good.
          */
@@ -7157,12 +7169,6 @@ export interface components {
             /** Zh */
             zh: string;
         };
-        /**
-         * Reason
-         * @description Why two records are proposed as one.
-         * @enum {string}
-         */
-        RegistryReason: "same_licence" | "former_number" | "name_door" | "name_phone" | "name_person" | "native_id" | "same_url" | "name_platform_contact";
         /**
          * RemarkCount
          * @description How many rows something is to be said of.
@@ -7880,6 +7886,12 @@ export interface components {
             /** Status Zh */
             status_zh: string;
         };
+        /**
+         * State
+         * @description What an authority did with a finding.
+         * @enum {string}
+         */
+        "State-Input": "new" | "seen" | "settled";
         /**
          * Status
          * @description How two shops stand to each other.
@@ -8865,12 +8877,6 @@ export interface components {
         };
         /**
          * State
-         * @description What became of a proposal.
-         * @enum {string}
-         */
-        services__registry__duplicates__rules__State: "open" | "merged" | "dismissed";
-        /**
-         * State
          * @description How far an exchange is.
          * @enum {string}
          */
@@ -9683,9 +9689,9 @@ export interface operations {
     get_duplicates: {
         parameters: {
             query?: {
-                object_type?: components["schemas"]["ObjectType"] | null;
-                state?: components["schemas"]["services__registry__duplicates__rules__State"];
-                reason?: components["schemas"]["RegistryReason"] | null;
+                object_type?: components["schemas"]["DuplicateType"] | null;
+                state?: components["schemas"]["DuplicateState"];
+                reason?: components["schemas"]["DuplicateRule"] | null;
                 cursor?: string | null;
                 limit?: number;
             };
@@ -10519,7 +10525,7 @@ export interface operations {
     get_findings: {
         parameters: {
             query?: {
-                state?: components["schemas"]["services__registry__findings__rules__State"] | null;
+                state?: components["schemas"]["State-Input"] | null;
                 code?: string | null;
                 cursor?: string | null;
                 limit?: number;
@@ -14311,7 +14317,7 @@ export interface operations {
         };
         requestBody: {
             content: {
-                "application/json": components["schemas"]["GatewayReason"];
+                "application/json": components["schemas"]["Reason"];
             };
         };
         responses: {
@@ -14349,7 +14355,7 @@ export interface operations {
         };
         requestBody: {
             content: {
-                "application/json": components["schemas"]["GatewayReason"];
+                "application/json": components["schemas"]["Reason"];
             };
         };
         responses: {
