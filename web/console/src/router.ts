@@ -43,6 +43,7 @@ const routes: RouteRecordRaw[] = [
   page('/cases', 'cases', () => import('./cases/CaseList.vue'), { title: 'nav.cases', needs: ['case:read'] }),
   page('/cases/:id', 'case', () => import('./cases/CaseDetail.vue'), { title: 'cases.one', needs: ['case:read'], parent: 'cases' }),
 
+  page('/find', 'find', () => import('./lists/FindPage.vue'), { title: 'lists.find', needs: ['registry:read'], parent: 'subjects' }),
   page('/subjects', 'subjects', () => import('./subjects/SubjectList.vue'), { title: 'nav.subjects', needs: ['registry:read'] }),
   page('/presences', 'presences', () => import('./subjects/PresenceList.vue'), { title: 'nav.presences', needs: ['registry:read'], parent: 'subjects' }),
   page('/subjects/new', 'subject-new', () => import('./subjects/SubjectNew.vue'), { title: 'subjects.new', needs: ['registry:write'], parent: 'subjects' }),
