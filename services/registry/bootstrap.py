@@ -63,7 +63,7 @@ async def load_demo(database: Database) -> ImportOut:
         database,
         KeptFiles(settings.imports_dir, personal),
         personal,
-        _local_operator(),
+        local_operator(),
         stream=io.BytesIO(text.encode()),
         filename="demo.csv",
         source=DEMO_SOURCE,
@@ -71,7 +71,8 @@ async def load_demo(database: Database) -> ImportOut:
     )
 
 
-def _local_operator() -> Claims:
+def local_operator() -> Claims:
+    """Whoever runs a command on this machine: the province, acting as the registry itself."""
     province = next(d for d in shipped_divisions() if d.level is Level.PROVINCE)
     return Claims(
         sub="service:registry",

@@ -5,8 +5,12 @@ from typing import Annotated, Any, TypeVar
 
 import typer
 
+from wangjian.commands.registry_search import search
+
 T = TypeVar("T")
 app = typer.Typer(add_completion=False, no_args_is_help=True, help="主体档案 the registry, on this machine")
+
+app.command()(search)
 
 # Each command imports what it needs itself: `--help` and the quick ones stay quick.
 
@@ -58,10 +62,10 @@ def rekey(
         database = Database(settings.database_url("registry"), "registry")
         try:
             if data or resume:
-                result = await reseal(database, show, fresh=not resume)
+                result = await reseal(database, settings.imports_dir, show, fresh=not resume)
                 meter.clear()
                 typer.echo(
-                    f"重新加密 sealed anew: {result.rows}；数据密钥 data key {result.current}；"
+                    f"重新加密 sealed anew: {result.rows}；文件 files {result.files}；数据密钥 data key {result.current}；"
                     f"无法打开 unreadable: {result.unreadable}；"
                     f"已销毁 destroyed {result.destroyed or '—'}；待销毁 to be destroyed {result.kept or '—'}"
                 )
