@@ -119,6 +119,12 @@ async def test_negative_control_without_the_scope_the_name_would_show(
     assert SECRET_NAME in answer.text
 
 
+async def test_a_shop_is_linked_as_soon_as_it_is_entered(world: Links) -> None:
+    one, two = [await world.shop(HERE, f"新录{n}", phone="13970798888") for n in (1, 2)]
+    page = await world.at(HERE).get(f"/links/{one}")
+    assert [row["shop"]["id"] for row in page["linked"]] == [two] and page["cluster"]["size"] == 2
+
+
 async def judge(world: Links, who: Claims, one: str, other: str, verdict: str) -> Any:
     return await world.at(who).post(
         "/judgements", shop_a=one, shop_b=other, verdict=verdict, reason="现场核查记录"

@@ -11,6 +11,7 @@ from services.registry.identifiers import repository
 from services.registry.identifiers.kinds import FIELD_OF_KIND, KIND_LABELS, Kind
 from services.registry.identifiers.models import Identifier
 from services.registry.identifiers.normal import identifying
+from services.registry.linking import service as linking
 from services.registry.personal.rules import PERSONAL, mask
 
 
@@ -38,9 +39,10 @@ async def show(
     source: str,
     now: datetime,
 ) -> None:
-    """Note what these presences (number → values) show now, in the caller's transaction."""
+    """Note what these presences (number → values) show now, in the caller's transaction; links follow."""
     shown = [row for no, values in shops.items() for row in sealed_identifiers(personal, no, values)]
     await repository.replace(session, list(shops), shown, source=source, now=now)
+    await linking.changed(session, list(shops))
 
 
 async def masked_identifiers(
