@@ -15,6 +15,7 @@ from services.common.ids import new_id
 from services.common.personal import PersonalDataError
 from services.common.personal_keys import key_file, load, personal_data, refresh
 from services.common.suites import KeyUnreadableError
+from services.registry.imports.reading.kept import KeptFiles
 from services.registry.rekey.repository import BLOCKS
 from services.registry.rekey.rules import SEALED
 from services.registry.rekey.service import reseal, rewrap
@@ -54,6 +55,9 @@ async def stored(database: Database) -> dict[str, dict[str, str]]:
     personal = await personal_data(database)
     rows = await sql(database, "SELECT id, personal FROM subjects WHERE personal IS NOT NULL")
     return {row.id: personal.open(bytes(row.personal), row.id) for row in rows}
+
+
+NO_FILES = Path("/nonexistent")
 
 
 def quiet(what: str, done: int, of: int) -> None:
@@ -116,7 +120,7 @@ async def test_resealing_changes_every_row_and_running_processes_follow(database
     rows = await fill(database, 50)
     running = await personal_data(database)
     seen: list[tuple[str, int, int]] = []
-    result = await reseal(database, lambda *step: seen.append(step), wait=0)
+    result = await reseal(database, NO_FILES, lambda *step: seen.append(step), wait=0)
     assert (result.rows, result.unreadable, result.destroyed, result.kept) == (50, 0, [], [1])
     assert {name for name, _, _ in seen} == {"subjects"}
     assert await stored(database) == rows
@@ -132,7 +136,7 @@ async def test_resealing_changes_every_row_and_running_processes_follow(database
 async def test_a_new_key_waits_until_everybody_has_read_it(database: Database) -> None:
     first = await personal_data(database)
     steps: list[str] = []
-    work = asyncio.create_task(reseal(database, lambda what, *_: steps.append(what), wait=1.0))
+    work = asyncio.create_task(reseal(database, NO_FILES, lambda what, *_: steps.append(what), wait=1.0))
     await asyncio.sleep(0.4)
     meanwhile = await personal_data(database)
     assert (meanwhile.ring.current, sorted(meanwhile.ring.data)) == (first.ring.current, [1, 3])
@@ -151,13 +155,13 @@ async def test_an_interrupted_change_goes_on_where_it_was(
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        await reseal(database, stop, wait=0)
+        await reseal(database, NO_FILES, stop, wait=0)
     assert await stored(database) == rows
     left = await sql(
         database, r"SELECT count(*) FROM subjects WHERE substring(personal FROM 1 FOR 3) = '\x010001'"
     )
     assert 0 < left[0][0] < 300
-    result = await reseal(database, quiet, wait=0)
+    result = await reseal(database, NO_FILES, quiet, wait=0)
     assert (result.current, result.rows) == (3, left[0][0])
     assert await stored(database) == rows
 
@@ -171,13 +175,37 @@ async def test_old_keys_end_only_when_nothing_needs_them(database: Database) -> 
         a=moved[0].id,
         b=moved[1].id,
     )
-    first = await reseal(database, quiet, wait=0)
+    first = await reseal(database, NO_FILES, quiet, wait=0)
     assert (first.rows, first.unreadable, first.kept) == (4, 1, [1])
     await sql(database, "UPDATE data_keys SET retired_at = now() - interval '2 days' WHERE id = 1")
-    assert (await reseal(database, quiet, fresh=False)).destroyed == []  # the damaged row still names it
+    assert (
+        await reseal(database, NO_FILES, quiet, fresh=False)
+    ).destroyed == []  # the damaged row still names it
     await sql(database, "DELETE FROM subjects WHERE id = :b", b=moved[1].id)
-    assert (await reseal(database, quiet, fresh=False)).destroyed == [1]
+    assert (await reseal(database, NO_FILES, quiet, fresh=False)).destroyed == [1]
     assert len(await stored(database)) == 4
+
+
+async def test_imported_files_follow(database: Database, tmp_path: Path) -> None:
+    kept = KeptFiles(tmp_path, await personal_data(database))
+    content = os.urandom(1_200_000)
+    kept.write("A", "original", lambda take: take(content))
+    kept.write("B", "original", lambda take: take(b"phone\n13870911234\n"))
+    path = kept.path("B", "original")
+    path.write_bytes(path.read_bytes()[:-1])
+    assert await sql(database, "UPDATE data_keys SET created_at = now()") == []
+    result = await reseal(database, tmp_path, quiet, wait=0)
+    assert (result.files, result.unreadable, result.kept) == (1, 1, [1])
+    with pytest.raises(PersonalDataError):
+        kept.open("A", "original").read()
+    fresh = KeptFiles(tmp_path, await personal_data(database))
+    with fresh.open("A", "original") as file:
+        assert file.read() == content
+    assert path.stat().st_mode & 0o777 == 0o600
+    await sql(database, "UPDATE data_keys SET retired_at = now() - interval '2 days' WHERE id = 1")
+    assert (await reseal(database, tmp_path, quiet, fresh=False)).destroyed == []  # B still names it
+    fresh.remove("B")
+    assert (await reseal(database, tmp_path, quiet, fresh=False)).destroyed == [1]
 
 
 def test_every_sealed_column_is_known_to_the_change_of_keys() -> None:

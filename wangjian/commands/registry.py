@@ -65,7 +65,8 @@ def rekey(
                 result = await reseal(database, settings.imports_dir, show, fresh=not resume)
                 meter.clear()
                 typer.echo(
-                    f"重新加密 sealed anew: {result.rows}；文件 files {result.files}；数据密钥 data key {result.current}；"
+                    f"重新加密 sealed anew: {result.rows}；文件 files {result.files}；"
+                    f"数据密钥 data key {result.current}；"
                     f"无法打开 unreadable: {result.unreadable}；"
                     f"已销毁 destroyed {result.destroyed or '—'}；待销毁 to be destroyed {result.kept or '—'}"
                 )

@@ -14,6 +14,7 @@ from services.registry.changes.service import note
 from services.registry.editing import audited, refuse_stale
 from services.registry.identifiers.rules import check_fields
 from services.registry.identifiers.service import show
+from services.registry.linking.service import changed as relink
 from services.registry.personal.rules import PERSONAL, personal_of
 from services.registry.personal.service import readable, sealed
 from services.registry.presences import repository
@@ -43,26 +44,37 @@ async def edit_presence(
     before = {**_plain(presence), **readable(personal, presence)}
     wanted = given.model_dump(exclude_unset=True, exclude={"seen_at", "reason"}, mode="json")
     changed = compared(before, wanted)
-    if changed:
-        after = {**before, **wanted}
-        _apply(personal, presence, after, changed)
-        await session.flush()
-        now = presence.updated_at
-        await show(
-            session, personal, {presence.no: {**after, "domain": presence.domain}}, source="manual", now=now
-        )
-        await note(session, personal, claims, "presence", presence_id, changed, source="manual", at=now)
-        old, new = audited(changed, given.reason)
-        await record(
-            session,
-            claims,
-            event="presence.changed",
-            object_type="presence",
-            object_id=presence_id,
-            before=old,
-            after=new,
-        )
-    return await whole(session, personal, claims, presence)
+    if not changed:
+        return await whole(session, personal, claims, presence)
+    await _keep(session, personal, presence, {**before, **wanted}, changed)
+    at = presence.updated_at
+    await note(session, personal, claims, "presence", presence_id, changed, source="manual", at=at)
+    old, new = audited(changed, given.reason)
+    await record(
+        session,
+        claims,
+        event="presence.changed",
+        object_type="presence",
+        object_id=presence_id,
+        before=old,
+        after=new,
+    )
+    answer = await whole(session, personal, claims, presence)
+    await relink(session, [presence.no])
+    return answer
+
+
+async def _keep(
+    session: AsyncSession,
+    personal: PersonalData,
+    presence: Presence,
+    after: dict[str, Any],
+    changed: list[Changed],
+) -> None:
+    _apply(personal, presence, after, changed)
+    await session.flush()
+    values = {**after, "domain": presence.domain}
+    await show(session, personal, {presence.no: values}, source="manual", now=presence.updated_at)
 
 
 def _plain(presence: Presence) -> dict[str, Any]:

@@ -19,6 +19,7 @@ from services.registry.inspections import repository as inspections
 from services.registry.inspections.schemas import InspectionIn, InspectionOut
 from services.registry.inspections.service import enter as enter_inspection
 from services.registry.inspections.service import shown as inspection_shown
+from services.registry.linking.service import changed as relink
 from services.registry.permits import repository as permits
 from services.registry.permits.schemas import PermitIn, PermitOut
 from services.registry.permits.service import enter
@@ -173,7 +174,9 @@ async def create_presence(
         object_id=presence_id,
         after={"name": presence.name, "channel": presence.channel, "region_code": region},
     )
-    return await whole(session, personal, claims, presence)
+    answer = await whole(session, personal, claims, presence)
+    await relink(session, [presence.no])
+    return answer
 
 
 def _common(presence: Presence) -> dict[str, Any]:

@@ -27,7 +27,10 @@ async def rewrap(session: AsyncSession, number: int, blob: bytes) -> None:
 
 async def waiting(session: AsyncSession) -> float:
     """Seconds until the newest data key is used by every process; 0 when it is."""
-    statement = "SELECT coalesce(greatest(extract(epoch FROM max(active_at) - clock_timestamp()), 0), 0) FROM data_keys"
+    statement = (
+        "SELECT coalesce(greatest(extract(epoch FROM max(active_at) - clock_timestamp()), 0), 0)"
+        " FROM data_keys"
+    )
     return float((await session.execute(text(statement))).scalar_one())
 
 

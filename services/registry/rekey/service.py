@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from services.common.database import Database
 from services.common.personal import PersonalData, PersonalDataError
@@ -14,7 +15,9 @@ from services.common.personal_keys import (
     personal_data,
     wrapping_key,
 )
+from services.registry.imports.reading.kept import KeptFiles
 from services.registry.rekey import repository
+from services.registry.rekey.files import key_of_file, keys_of_files, sealed_files
 from services.registry.rekey.rules import SEALED, SealedColumn
 
 Progress = Callable[[str, int, int], None]
@@ -27,6 +30,7 @@ class Resealed:
 
     current: int
     rows: int = 0
+    files: int = 0
     unreadable: int = 0
     destroyed: list[int] = field(default_factory=list)
     kept: list[int] = field(default_factory=list)
@@ -52,13 +56,19 @@ async def rewrap(database: Database) -> int:
 
 
 async def reseal(
-    database: Database, progress: Progress, *, fresh: bool = True, wait: float = 2 * REFRESH_SECONDS
+    database: Database,
+    folder: Path,
+    progress: Progress,
+    *,
+    fresh: bool = True,
+    wait: float = 2 * REFRESH_SECONDS,
 ) -> Resealed:
-    """Seal every personal value anew under a new data key.
+    """Seal every personal value anew under a new data key, in the tables and in the imported files.
 
-    fresh: begin with a new key, unless a change under way was interrupted (then that one is finished); wait:
-    seconds until every running process has read the new key. Old keys are retired, and destroyed by a later
-    call once nothing can still be sealed with them. Raises KeyUnreadableError.
+    folder: of the imported files; fresh: begin with a new key, unless a change under way was interrupted (then
+    that one is finished); wait: seconds until every running process has read the new key. Old keys are
+    retired, and destroyed by a later call once nothing can still be sealed with them. Raises
+    KeyUnreadableError.
     """
     await personal_data(database)
     await _begin(database, fresh=fresh, wait=wait)
@@ -67,8 +77,9 @@ async def reseal(
     for column in SEALED:
         changed, unreadable = await _reseal_column(database, personal, column, progress)
         done.rows, done.unreadable = done.rows + changed, done.unreadable + unreadable
+    await asyncio.to_thread(_reseal_files, personal, folder, progress, done)
     async with database.transaction() as session:
-        used: set[int] = set()
+        used = await asyncio.to_thread(keys_of_files, folder)
         for column in SEALED:
             used |= await repository.keys_in_use(session, column)
         await repository.retire(session, done.current)
@@ -119,6 +130,19 @@ async def _reseal_column(
         changed, unreadable = changed + len(anew), unreadable + len(rows) - len(anew)
         progress(column.table, min(first + repository.BLOCKS, length), length)
     return changed, unreadable
+
+
+def _reseal_files(personal: PersonalData, folder: Path, progress: Progress, done: Resealed) -> None:
+    kept = KeptFiles(folder, personal)
+    names = sealed_files(folder)
+    for number, (import_id, part) in enumerate(names, start=1):
+        if key_of_file(kept.path(import_id, part)) != personal.ring.current:
+            try:
+                kept.seal_anew(import_id, part)
+                done.files += 1
+            except (OSError, PersonalDataError):
+                done.unreadable += 1
+        progress("imports", number, len(names))
 
 
 def _anew(

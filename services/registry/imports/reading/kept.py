@@ -58,6 +58,19 @@ class KeptFiles:
         raw = self.path(import_id, part).open("rb")
         return io.BufferedReader(_Opening(raw, self._personal, f"{import_id}:{part}"), _BLOCK)
 
+    def seal_anew(self, import_id: str, part: str) -> None:
+        """Seal a part under the current data key; readers go on with what they opened.
+
+        Raises OSError, PersonalDataError.
+        """
+        with self.open(import_id, part) as old:
+
+            def copy(take: Callable[[bytes], None]) -> None:
+                while block := old.read(_BLOCK):
+                    take(block)
+
+            self.write(import_id, part, copy)
+
     def has(self, import_id: str, part: str) -> bool:
         """Whether the part is there."""
         return self.path(import_id, part).exists()
