@@ -19,11 +19,15 @@ _IN_ZONE: Final = 15
 
 @dataclass(frozen=True, slots=True)
 class Directory:
-    """The authorities that can hold presences: county bureaux by region, zones by name and by street."""
+    """The authorities that can hold presences: county bureaux by region, zones by name and by street.
+
+    `successors`: today's code of a retired one, which still stands in many licence numbers.
+    """
 
     bureaux: Mapping[str, str]
     streets: Mapping[tuple[str, str], str]
     zones: Mapping[str, str]
+    successors: Mapping[str, str]
 
     def of(self, located: Located, zone: str) -> tuple[str, int] | None:
         """The authority for a place and how sure; None when it names no county.
@@ -43,9 +47,11 @@ class Directory:
 
 
 def directory(
-    authorities: Mapping[str, Authority], zones: Sequence[tuple[str, str, list[dict[str, str]]]]
+    authorities: Mapping[str, Authority],
+    zones: Sequence[tuple[str, str, list[dict[str, str]]]],
+    successors: Mapping[str, str],
 ) -> Directory:
-    """The directory from all authorities and the names and areas of the zones' bureaux."""
+    """The directory from all authorities, names and areas of the zones' bureaux, and codes given up."""
     bureaux = {
         a.region: a.code
         for a in authorities.values()
@@ -57,7 +63,8 @@ def directory(
         for part in area
         if part.get("street")
     }
-    return Directory(bureaux, streets, {name.split("市场监督")[0]: code for code, name, _ in zones})
+    named = {name.split("市场监督")[0]: code for code, name, _ in zones}
+    return Directory(bureaux, streets, named, successors)
 
 
 def locate(address: str | None) -> tuple[Located | None, str]:
@@ -101,7 +108,8 @@ def steps(
         displayed, zone = locate(_address(personal, row.personal, row.id))
         registered, registered_zone = locate(_address(personal, row.subject_personal, row.subject_id))
         licence = registering_region(row.licence or row.subject_licence)
-        located = place(one.channel, displayed, registered, licence)
+        today = known.successors.get(licence, licence) if licence else None
+        located = place(one.channel, displayed, registered, today)
         found = known.of(located, zone or registered_zone) if located else None
         step = matched(one, *found) if found else None
         if step:

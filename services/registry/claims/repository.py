@@ -17,6 +17,7 @@ from services.registry.claims.rules import Authority, Held, Step
 from services.registry.claims.schemas import ClaimQuery, Selection
 from services.registry.organisations.models import Organisation
 from services.registry.presences.models import Presence
+from services.registry.regions.models import RegionAlias
 from services.registry.search.repository import capped_count, newest_first
 from services.registry.search.rules import fold, like_pattern, query_grams
 from services.registry.subjects.models import Subject
@@ -52,6 +53,12 @@ async def zone_areas(session: AsyncSession) -> list[tuple[str, str, list[dict[st
     """Code, name and area of the bureaux of function zones."""
     query = select(Organisation.code, Organisation.name, Organisation.area).where(Organisation.kind == "zone")
     return [(row.code, row.name, row.area) for row in await session.execute(query)]
+
+
+async def successors(session: AsyncSession) -> dict[str, str]:
+    """Today's code of each division code that was given up."""
+    rows = await session.execute(select(RegionAlias.code, RegionAlias.successor))
+    return {row.code: row.successor for row in rows}
 
 
 def _of_query(claims: Claims, query: ClaimQuery) -> list[ColumnElement[bool]]:

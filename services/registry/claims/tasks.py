@@ -54,7 +54,9 @@ class ClaimJobs(Recurring):
     async def _match(self, session: AsyncSession, rows: list[tuple[Held, Mapping[str, Any]]]) -> bulk.Judged:
         held = {one.no: one for one, _ in rows}
         known = matching.directory(
-            await repository.authorities(session), await repository.zone_areas(session)
+            await repository.authorities(session),
+            await repository.zone_areas(session),
+            await repository.successors(session),
         )
         sealed = await repository.addresses(session, list(held))
         # Opening and parsing two thousand addresses takes a moment: other requests go on meanwhile.
