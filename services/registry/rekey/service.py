@@ -65,8 +65,8 @@ async def reseal(
 ) -> Resealed:
     """Seal every personal value anew under a new data key, in the tables and in the imported files.
 
-    folder: of the imported files; fresh: begin with a new key, unless a change under way was interrupted (then
-    that one is finished); wait: seconds until every running process has read the new key. Old keys are
+    folder: of the imported files; fresh: begin with a new key, unless a change under way was interrupted
+    (then that one is finished); wait: seconds until every running process has read the new key. Old keys are
     retired, and destroyed by a later call once nothing can still be sealed with them. Raises
     KeyUnreadableError.
     """
