@@ -126,7 +126,9 @@ async def _judge(work: _Work, targets: dict[Value, int]) -> None:
         if value in ruled:
             code = Code.RULED_HUB if ruled[value] else Code.RULED_NOT_HUB
         state = rules.state_of(value[0], code)
-        work.now[value] = _Verdict(number, code, state, rules.reason(facts_of, code))
+        row = work.before.get(value)  # a block that is not grouped anew keeps its cuts
+        cut = state is State.LINKS and row is not None and row.reason["code"] == Code.BRIDGE
+        work.now[value] = _Verdict(number, code, state, rules.reason(facts_of, code), cut)
 
 
 async def _neighbourhood(work: _Work, tested: Sequence[Value]) -> tuple[list[Fact], dict[Value, int]]:
