@@ -19,6 +19,8 @@ DUMPS = {
     "presences": "SELECT to_jsonb(t) - 'updated_at' - 'personal' FROM presences t ORDER BY id",
     "identifiers": "SELECT to_jsonb(t) FROM identifiers t ORDER BY presence_no, kind, key",
     "permits": "SELECT to_jsonb(t) - 'updated_at' FROM permits t ORDER BY id",
+    "values": "SELECT to_jsonb(t) - 'decided_at' FROM identifier_values t ORDER BY kind, key",
+    "clusters": "SELECT to_jsonb(t) FROM clusters t ORDER BY presence_no",
     "inspections": "SELECT to_jsonb(t) FROM inspections t ORDER BY id",
 }
 

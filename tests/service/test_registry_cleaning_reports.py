@@ -12,6 +12,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from cryptography.hazmat.primitives.serialization import load_pem_public_key
 from hypothesis import given
 from hypothesis import strategies as st
+from stdnum.cn import uscc
 
 from services.common.dsse import pae
 from services.common.identity import Claims
@@ -63,9 +64,14 @@ def table(rows: list[str]) -> bytes:
     return "\r\n".join([HEAD, *rows]).encode("gb18030")
 
 
-def good(count: int, start: int = 1) -> list[str]:
-    """Rows without fault: each its own phone."""
-    return [GOOD.format(n=n).replace("13807911234", f"138{n:08d}") for n in range(start, start + count)]
+def good(count: int) -> list[str]:
+    """Rows without fault: each its own licence and telephone."""
+    stems = [f"92360121MA3{n:06d}" for n in range(1, count + 1)]
+    licences = [stem + uscc.calc_check_digit(stem) for stem in stems]
+    return [
+        GOOD.format(n=n).replace("13807911234", f"138{n:08d}").replace("91330106673959654P", licence)
+        for n, licence in enumerate(licences, start=1)
+    ]
 
 
 async def send(http: Http, platform: str, data: bytes, period: str = NOW_PERIOD) -> Any:

@@ -1,7 +1,7 @@
 """Merging one record into another, and taking that back."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import date, datetime
 from typing import Any
 
@@ -21,6 +21,7 @@ from services.registry.duplicates.models import Duplicate, Merge
 from services.registry.duplicates.rules import DuplicateState, DuplicateType, Planned, former_names
 from services.registry.identifiers.rules import check_fields, compact, licence_kind
 from services.registry.identifiers.service import show
+from services.registry.linking import service as linking
 from services.registry.personal.rules import PERSONAL, personal_of
 from services.registry.personal.service import sealed
 from services.registry.presences.models import Presence
@@ -66,9 +67,6 @@ async def merge(
     await _note(session, personal, claims, object_type, (kept.id, before[0], after[0]), merge_id, now)
     await _note(session, personal, claims, object_type, (other.id, before[1], after[1]), merge_id, now)
     await _note_moved(session, personal, claims, moved, (other.id, kept.id), merge_id, now)
-    if isinstance(kept, Presence):
-        await _show(session, personal, kept, now)
-        await repository.end_identifiers(session, other.no, now)
     snapshot = snapshots.pack({"before": before, "after": after, "identifiers": shown})
     row = Merge(
         id=merge_id,
@@ -88,6 +86,10 @@ async def merge(
     _decide(duplicate, claims, DuplicateState.MERGED, now)
     await session.flush()
     await _audit(session, claims, "duplicate.merged", row)
+    if isinstance(kept, Presence):
+        await repository.end_identifiers(session, other.no, now)
+        await _show(session, personal, [kept], now)
+        await linking.changed(session, [other.no])
     return row
 
 
@@ -125,13 +127,15 @@ async def unmerge(
     await _note_moved(session, personal, claims, moved, (done.kept_id, done.merged_id), done.id, now)
     if object_type is DuplicateType.PRESENCE:
         await repository.restore_identifiers(session, [row.no for row in pair], snapshot["identifiers"])
-        if edits:
-            for row in pair:
-                await _show(session, personal, row, now)
     done.undone_at, done.undone_by, done.undone_by_name = now, claims.sub, claims.name
     _decide(duplicate, claims, DuplicateState.OPEN, now)
     await session.flush()
     await _audit(session, claims, "duplicate.unmerged", done, edits)
+    if object_type is DuplicateType.PRESENCE:
+        if edits:
+            await _show(session, personal, pair, now)
+        else:
+            await linking.changed(session, [row.no for row in pair])
     return edits
 
 
@@ -235,9 +239,12 @@ def _private(
     return {name: value for name, value in values.items() if value}, (edits - {"personal"}) | kept
 
 
-async def _show(session: AsyncSession, personal: PersonalData, row: Presence, now: datetime) -> None:
-    state = snapshots.state_of(personal, row)
-    await show(session, personal, {row.no: {**state, **state["personal"]}}, source="merge", now=now)
+async def _show(
+    session: AsyncSession, personal: PersonalData, rows: Sequence[Presence], now: datetime
+) -> None:
+    states = {row.no: snapshots.state_of(personal, row) for row in rows}
+    shops = {no: {**state, **state["personal"]} for no, state in states.items()}
+    await show(session, personal, shops, source="merge", now=now)
 
 
 async def _note(
