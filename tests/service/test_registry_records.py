@@ -331,3 +331,29 @@ async def test_zones_stand_in_the_tree_and_see_their_county_only(world: World) -
     assert (mine["org_code"], mine["region_code"]) == ("360100-SJ-HGT", "360113")
     await world.at_registry(REVEALER).post("/subjects", name="县里主体")
     assert [row["name"] for row in (await people.get("/subjects"))["items"]] == ["区内主体"]
+
+
+async def test_what_belongs_to_a_shop_goes_with_it_to_another_region(world: World) -> None:
+    """A claim moves the shop; its permits, inspections and history are then seen there and no longer here."""
+    http, there = world.at_registry(REVEALER), world.at_registry(officer("360702", "外人"))
+    _, shop = await enter(world)
+    path = f"/presences/{shop['id']}"
+    permit = await http.post(f"{path}/permits", kind="other", number="X-2")
+    await http.post(f"{path}/inspections", result="not_ours", note="迁往章贡区")
+    await sql(
+        world.registry.state.db,
+        "UPDATE presences SET region_code = '360702', subject_id = NULL WHERE id = :id",
+        id=shop["id"],
+    )
+    moved = await there.get(path)
+    assert ([p["number"] for p in moved["permits"]], len(moved["inspections"])) == (["X-2"], 1)
+    changed = await there.call("PATCH", f"{path}/permits/{permit['id']}", json={"verify_state": "valid"})
+    assert changed.status_code == 200
+    assert len((await there.get("/inspections", q="章贡区"))["items"]) == 1
+    assert (await http.get("/inspections", q="章贡区"))["items"] == []
+    for method, gone in (
+        ("GET", path),
+        ("GET", f"{path}/history"),
+        ("PATCH", f"{path}/permits/{permit['id']}"),
+    ):
+        assert (await http.call(method, gone, json={})).status_code == 404

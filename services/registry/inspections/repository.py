@@ -1,4 +1,4 @@
-"""SQL of inspections; every read is scoped by region here."""
+"""SQL of inspections: seen where the presence is seen, which may move to another region."""
 
 from datetime import datetime
 
@@ -37,11 +37,9 @@ def _later(column: object, at: datetime) -> object:
     return func.greatest(column, at)
 
 
-async def of_presence(session: AsyncSession, claims: Claims, presence_id: str) -> list[Inspection]:
-    """The newest inspections of a presence, by when they were made."""
-    statement = select(Inspection).where(
-        Inspection.presence_id == presence_id, region_filter(Inspection.region_code, claims)
-    )
+async def of_presence(session: AsyncSession, presence_id: str) -> list[Inspection]:
+    """The newest inspections of a presence that the caller found visible, by when they were made."""
+    statement = select(Inspection).where(Inspection.presence_id == presence_id)
     return list((await session.scalars(statement.order_by(Inspection.at.desc()).limit(SHOWN))).all())
 
 
@@ -50,7 +48,7 @@ async def page(
 ) -> tuple[list[tuple[Inspection, str]], int, bool]:
     """One row more than the page of visible inspections with the presence's name, and their capped count."""
     conditions = [
-        region_filter(Inspection.region_code, claims),
+        region_filter(Presence.region_code, claims),
         Presence.id == Inspection.presence_id,
         matches_plain([Presence.name, Inspection.note], query.q),
     ]

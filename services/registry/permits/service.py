@@ -64,8 +64,8 @@ async def change(
     owner_id: str,
     given: PermitPatch,
 ) -> PermitOut:
-    """Change what is given of a permit of that owner. Raises Problem 404, 422 `permit.period`."""
-    permit = await repository.for_change(session, claims, permit_id)
+    """Change what is given of a permit of that visible owner. Raises Problem 404, 422 `permit.period`."""
+    permit = await repository.for_change(session, permit_id)
     if permit is None or owner_id not in (permit.subject_id, permit.presence_id):
         raise not_found("许可", "permit")
     wanted = given.model_dump(exclude_unset=True)

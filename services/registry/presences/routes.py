@@ -13,7 +13,6 @@ from services.common.wire import Id
 from services.registry.changes.schemas import ChangeOut
 from services.registry.inspections.schemas import InspectionIn, InspectionOut
 from services.registry.permits.schemas import PermitIn, PermitOut, PermitPatch
-from services.registry.permits.service import change
 from services.registry.personal.schemas import RevealIn, RevealOut
 from services.registry.presences import listing, service
 from services.registry.presences.editing import edit_presence
@@ -187,7 +186,7 @@ async def change_presence_permit(
     claims: Annotated[Claims, Depends(require("registry:write"))],
 ) -> PermitOut:
     """Change a permit of a presence, or note what a check of it gave."""
-    return await change(session, personal, claims, permit_id, presence_id, given)
+    return await service.change_permit(session, personal, claims, presence_id, permit_id, given)
 
 
 def _csv(request: Request, personal: Personal, claims: Claims, query: PresenceQuery) -> StreamingResponse:

@@ -21,8 +21,8 @@ from services.registry.inspections.service import enter as enter_inspection
 from services.registry.inspections.service import shown as inspection_shown
 from services.registry.linking.service import changed as relink
 from services.registry.permits import repository as permits
-from services.registry.permits.schemas import PermitIn, PermitOut
-from services.registry.permits.service import enter
+from services.registry.permits.schemas import PermitIn, PermitOut, PermitPatch
+from services.registry.permits.service import change, enter
 from services.registry.permits.service import shown as permit_shown
 from services.registry.personal.rules import PERSONAL, personal_of
 from services.registry.personal.schemas import RevealIn, RevealOut
@@ -82,7 +82,7 @@ async def whole(
 ) -> PresenceOut:
     """A visible presence with its subject's name, permits, tags, newest inspections and identifiers."""
     subject = await subjects.visible(session, claims, presence.subject_id) if presence.subject_id else None
-    shown_permits = await permits.of(session, claims, presence_id=presence.id)
+    shown_permits = await permits.of(session, presence_id=presence.id)
     return _full(
         personal,
         presence,
@@ -91,7 +91,7 @@ async def whole(
             "permits": [permit_shown(permit) for permit in shown_permits],
             "tags": await refs(session, presence.tags),
             "inspections": [
-                inspection_shown(one) for one in await inspections.of_presence(session, claims, presence.id)
+                inspection_shown(one) for one in await inspections.of_presence(session, presence.id)
             ],
             "identifiers": await masked_identifiers(session, personal, presence.no),
         },
@@ -125,6 +125,19 @@ async def inspect(
 ) -> InspectionOut:
     """Enter an inspection of a presence. Raises 404 when not visible, 422 `inspection.future`."""
     return await enter_inspection(session, claims, await _visible(session, claims, presence_id), given)
+
+
+async def change_permit(
+    session: AsyncSession,
+    personal: PersonalData,
+    claims: Claims,
+    presence_id: str,
+    permit_id: str,
+    given: PermitPatch,
+) -> PermitOut:
+    """Change a permit of a presence. Raises 404 when either is not visible, 422 `permit.period`."""
+    await _visible(session, claims, presence_id)
+    return await change(session, personal, claims, permit_id, presence_id, given)
 
 
 async def _visible(session: AsyncSession, claims: Claims, presence_id: str) -> Presence:

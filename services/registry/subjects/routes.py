@@ -11,7 +11,6 @@ from services.common.personal import Personal
 from services.common.wire import Id
 from services.registry.changes.schemas import ChangeOut
 from services.registry.permits.schemas import PermitIn, PermitOut, PermitPatch
-from services.registry.permits.service import change
 from services.registry.personal.schemas import RevealIn, RevealOut
 from services.registry.search.schemas import Facets
 from services.registry.subjects import listing, service
@@ -146,4 +145,4 @@ async def change_permit(
     claims: Annotated[Claims, Depends(require("registry:write"))],
 ) -> PermitOut:
     """Change a permit of a subject, or note what a check of it gave."""
-    return await change(session, personal, claims, permit_id, subject_id, given)
+    return await service.change_permit(session, personal, claims, subject_id, permit_id, given)

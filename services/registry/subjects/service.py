@@ -16,8 +16,8 @@ from services.registry.changes.service import history
 from services.registry.identifiers.rules import check_fields, compact, licence_kind
 from services.registry.permits import repository as permits
 from services.registry.permits.models import Permit
-from services.registry.permits.schemas import PermitIn, PermitOut
-from services.registry.permits.service import enter
+from services.registry.permits.schemas import PermitIn, PermitOut, PermitPatch
+from services.registry.permits.service import change, enter
 from services.registry.permits.service import shown as permit_shown
 from services.registry.personal.rules import PERSONAL, personal_of
 from services.registry.personal.schemas import RevealIn, RevealOut
@@ -58,7 +58,7 @@ async def whole(
         personal,
         subject,
         presences=await repository.presences_of(session, claims, subject.id),
-        permits=await permits.of(session, claims, subject_id=subject.id),
+        permits=await permits.of(session, subject_id=subject.id),
         tags=await refs(session, subject.tags),
         place=await registered_in(session, subject.licence_norm),
     )
@@ -85,6 +85,19 @@ async def enter_permit(session: AsyncSession, claims: Claims, subject_id: str, g
     """Enter a permit of a subject. Raises 404 when not visible, 422 `permit.period`."""
     subject = await _visible(session, claims, subject_id)
     return await enter(session, claims, given, region=subject.region_code, subject_id=subject_id)
+
+
+async def change_permit(
+    session: AsyncSession,
+    personal: PersonalData,
+    claims: Claims,
+    subject_id: str,
+    permit_id: str,
+    given: PermitPatch,
+) -> PermitOut:
+    """Change a permit of a subject. Raises 404 when either is not visible, 422 `permit.period`."""
+    await _visible(session, claims, subject_id)
+    return await change(session, personal, claims, permit_id, subject_id, given)
 
 
 async def _visible(session: AsyncSession, claims: Claims, subject_id: str) -> Subject:
