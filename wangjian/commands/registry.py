@@ -1,6 +1,7 @@
 """主体档案 shops and subjects: keys of personal values"""
 
 from collections.abc import Coroutine
+from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
 import typer
@@ -76,3 +77,29 @@ def rekey(
             await database.close()
 
     run(work())
+
+
+@app.command()
+def link(
+    rebuild: Annotated[
+        bool, typer.Option("--rebuild", help="全部重新评判与归组 judge and group everything anew")
+    ] = False,
+    export: Annotated[
+        Path | None, typer.Option(help="导出关联(CSV:shop_a,shop_b,reasons) write the links")
+    ] = None,
+) -> None:
+    """关联网店：哪些网店属于同一经营者。Link shops; without --rebuild only what waits is followed."""
+    from wangjian.commands._linking import link as work
+
+    run(work(rebuild, export))
+
+
+@app.command()
+def clusters(
+    export: Annotated[Path, typer.Option(help="导出群组(CSV:shop,cluster) write the clusters")],
+    source: Annotated[str | None, typer.Option(help="仅此来源 only shops of this source")] = None,
+) -> None:
+    """导出网店群组；shop 为导入文件中的编号。Write the cluster of each shop; shop: its id in the file."""
+    from wangjian.commands._linking import clusters as work
+
+    run(work(source, export))

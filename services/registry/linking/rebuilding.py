@@ -77,6 +77,7 @@ async def rebuild(database: Database, tell: Tell = lambda progress: None) -> Reb
 
     Changes made meanwhile are marked, and followed by `service.catch_up`. tell: is told of the progress.
     """
+    await database.ping()
     connection = await repository.connect(database.engine.url)
     try:
         await repository.lock(connection)
