@@ -188,6 +188,7 @@ async def test_a_sample_of_explanations_follows_from_the_stored_facts(world: Lin
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1800)
 async def test_ten_thousand_explanations_follow_from_the_stored_facts(
     make_settings: Callable[..., Settings], token_for: Callable[[Claims], dict[str, str]]
 ) -> None:

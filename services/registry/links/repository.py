@@ -6,8 +6,9 @@ Plain statements, no objects: one page of a shop is to take less than 5 ms at te
 from collections.abc import Sequence
 from typing import Any, Final
 
-from sqlalchemy import and_, case, null, select, text, true
+from sqlalchemy import and_, case, func, null, select, text, true
 from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import aliased
 
 from services.common.identity import Claims
 from services.common.scope import region_filter
@@ -24,26 +25,29 @@ _VALUES = text(
     " FROM identifiers i LEFT JOIN identifier_values v ON v.kind = i.kind AND v.key = i.key"
     " WHERE i.presence_no = ANY(:nos) ORDER BY i.presence_no, i.kind, i.key"
 )
-_SHARING = text(
-    "SELECT o.presence_no AS no, i.kind, i.key FROM identifiers i"
+# All that leads from one shop to others, in one statement: shared values that may link, values one of the two
+# no longer shows (one index for each half), and what officers judged.
+_AROUND = text(
+    "(SELECT o.presence_no AS no, i.kind, i.key, CAST(NULL AS timestamptz) AS ended_at,"
+    " CAST(NULL AS varchar) AS verdict FROM identifiers i"
     " JOIN identifier_values v ON v.kind = i.kind AND v.key = i.key AND NOT v.hub"
     " JOIN identifiers o ON o.kind = i.kind AND o.key = i.key AND o.ended_at IS NULL"
     " AND o.presence_no <> i.presence_no"
-    " WHERE i.presence_no = :no AND i.ended_at IS NULL LIMIT :cap"
-)
-# Values one of the two no longer shows: a link there was and is no more. One index for each half.
-_ENDED = text(
-    "SELECT o.presence_no AS no, i.kind, i.key, i.ended_at FROM identifiers i"
+    " WHERE i.presence_no = :no AND i.ended_at IS NULL LIMIT :cap)"
+    " UNION ALL"
+    " (SELECT o.presence_no, i.kind, i.key, i.ended_at, NULL FROM identifiers i"
     " JOIN identifiers o ON o.kind = i.kind AND o.key = i.key AND o.ended_at IS NULL"
     " LEFT JOIN identifier_values v ON v.kind = i.kind AND v.key = i.key"
     " WHERE i.presence_no = :no AND i.ended_at IS NOT NULL AND o.presence_no <> :no"
-    " AND NOT coalesce(v.hub, false)"
+    " AND NOT coalesce(v.hub, false) LIMIT :cap)"
     " UNION ALL"
-    " SELECT o.presence_no, i.kind, i.key, least(i.ended_at, o.ended_at) FROM identifiers i"
+    " (SELECT o.presence_no, i.kind, i.key, least(i.ended_at, o.ended_at), NULL FROM identifiers i"
     " JOIN identifiers o ON o.kind = i.kind AND o.key = i.key AND o.ended_at IS NOT NULL"
     " LEFT JOIN identifier_values v ON v.kind = i.kind AND v.key = i.key"
-    " WHERE i.presence_no = :no AND o.presence_no <> :no AND NOT coalesce(v.hub, false)"
-    " LIMIT :cap"
+    " WHERE i.presence_no = :no AND o.presence_no <> :no AND NOT coalesce(v.hub, false) LIMIT :cap)"
+    " UNION ALL"
+    " SELECT CASE WHEN shop_a = :no THEN shop_b ELSE shop_a END, NULL, NULL, NULL, verdict FROM judgements"
+    " WHERE live AND verdict IN ('same', 'different') AND (shop_a = :no OR shop_b = :no)"
 )
 _MEMBERS = text("SELECT presence_no FROM clusters WHERE cluster = :cluster ORDER BY presence_no LIMIT :cap")
 _HELD = text(
@@ -60,10 +64,22 @@ _DIVISIONS = text(
 
 
 async def shop(session: AsyncSession, claims: Claims, shop_id: str) -> Any:
-    """(no, id, name, platform, region_code, cluster) of a shop the caller may see; None else."""
+    """(no, id, name, platform, region_code, cluster, size) of a shop the caller may see; None else.
+
+    size: shops of its cluster, counted to one more than the cap.
+    """
+    other = aliased(Cluster)
+    company = select(1).where(other.cluster == Cluster.cluster).limit(CLUSTER_CAP + 1)
+    size = select(func.count()).select_from(company.correlate(Cluster).subquery().lateral())
     statement = (
         select(
-            Presence.no, Presence.id, Presence.name, Presence.platform, Presence.region_code, Cluster.cluster
+            Presence.no,
+            Presence.id,
+            Presence.name,
+            Presence.platform,
+            Presence.region_code,
+            Cluster.cluster,
+            size.scalar_subquery().label("size"),
         )
         .outerjoin(Cluster, Cluster.presence_no == Presence.no)
         .where(Presence.id == shop_id, region_filter(Presence.region_code, claims))
@@ -76,14 +92,11 @@ async def values(session: AsyncSession, nos: Sequence[int]) -> list[Any]:
     return list((await session.execute(_VALUES, {"nos": list(nos)})).all())
 
 
-async def sharing(session: AsyncSession, no: int) -> list[Any]:
-    """(other shop, kind, key) of the values that may link and that this shop shares now; not scoped."""
-    return list((await session.execute(_SHARING, {"no": no, "cap": NEIGHBOURS})).all())
-
-
-async def ended(session: AsyncSession, no: int) -> list[Any]:
-    """(other shop, kind, key, since) of values this shop and another shared until one ended; not scoped."""
-    return list((await session.execute(_ENDED, {"no": no, "cap": NEIGHBOURS})).all())
+async def around(session: AsyncSession, no: int) -> list[Any]:
+    """What leads from a shop to others: (other, kind, key) of values that may link; with `ended_at` those of
+    values one of the two no longer shows; (other, verdict) of judgements. Not scoped.
+    """
+    return list((await session.execute(_AROUND, {"no": no, "cap": NEIGHBOURS})).all())
 
 
 async def shops(session: AsyncSession, claims: Claims, nos: Sequence[int]) -> list[Any]:

@@ -11,7 +11,6 @@ from services.common.personal import PersonalData
 from services.common.problems import not_found
 from services.registry.hubs.rules import value_id
 from services.registry.identifiers.kinds import KIND_LABELS, Kind
-from services.registry.judgements import repository as judgements
 from services.registry.judgements import service as judging
 from services.registry.judgements.rules import Verdict, ordered
 from services.registry.linking.rules import CODE_LABELS, RULE_VERSION, Code, weigh
@@ -37,9 +36,10 @@ async def page(session: AsyncSession, personal: PersonalData, claims: Claims, sh
     """
     shop = await found(session, claims, shop_id)
     held = await repository.values(session, [shop.no])
-    sharing = await repository.sharing(session, shop.no)
-    judged = _of(shop.no, await judgements.live(session, [shop.no]))
-    ended = await repository.ended(session, shop.no)
+    around = await repository.around(session, shop.no)
+    judged = {row.no: row.verdict for row in around if row.verdict is not None}
+    ended = [row for row in around if row.ended_at is not None]
+    sharing = [row for row in around if row.verdict is None and row.ended_at is None]
     by_shop = _by_shop(sharing)
     named = {*by_shop, *judged, *(row.no for row in ended)}
     shops = {row.no: row for row in await repository.shops(session, claims, sorted(named))} if named else {}
@@ -52,7 +52,7 @@ async def page(session: AsyncSession, personal: PersonalData, claims: Claims, sh
         elsewhere=await elsewhere(session, [shops[no] for no in linked]),
         gone=_gone(shops, by_shop, judged, ended),
         conflicts=await judging.conflicts_of(session, claims, [shop.no]) if judged else [],
-        cluster=await _cluster(session, shop.cluster),
+        cluster=_cluster(shop),
         rule_version=RULE_VERSION,
     )
 
@@ -103,10 +103,6 @@ def why_of(reason: Mapping[str, Any] | None) -> tuple[str, str]:
     """What the linking decided about a value, in words; a value of one shop needs no decision."""
     code = (reason or {}).get("code")
     return CODE_LABELS[Code(code)] if code else ("仅此一家持有", "only this shop shows it")
-
-
-def _of(no: int, judged: Mapping[tuple[int, int], str]) -> dict[int, str]:
-    return {(b if a == no else a): verdict for (a, b), verdict in judged.items()}
 
 
 def _by_shop(sharing: Iterable[Any]) -> dict[int, list[Value]]:
@@ -195,12 +191,11 @@ def _gone(
     ]
 
 
-async def _cluster(session: AsyncSession, cluster: int | None) -> ClusterRef | None:
-    if cluster is None:
+def _cluster(shop: Any) -> ClusterRef | None:
+    if shop.cluster is None:
         return None
-    members = await repository.members(session, cluster)
     cap = repository.CLUSTER_CAP
-    return ClusterRef(id=cluster, size=min(len(members), cap), capped=len(members) > cap)
+    return ClusterRef(id=shop.cluster, size=min(shop.size, cap), capped=shop.size > cap)
 
 
 def pair_of(one: Any, other: Any) -> tuple[int, int]:

@@ -1,0 +1,149 @@
+"""Links, hubs, findings and exchange in a real browser: by keyboard, without barriers, under the CSP."""
+
+import json
+import re
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.async_api import Browser, Page, expect
+
+from tests import console_desk
+from tests.console_desk import Person
+from tests.stack import Stack
+
+pytestmark = [pytest.mark.stack, pytest.mark.browser]
+
+_CALL = """
+async ([path, body]) => {
+  const session = await (await fetch('/api/session')).json()
+  const headers = {'Content-Type': 'application/json', 'X-CSRF-Token': session.csrf_token}
+  const answer = await fetch('/api' + path, {method: 'POST', headers, body: JSON.stringify(body)})
+  return [answer.status, await answer.json()]
+}
+"""
+
+
+async def post(page: Page, path: str, **body: Any) -> Any:
+    """Send as the signed-in person does."""
+    status, answer = await page.evaluate(_CALL, [path, body])
+    assert status in (200, 201), answer
+    return answer
+
+
+async def enter(page: Page, name: str, **values: str) -> str:
+    return str((await post(page, "/presences", name=name, channel="shop", **values))["id"])
+
+
+@pytest.fixture(scope="module")
+async def chromium() -> AsyncIterator[Browser]:
+    async with console_desk.browser() as started:
+        yield started
+
+
+@pytest.fixture
+async def officer(chromium: Browser, stack: Stack) -> AsyncIterator[Person]:
+    async with console_desk.person(chromium, stack.base_url) as someone:
+        await someone.sign_in("nanchang_officer", stack.passwords["nanchang_officer"])
+        yield someone
+
+
+async def test_links_are_seen_explained_judged_and_a_hub_is_ruled(officer: Person) -> None:
+    page = officer.page
+    shops = [
+        await enter(page, "滕王阁茶叶店", phone="13970781001", wechat="twg_cha88"),
+        await enter(page, "滕王阁茶具店", phone="+86 139-7078-1001"),
+        await enter(page, "赣江干货店", wechat="TWG_cha88"),
+    ]
+    await officer.open(f"/presences/{shops[0]}/links")
+    linked = page.locator("[data-test=linked] tbody tr")
+    await expect(linked).to_have_count(2)
+    await expect(page.locator("[data-test=link-graph] canvas")).to_be_visible()
+    await officer.check("links")
+
+    # Why: by keyboard, masked, then in full with a purpose.
+    await officer.tab_to("[data-test=explain]")
+    await page.keyboard.press("Enter")
+    why = page.locator("[data-test=explanation]")
+    await expect(why).to_contain_text("****")
+    await expect(why).not_to_contain_text("13970781001")
+    await officer.check("explanation")
+    await page.click("[data-test=reveal]")
+    await page.click("[data-test=reveal-save]")
+    await expect(why).to_contain_text(re.compile("13970781001|twg_cha88"))
+
+    # A judgement against the link, and back.
+    await page.click("[data-test=judge]")
+    await page.check("input[name=verdict][value=different]")
+    await page.click("[data-test=judge-save]")
+    await expect(page.locator("#judge-fault")).to_be_visible()
+    await page.fill("#judge-reason", "两家经营者不同，已现场核实")
+    await officer.check("judgement")
+    await page.click("[data-test=judge-save]")
+    await expect(linked).to_have_count(1)
+    await expect(page.locator("[data-test=gone]")).to_contain_text("不同经营者")
+
+    # The phone as a fact; ruled a hub by the county that holds all its shops.
+    await page.locator("[data-test=values] a").first.click()
+    await officer.settled()
+    await expect(page.locator("[data-test=ruling]")).to_be_visible()
+    await officer.check("a value")
+    await page.fill("#ruling-reason", "代办公司电话")
+    await page.click("[data-ruling=hub]")
+    await expect(page.locator("[data-ruling=withdrawn]")).to_be_visible()
+    await officer.open("/hubs")
+    await expect(page.locator("table.data tbody tr").first).to_be_visible()
+    await officer.check("hubs")
+
+
+async def test_why_together_the_cluster_and_contradictions(officer: Person) -> None:
+    page = officer.page
+    a = await enter(page, "百花洲甲", phone="13970782001")
+    b = await enter(page, "百花洲乙", phone="13970782001", qq="560012345")
+    c = await enter(page, "百花洲丙", qq="560012345")
+    await officer.open(f"/presences/{a}/links")
+    await page.click("[data-test=whole-cluster]")
+    await expect(page.locator("[data-test=cluster] tbody tr")).to_have_count(2)
+    await officer.check("cluster")
+    for one, other, verdict in ((a, b, "same"), (b, c, "same"), (a, c, "different")):
+        await post(page, "/judgements", shop_a=one, shop_b=other, verdict=verdict, reason="复核记录")
+    await officer.open(f"/presences/{a}/links")
+    await expect(page.locator("[data-test=conflicts]")).to_contain_text("百花洲甲 = 百花洲乙 = 百花洲丙")
+    await page.locator("[data-test=explain]").first.click()
+    await expect(page.locator("[data-test=path] li")).to_have_count(1)
+    await officer.open("/findings")
+    row = page.locator("table.data tbody tr", has_text="百花洲")
+    await expect(row).to_contain_text("相互矛盾")
+    await officer.check("findings")
+    await row.locator("[data-test=settle]").click()
+    await expect(row).to_contain_text("已处理")
+
+
+async def test_an_offer_is_signed_and_saved(chromium: Browser, stack: Stack, tmp_path: Path) -> None:
+    async with console_desk.person(chromium, stack.base_url, 375) as dispatcher:
+        page = dispatcher.page
+        await dispatcher.sign_in("province_dispatcher", stack.passwords["province_dispatcher"])
+        await dispatcher.open("/link-exchange")
+        await page.click("[data-test=new-offer]")
+        await page.fill("#exchange-peer", "浙江省市场监督管理局")
+        await page.fill("#exchange-purpose", "跨省串货线索比对")
+        async with page.expect_download() as saving:
+            await page.click("[data-test=exchange-save]")
+        path = tmp_path / "offer.json"
+        await (await saving.value).save_as(path)
+        assert json.loads(path.read_text())["payloadType"].endswith("link-exchange+json")
+        await dispatcher.settled()
+        await expect(page.locator("h1")).to_contain_text("浙江省市场监督管理局")
+        await dispatcher.check("exchange")
+        await page.set_input_files("#take-file", path)  # our own offer is no message for us
+        await expect(page.locator("[data-test=problem]")).to_be_visible()
+        await page.click("[data-test=close]")
+        await expect(page.locator("[data-test=said]")).to_contain_text("密钥已销毁")
+
+
+async def test_who_may_not_exchange_does_not_see_it(officer: Person) -> None:
+    await officer.open("/hubs")
+    await expect(officer.page.locator("a[href='/link-exchange']")).to_have_count(0)
+    await officer.open("/link-exchange")
+    await expect(officer.page.locator("h1")).to_contain_text("没有权限")
