@@ -326,7 +326,11 @@ def examine(values: Mapping[str, str | None]) -> tuple[list[Finding], Found]:
 
     values: cells by name, as `identifying` takes them. Use this where both are needed.
     """
-    row = Row(values)
+    return examine_row(Row(values))
+
+
+def examine_row(row: Row) -> tuple[list[Finding], Found]:
+    """The same of a row whose cells are read already."""
     return _findings(row), found_in(row)
 
 

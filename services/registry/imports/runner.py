@@ -4,9 +4,11 @@ Whoever works on an import renews its lease. After a kill the lease runs out and
 """
 
 import asyncio
+import traceback
 from contextlib import suppress
 from dataclasses import asdict
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import psycopg
@@ -94,7 +96,7 @@ class ImportRunner:
 
     async def _failed(self, import_id: str, error: Exception) -> None:
         """What broke is tried again from where it was; what breaks thrice at one place ends the import."""
-        log.error("import.broke", import_id=import_id, exc_info=_without_values(error))
+        log.error("import.broke", import_id=import_id, error=type(error).__name__, where=_where(error))
         async with self._database.transaction() as session:
             row = await repository.find(session, import_id)
             if row is None or row.state not in (State.CHECKING, State.RUNNING, State.UNDOING):
@@ -124,7 +126,14 @@ class ImportRunner:
         taker = _Check(self._database, row) if setting.dry else _Take(self._database, row, setting)
         with await asyncio.to_thread(self._files.open, row.id, part_of(layout)) as file:
             whole = await run.go(file, layout, 0 if setting.dry else row.cursor, taker.take)
+        if not setting.dry:
+            await self._settle()
         await taker.end(claims, whole)
+
+    async def _settle(self) -> None:
+        with suppress(DBAPIError, psycopg.Error):  # autovacuum does it later else
+            async with self._database.transaction() as session:
+                await taking.settle(session)
 
     async def _setting(self, row: Import, claims: Claims) -> Setting:
         async with self._database.transaction() as session:
@@ -270,9 +279,9 @@ def _problem(error: Exception) -> dict[str, Any]:
     return {"code": "import.failed", "zh": zh, "en": en, "number": number}
 
 
-def _without_values(error: Exception) -> Exception:
-    """The error as it may stand in a log: a database error names the values of its statement."""
-    if isinstance(error, psycopg.Error | DBAPIError):
-        state = getattr(getattr(error, "orig", error), "sqlstate", None)
-        return RuntimeError(f"{type(error).__name__} {state}")
-    return error
+def _where(error: Exception) -> list[str]:
+    """Where it broke, for the log. Never the message: it may name a value of the list."""
+    frames = traceback.extract_tb(error.__traceback__)[-6:]
+    state = getattr(getattr(error, "orig", error), "sqlstate", None)
+    places = [f"{Path(frame.filename).name}:{frame.lineno} {frame.name}" for frame in frames]
+    return [*places, f"SQLSTATE {state}"] if state else places

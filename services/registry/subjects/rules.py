@@ -63,16 +63,19 @@ def kind_of(licence: str | None) -> SubjectKind:
 
 def searchable(values: Mapping[str, Any]) -> tuple[str, list[int]]:
     """`(search_text, grams)` of a subject or a presence: values as given and as compared, none personal."""
+    return search_fields(searched(values))
+
+
+def searched(values: Mapping[str, Any]) -> list[str | None]:
+    """The values by which a subject or a presence is found; for `search_fields_many`."""
     licence, icp = values.get("licence"), values.get("icp")
-    return search_fields(
-        [
-            values.get("name"),
-            compact(licence) if licence else None,
-            icp,
-            canonical_icp(icp) if icp else None,
-            values.get("platform"),
-            values.get("native_id"),
-            values.get("source_id"),
-            values.get("url"),
-        ]
-    )
+    return [
+        values.get("name"),
+        compact(licence) if licence else None,
+        icp,
+        canonical_icp(icp) if icp else None,
+        values.get("platform"),
+        values.get("native_id"),
+        values.get("source_id"),
+        values.get("url"),
+    ]

@@ -23,7 +23,9 @@ class Pool:
         self._executor: ProcessPoolExecutor | None = None
         self._maker: RowMaker | None = None
         if processes:
-            context = get_context("spawn")  # a fork would copy threads' locks and the database's connections
+            # A fork would copy locks and connections: these come from a process that has only the rules.
+            context = get_context("forkserver")
+            context.set_forkserver_preload([RowMaker.__module__])
             self._executor = ProcessPoolExecutor(processes, context, initializer=_begin, initargs=(setting,))
         else:
             self._maker = RowMaker(setting)

@@ -16,11 +16,11 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from services.registry.imports.taking import packing
 from services.registry.imports.taking.batches import Prepared
-from services.registry.imports.taking.rows import (
+from services.registry.imports.taking.rows import PLAIN
+from services.registry.imports.taking.writing import (
     CHANGE_COLUMNS,
     CHANGED_COLUMNS,
     IDENTIFIER_COLUMNS,
-    PLAIN,
     PRESENCE_COLUMNS,
     SUBJECT_COLUMNS,
 )
@@ -78,6 +78,10 @@ _END_IDENTIFIERS = SQL(
     " AND i.ended_at IS NULL AND i.kind <> 10 AND NOT EXISTS (SELECT FROM staged_identifiers t"
     " WHERE t.presence_no = i.presence_no AND t.kind = i.kind AND t.key = i.key)"
 )
+# Grams go into their index in few large portions: a third of the work. Searches meanwhile read what waits.
+_LARGE_PORTIONS = SQL("SET LOCAL gin_pending_list_limit = '64MB'; SET LOCAL work_mem = '128MB'")
+_SETTLE = SQL("SELECT gin_clean_pending_list(CAST(%s AS regclass))")
+_SEARCH_INDEXES = ("ix_presences_search", "ix_subjects_search")
 _ADD_REMARKS = text(
     "INSERT INTO import_remarks (import_id, row, severity, source_id, field, code, value, zh, en)"
     " SELECT :import_id, * FROM unnest(CAST(:rows AS integer[]), CAST(:severities AS smallint[]),"
@@ -121,6 +125,7 @@ async def numbers(session: AsyncSession, table: str, count: int) -> list[int]:
 async def write(session: AsyncSession, stamp: datetime, prepared: Prepared) -> None:
     """Write a batch's rows in the caller's transaction."""
     driver = await driver_of(session)
+    await driver.execute(_LARGE_PORTIONS)
     if prepared.subjects or prepared.changed:
         for stage in _STAGES:
             await driver.execute(stage)
@@ -136,6 +141,13 @@ async def write(session: AsyncSession, stamp: datetime, prepared: Prepared) -> N
         await driver.execute(_SHOW_IDENTIFIERS)
         await driver.execute(_END_IDENTIFIERS, (stamp,))
         await _copy(driver, "changes", CHANGE_COLUMNS, prepared.changes)
+
+
+async def settle(session: AsyncSession) -> None:
+    """Sort the last portion of grams into the search indexes, so that searches need not read it."""
+    driver = await driver_of(session)
+    for index in _SEARCH_INDEXES:
+        await driver.execute(_SETTLE, (index,))
 
 
 async def seen(session: AsyncSession, stamp: datetime, ids: list[str], nos: list[int]) -> None:

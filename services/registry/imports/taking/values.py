@@ -9,10 +9,12 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 
 from services.registry.identifiers.normal import Found
-from services.registry.identifiers.rules import Finding, examine
+from services.registry.identifiers.normal import Row as Cells
+from services.registry.identifiers.rules import Finding, examine_row
 from services.registry.imports.fields import FIELDS
 from services.registry.imports.reading.encodings import DAMAGED
 from services.registry.imports.reading.tables import OVERLONG, UNCLOSED
@@ -37,12 +39,16 @@ class BadRowError(ValueError):
 
 @dataclass(slots=True)
 class Row:
-    """One usable record: its number, its values by field (None: an empty cell), and remarks."""
+    """One usable record: its number, its values by field (None: an empty cell), remarks, identifiers.
+
+    place: the division its address names, empty when it names none or contradicts itself.
+    """
 
     number: int
     values: dict[str, str | None]
     findings: list[Finding]
     identifying: Found
+    place: str
 
 
 def read_row(number: int, lines: int, cells: Sequence[str], mapping: Sequence[str | None]) -> Row:
@@ -66,9 +72,21 @@ def read_row(number: int, lines: int, cells: Sequence[str], mapping: Sequence[st
                 missing, "cell.missing", f"{FIELDS[missing].zh}不能为空", f"{FIELDS[missing].en} is empty"
             )
         )
-    values["domain"] = domain_of(values.get("url") or values.get("platform"))
-    remarks, found = examine(values)
-    return Row(number, values, findings + remarks, found)
+    values["domain"] = domain_named(values.get("url") or values.get("platform"))
+    taken_apart = Cells(values)
+    remarks, found = examine_row(taken_apart)
+    return Row(number, values, findings + remarks, found, _place(taken_apart))
+
+
+def _place(cells: Cells) -> str:
+    address = cells.address
+    return "" if address is None or "address.conflict" in address.notes else address.region_code
+
+
+@lru_cache(maxsize=4_096)
+def domain_named(text: str | None) -> str | None:
+    """`domain_of`, remembered: a list names few platforms."""
+    return domain_of(text)
 
 
 def _check_shape(number: int, lines: int, cells: Sequence[str], width: int) -> None:

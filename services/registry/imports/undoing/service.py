@@ -16,7 +16,7 @@ from services.registry.imports import repository as imports
 from services.registry.imports.models import Import
 from services.registry.imports.rules import State
 from services.registry.imports.taking import repository as taking
-from services.registry.imports.taking.batches import Prepared, Setting
+from services.registry.imports.taking.batches import Setting
 from services.registry.imports.taking.rows import RowMaker
 from services.registry.imports.undoing import repository
 from services.registry.imports.undoing.rules import REASONS, restored
@@ -106,12 +106,12 @@ async def _restore(
     for one in await repository.history(session, row.id, [r["id"] for r in rows]):
         old = personal.open(bytes(one.sealed), one.object_id).get("old") if one.sealed else one.old
         earlier[one.object_id].append((one.field, old))
-    prepared = Prepared()
+    given = []
     for one in rows:
         sealed = personal.open(bytes(one["personal"]), one["id"]) if one["personal"] else {}
         now = {**dict.fromkeys(PERSONAL), **one, **sealed}
-        maker.restore(prepared, one["no"], one["id"], now, restored(now, earlier[one["id"]]))
-    await taking.write(session, at, prepared)
+        given.append((one["no"], one["id"], now, restored(now, earlier[one["id"]])))
+    await taking.write(session, at, maker.restore(given))
     await repository.drop_shown(session, [one["no"] for one in rows], row.stamp, at)
 
 

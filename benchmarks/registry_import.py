@@ -1,0 +1,173 @@
+"""Importing a list of 171,466 shops: from the kept file to searchable, sealed, linked-up rows.
+
+    python -m benchmarks registry_import
+
+Ours is all the work of the service on one list: reading, checks, sealing, identifiers with keyed hashes, grams of
+search, and writing into tables with all their indexes, in batches that survive a kill. Floors: PostgreSQL's COPY
+of the same nine columns as text into a bare table; COPY of the finished rows into the same tables.
+"""
+
+import asyncio
+import csv
+import io
+import random
+import tempfile
+import time
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import psycopg
+from stdnum.cn import uscc
+
+from benchmarks.registry_names import shops
+from benchmarks.row import Row
+from infra.embedded.postgres import EmbeddedPostgres
+from services.common.database import Database
+from services.common.identity import Claims
+from services.common.migrate import upgrade
+from services.common.personal import PersonalData
+from services.common.personal_keys import personal_data
+from services.registry.bootstrap import load_divisions
+from services.registry.imports.reading.kept import KeptFiles
+from services.registry.imports.rules import COLUMNS
+from services.registry.imports.service import import_now
+
+ROWS = 171_466
+_RUNS = 2
+_CLAIMS = Claims("u-1", "benchmark", "360000-SJ", "江西省市场监督管理局", "360000")
+_USCC = "0123456789ABCDEFGHJKLMNPQRTUWXY"
+
+
+def shop_list(count: int, seed: int = 4) -> bytes:
+    """A list as it comes: one shop in seven shares its telephone with others, three in ten have no licence."""
+    draw, out = random.Random(seed), io.StringIO()
+    write = csv.writer(out).writerow
+    write(COLUMNS)
+    for number, shop in enumerate(shops(count, seed), start=1):
+        phone = f"138{draw.randrange(count // 20):08d}" if draw.random() < 0.15 else shop.phone
+        write(
+            (
+                number,
+                shop.name,
+                phone,
+                draw.randrange(10_000, 4 * 10**9) if draw.random() < 0.3 else "",
+                f"wx{draw.randrange(10**8)}" if draw.random() < 0.3 else "",
+                shop.address,
+                _licence(draw) if shop.licence else "",
+                f"赣ICP备{draw.randrange(10**7, 10**8)}号" if draw.random() < 0.2 else "",
+                shop.platform,
+            )
+        )
+    return out.getvalue().encode()
+
+
+def _licence(draw: random.Random) -> str:
+    body = f"9136{''.join(draw.choices(_USCC, k=13))}"
+    return body + uscc.calc_check_digit(body) if draw.random() < 0.97 else f"{body}0"
+
+
+@asynccontextmanager
+async def _registry(server: EmbeddedPostgres, folder: Path, name: str) -> AsyncIterator[tuple[Any, ...]]:
+    server.ensure_database(name)
+    await asyncio.to_thread(upgrade, "registry", server.url(name))
+    database = Database(server.url(name), "registry")
+    try:
+        await load_divisions(database)
+        personal = await personal_data(database)
+        yield database, personal, KeptFiles(folder / "imports", personal)
+    finally:
+        await database.close()
+
+
+async def _ours(database: Database, personal: PersonalData, files: KeptFiles, data: bytes) -> float:
+    began = time.perf_counter()
+    result = await import_now(
+        database, files, personal, _CLAIMS, stream=io.BytesIO(data), filename="list.csv", source="benchmark"
+    )
+    assert result.state == "done" and result.created == ROWS, result
+    return time.perf_counter() - began
+
+
+def _bare(url: str, data: bytes) -> float:
+    """COPY of the list as it stands into a table of nine texts without an index."""
+    columns = ", ".join(f'"{name}" text' for name in COLUMNS)
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute("DROP TABLE IF EXISTS bare")
+        connection.execute(f"CREATE TABLE bare ({columns})")
+        began = time.perf_counter()
+        with connection.cursor().copy("COPY bare FROM STDIN (FORMAT csv, HEADER)") as copy:
+            copy.write(data)
+        return time.perf_counter() - began
+
+
+def _finished(url: str, folder: Path) -> float:
+    """COPY of the rows the import made, as they are, into tables like theirs with the same indexes."""
+    with psycopg.connect(url, autocommit=True) as connection:
+        total = 0.0
+        for table in ("subjects", "presences", "identifiers"):
+            columns = ", ".join(_columns(connection, table))
+            file = folder / table
+            with file.open("wb") as out, connection.cursor().copy(
+                f"COPY {table} ({columns}) TO STDOUT (FORMAT binary)"
+            ) as copy:
+                for block in copy:
+                    out.write(block)
+            connection.execute(f"DROP TABLE IF EXISTS like_{table}")
+            connection.execute(f"CREATE TABLE like_{table} (LIKE {table} INCLUDING ALL)")
+            began = time.perf_counter()
+            with connection.cursor().copy(f"COPY like_{table} ({columns}) FROM STDIN (FORMAT binary)") as copy:
+                for block in _blocks(file):
+                    copy.write(block)
+            total += time.perf_counter() - began
+        return total
+
+
+def _columns(connection: psycopg.Connection[Any], table: str) -> list[str]:
+    query = (
+        "SELECT attname FROM pg_attribute WHERE attrelid = CAST(%s AS regclass) AND attnum > 0"
+        " AND NOT attisdropped AND attgenerated = '' ORDER BY attnum"
+    )
+    return [f'"{row[0]}"' for row in connection.execute(query, (table,)).fetchall()]
+
+
+def _blocks(file: Path) -> Iterator[bytes]:
+    with file.open("rb") as source:
+        while block := source.read(1 << 20):
+            yield block
+
+
+async def _measure(folder: Path, data: bytes) -> tuple[float, float, float, float]:
+    server = EmbeddedPostgres(folder, folder / "run")
+    await asyncio.to_thread(server.start)
+    try:
+        ours, again = [], []
+        for run in range(_RUNS):
+            async with _registry(server, folder, f"registry_{run}") as (database, personal, files):
+                ours.append(await _ours(database, personal, files, data))
+                began = time.perf_counter()
+                same = await import_now(
+                    database, files, personal, _CLAIMS, stream=io.BytesIO(data), filename="l.csv", source="benchmark"
+                )
+                assert same.unchanged == ROWS
+                again.append(time.perf_counter() - began)
+        url = server.url("registry_0").replace("+psycopg", "")
+        bare = min(_bare(url, data) for _ in range(3))
+        return min(ours), min(again), bare, min(_finished(url, folder) for _ in range(2))
+    finally:
+        await asyncio.to_thread(server.stop)
+
+
+def rows() -> list[Row]:
+    """The list taken in for the first time, and again unchanged."""
+    data = shop_list(ROWS)
+    with tempfile.TemporaryDirectory(prefix="wj-bench-") as folder:
+        (Path(folder) / "run").mkdir(mode=0o700)
+        ours, again, bare, finished = asyncio.run(_measure(Path(folder), data))
+    per_row = f"{ours / ROWS * 1e6:.0f} µs a row, {len(data) / 1e6:.0f} MB"
+    return [
+        Row("import 171,466 shops", ours, bare, "s", "COPY of the same list into a bare table", 1.0, 20.0, per_row),
+        Row("import 171,466 shops", ours, finished, "s", "COPY of the finished rows, same indexes", 3.0),
+        Row("the same list again, unchanged", again, bare, "s", "COPY of the list into a bare table", 1.0, 6.0),
+    ]
