@@ -12,7 +12,7 @@ from sqlalchemy import (
     SmallInteger,
     String,
     Table,
-    text,
+    func,
 )
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
@@ -20,8 +20,8 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 from services.common.database import make_base
 from services.common.tables import attach_common_tables
 
-_NOW = text("now()")
-_NONE = text("'{}'::integer[]")
+_NOW = func.now()
+_NONE = "{}"
 
 
 class Base(DeclarativeBase):

@@ -2,12 +2,15 @@
 
 import pickle
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from services.common.personal import KeyRing, PersonalData, PersonalDataError
+from services.registry.changes.rules import Changed, compared
+from services.registry.changes.rules import shown as history_shows
 from services.registry.personal.rules import PERSONAL, mask, masked, personal_of
 
 RING = KeyRing({1: b"\x01" * 32, 2: b"\x02" * 32}, 2, b"\x03" * 32)
@@ -119,3 +122,30 @@ def test_masks() -> None:
         "legal_person": "王*",
     }
     assert personal_of({"phone": "", "qq": None, "name": "店", "wechat": "a"}) == {"wechat": "a"}
+
+
+plain = st.none() | st.booleans() | st.text(max_size=8) | st.lists(st.text(max_size=4), max_size=2)
+records = st.dictionaries(st.sampled_from(["name", "phone", "scope", "over_100k", "categories"]), plain)
+
+
+@given(before=records, after=records)
+def test_a_change_is_what_differs_and_nothing_else(before: dict[str, Any], after: dict[str, Any]) -> None:
+    """Applied to what was, the changes give what is; taken back, what was."""
+    changed = compared(before, after)
+    merged = {**before, **{one.field: one.new for one in changed}}
+    assert compared(merged, after) == []
+    assert [one.field for one in changed if one.field not in after] == []
+    assert all(one.old == before.get(one.field) and one.personal == (one.field == "phone") for one in changed)
+    back = {**merged, **{one.field: one.old for one in changed}}
+    assert compared(back, before) == []
+
+
+@given(field=st.sampled_from(sorted(PERSONAL)), value=st.text(min_size=8, max_size=30))
+def test_the_history_never_shows_a_personal_value(field: str, value: str) -> None:
+    assert history_shows(field, value) != value or set(value) == {"*"}
+    assert history_shows("name", value) == value
+
+
+def test_no_and_empty_differ_only_where_it_matters() -> None:
+    assert compared({"over_100k": None}, {"over_100k": False}) == [Changed("over_100k", None, False)]
+    assert compared({"scope": ""}, {"scope": None}) == []

@@ -21,25 +21,7 @@ async def enter(session: AsyncSession, claims: Claims, given: OrganisationIn) ->
     superior, `organisation.kind` for a bureau (those follow from the divisions), `organisation.county` for a
     region that is no county: the people of a zone would see the whole city.
     """
-    superior = await repository.by_code(session, given.parent_code)
-    if superior is None:
-        raise Problem("organisation.unknown", 422, zh="没有这个上级机构", en="no such superior authority")
-    places = {given.region_code, superior.region_code, *(one.region_code for one in given.area)}
-    if not all(region_covers(claims.region, place) for place in places):
-        raise Problem("region.outside", 403, zh="不在本单位辖区内", en="outside your authority's area")
-    if given.kind is OrganisationKind.BUREAU:
-        raise Problem(
-            "organisation.kind", 422, zh="各级局由区划产生，不能新增", en="bureaux follow from the divisions"
-        )
-    if level_of(given.region_code) is not Level.COUNTY:
-        raise Problem(
-            "organisation.county",
-            422,
-            zh="所在区划应为县级，否则其人员将看到全市",
-            en="it lies in a county; otherwise its people would see the whole city",
-            todo_zh="请选择所在的县、区",
-            todo_en="choose the county it lies in",
-        )
+    superior = await _superior(session, claims, given)
     row = Organisation(
         code=f"{superior.code}-{given.suffix}",
         name=given.name,
@@ -65,3 +47,26 @@ async def enter(session: AsyncSession, claims: Claims, given: OrganisationIn) ->
         after={"name": row.name, "kind": row.kind, "region_code": row.region_code},
     )
     return OrganisationOut.model_validate(row)
+
+
+async def _superior(session: AsyncSession, claims: Claims, given: OrganisationIn) -> Organisation:
+    superior = await repository.by_code(session, given.parent_code)
+    if superior is None:
+        raise Problem("organisation.unknown", 422, zh="没有这个上级机构", en="no such superior authority")
+    places = {given.region_code, superior.region_code, *(one.region_code for one in given.area)}
+    if not all(region_covers(claims.region, place) for place in places):
+        raise Problem("region.outside", 403, zh="不在本单位辖区内", en="outside your authority's area")
+    if given.kind is OrganisationKind.BUREAU:
+        raise Problem(
+            "organisation.kind", 422, zh="各级局由区划产生，不能新增", en="bureaux follow from the divisions"
+        )
+    if level_of(given.region_code) is not Level.COUNTY:
+        raise Problem(
+            "organisation.county",
+            422,
+            zh="所在区划应为县级，否则其人员将看到全市",
+            en="it lies in a county; otherwise its people would see the whole city",
+            todo_zh="请选择所在的县、区",
+            todo_en="choose the county it lies in",
+        )
+    return superior
