@@ -1,4 +1,4 @@
-"""What addresses prove of jurisdiction: confidence, zones, retired codes; a licence number decides nothing."""
+"""What addresses prove of jurisdiction: confidence, zones, codes given up; licence numbers never decide."""
 
 from types import SimpleNamespace
 
