@@ -217,15 +217,13 @@ async def test_a_report_is_compared_with_what_the_registry_knows(
 ) -> None:
     at("2026-07-10")
     http = world.at_registry(PROVINCE)
-    for n in range(1, 31):
-        await http.post(
-            "/presences",
-            name=f"店{n}",
-            channel="shop",
-            platform="对照网",
-            native_id=str(n),
-            licence="913200005668848108",
-        )
+    await sql(
+        world.registry.state.db,
+        "INSERT INTO presences (id, channel, platform, native_id, licence, name, source, source_id, warnings,"
+        " org_code, region_code, created_by, created_at, updated_at, search_text, grams)"
+        " SELECT lpad(n::text, 26, '0'), 'shop', '对照网', n::text, '913200005668848108', '店', 'test', n::text,"
+        " '[]', '360702-SJ', '360702', 't', now(), now(), '', '{}' FROM generate_series(1, 30) n",
+    )
     report = await send(http, "对照网", table(good(3)))
     assert (report["known_shops"], report["rows"], report["bad_rows"]) == (30, 3, 3)
     assert codes(report) == ["platform_report.short", "platform_report.false_rows"]

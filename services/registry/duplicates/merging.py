@@ -1,6 +1,5 @@
 """Merging one record into another, and taking that back."""
 
-import asyncio
 from collections.abc import Mapping, Sequence
 from datetime import date, datetime
 from typing import Any
@@ -53,22 +52,18 @@ async def merge(
     object_type, now, merge_id = DuplicateType(duplicate.object_type), utc_now(), new_id()
     before = [snapshots.state_of(personal, row) for row in pair]
     shown = await _identifiers(session, pair)
-    other.status, other.merged_into, other.updated_at = MERGED, kept.id, now
-    if isinstance(other, Subject) and other.org_code == kept.org_code:
-        other.licence_norm = None  # one authority has a licence once: the kept record may need it
+    _mark(kept, other, now)
     await session.flush()
     _write(personal, kept, other, before[0], fields, now)
     await _flush(session)
-    moved = {
-        kind: await repository.move(session, object_type, kind, ids, other.id, kept.id)
-        for kind, ids in (await repository.owned(session, object_type, other.id)).items()
-    }
+    owned = await repository.owned(session, object_type, other.id)
+    moved = await _move(session, object_type, owned, other.id, kept.id)
     after = [snapshots.state_of(personal, row) for row in pair]
-    await _note(session, personal, claims, object_type, (kept.id, before[0], after[0]), merge_id, now)
-    await _note(session, personal, claims, object_type, (other.id, before[1], after[1]), merge_id, now)
+    for row, was, became in zip(pair, before, after, strict=True):
+        await _note(session, personal, claims, object_type, (row.id, was, became), merge_id, now)
     await _note_moved(session, personal, claims, moved, (other.id, kept.id), merge_id, now)
-    snapshot = snapshots.pack({"before": before, "after": after, "identifiers": shown})
-    row = Merge(
+    states = snapshots.pack({"before": before, "after": after, "identifiers": shown})
+    done = Merge(
         id=merge_id,
         duplicate_id=duplicate.id,
         object_type=object_type.value,
@@ -76,21 +71,21 @@ async def merge(
         merged_id=other.id,
         fields={one.field: one.choice.value for one in fields if one.conflict},
         moved=moved,
-        snapshot=await asyncio.to_thread(personal.seal_block, snapshot, merge_id),
+        snapshot=personal.seal_block(states, merge_id),
         at=now,
         by=claims.sub,
         by_name=claims.name,
         org_code=claims.org,
     )
-    session.add(row)
+    session.add(done)
     _decide(duplicate, claims, DuplicateState.MERGED, now)
     await session.flush()
-    await _audit(session, claims, "duplicate.merged", row)
+    await _audit(session, claims, "duplicate.merged", done)
     if isinstance(kept, Presence):
         await repository.end_identifiers(session, other.no, now)
         await _show(session, personal, [kept], now)
         await linking.changed(session, [other.no])
-    return row
+    return done
 
 
 async def unmerge(
@@ -116,10 +111,7 @@ async def unmerge(
     for row, was, became, now_is in zip(pair, snapshot["before"], snapshot["after"], current, strict=True):
         edits += _restore(personal, row, was, became, now_is, now)
         await _flush(session)
-    moved = {
-        kind: await repository.move(session, object_type, kind, ids, done.kept_id, done.merged_id)
-        for kind, ids in done.moved.items()
-    }
+    moved = await _move(session, object_type, done.moved, done.kept_id, done.merged_id)
     edits += [kind for kind, ids in done.moved.items() if len(moved[kind]) < len(ids)]
     for row, was in zip(pair, current, strict=True):
         states = (row.id, was, snapshots.state_of(personal, row))
@@ -137,6 +129,25 @@ async def unmerge(
         else:
             await linking.changed(session, [row.no for row in pair])
     return edits
+
+
+def _mark(kept: Any, other: Any, now: datetime) -> None:
+    other.status, other.merged_into, other.updated_at = MERGED, kept.id, now
+    if isinstance(other, Subject) and other.org_code == kept.org_code:
+        other.licence_norm = None  # one authority has a licence once: the kept record may need it
+
+
+async def _move(
+    session: AsyncSession,
+    object_type: DuplicateType,
+    owned: Mapping[str, list[str]],
+    source: str,
+    target: str,
+) -> dict[str, list[str]]:
+    return {
+        kind: await repository.move(session, object_type, kind, ids, source, target)
+        for kind, ids in owned.items()
+    }
 
 
 def _decide(duplicate: Duplicate, claims: Claims, state: DuplicateState, now: datetime) -> None:

@@ -155,12 +155,7 @@ def _new(
         received_at=now,
         due_on=due,
         late=now.date() > due,
-        rule={
-            "law": rule.law,
-            "article": rule.article,
-            "penalty": rule.penalty,
-            "verified": rule.verified,
-        },
+        rule=_rule_out(rule).model_dump(),
         state="received",
         done=0,
         remarks={},
