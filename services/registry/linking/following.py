@@ -16,18 +16,13 @@ import numpy as np
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from services.common.clock import utc_now
-from services.registry.hubs import repository as hubs
-from services.registry.judgements import repository as judgements
 from services.registry.linking import repository, rules
 from services.registry.linking.grouping import Groups, group
 from services.registry.linking.incidence import Incidence, build
 from services.registry.linking.judging import CODES, judge
 from services.registry.linking.noticing import Change, notice, too_large
-from services.registry.linking.repository import Fact, Value
+from services.registry.linking.repository import Fact, Stored, Value
 from services.registry.linking.rules import Code, State
-
-_RECOUNT = 1_000
-"""Values on more shops than this are not counted anew at every change: what came and went is added up."""
 
 
 @dataclass
@@ -50,75 +45,88 @@ class _Verdict:
 
 @dataclass
 class _Work:
-    """One change on its way through."""
+    """One change on its way through, and what was read of its neighbourhood so far."""
 
     session: AsyncSession
     nos: set[int]
     moved: dict[Value, dict[int, int]]
-    asked: set[Value]
-    before: dict[Value, Any] = field(default_factory=dict)
+    touched: set[Value]
+    before: dict[Value, Stored | None] = field(default_factory=dict)
     count: dict[Value, int] = field(default_factory=dict)
     now: dict[Value, _Verdict] = field(default_factory=dict)
+    _holders: dict[Value, list[int]] = field(default_factory=dict)
+    _shown: dict[int, list[Value]] = field(default_factory=dict)
 
-    @property
-    def touched(self) -> set[Value]:
-        return set(self.moved) | self.asked
+    async def recount(self) -> None:
+        """How many show the touched values now."""
+        for value, (row, nos) in (await repository.touched(self.session, self.touched)).items():
+            self.before[value] = row
+            if nos is not None:
+                self._holders[value], self.count[value] = nos, len(nos)
+            elif row is not None:
+                self.count[value] = row.holders + sum(self.moved.get(value, {}).values())
 
-    def holders_of(self, value: Value, else_: int) -> int:
-        return self.count.get(value, else_)
+    async def holders(self, values: Iterable[Value]) -> dict[Value, list[int]]:
+        """All who show each value."""
+        wanted = list(values)
+        missing = [value for value in wanted if value not in self._holders]
+        self._holders |= await repository.holders(self.session, missing)
+        return {value: self._holders[value] for value in wanted}
+
+    async def shown(self, nos: Iterable[int]) -> dict[int, list[Value]]:
+        """What each shop shows; `count` then knows how many show it."""
+        wanted = list(nos)
+        missing = [no for no in wanted if no not in self._shown]
+        self._shown |= {no: [] for no in missing}
+        for no, kind, key, holders in await repository.of_shops(self.session, missing):
+            self._shown[no].append((kind, key))
+            self.count.setdefault((kind, key), holders)
+        return {no: self._shown[no] for no in wanted}
+
+    async def remember(self, values: Iterable[Value]) -> None:
+        """What is stored about each value."""
+        missing = [value for value in values if value not in self.before]
+        self.before |= dict.fromkeys(missing)
+        self.before |= await repository.stored(self.session, missing)
 
 
 async def follow(session: AsyncSession, nos: Sequence[int], values: Iterable[Value] = ()) -> None:
     """Let everything follow what changed at these shops and the rulings on these values."""
     moved, marked = await repository.take(session, nos)
-    work = _Work(session, set(nos) - {repository.NOBODY}, moved, marked | set(values))
-    await _recount(work)
-    targets = await _targets(work)
-    await _judge(work, targets)
+    work = _Work(session, set(nos) - {repository.NOBODY}, moved, set(moved) | marked | set(values))
+    await work.recount()
+    await _judge(work, await _targets(work))
     await _regroup(work)
 
 
-async def _recount(work: _Work) -> None:
-    work.before = await repository.stored(work.session, work.touched)
-    anew = []
-    for value in work.touched:
-        row = work.before.get(value)
-        if row is not None and row.holders > _RECOUNT:
-            work.count[value] = row.holders + sum(work.moved.get(value, {}).values())
-        else:
-            anew.append(value)
-    work.count |= await repository.count(work.session, anew)
-
-
-async def _targets(work: _Work) -> dict[Value, int]:
-    """The values whose verdict may have moved, with their holders."""
-    near = {no for shops in work.moved.values() for no in shops}
+async def _targets(work: _Work) -> list[Value]:
+    """The values whose verdict may have moved and that at least two shops show."""
     small = []
     for value in work.touched:
-        row = work.before.get(value)
+        row = work.before[value]
         if min(work.count[value], row.holders if row else 1) <= rules.CONNECTOR:
             small.append(value)
-    near |= {no for _, _, no in await repository.holders(work.session, small)}
-    found = {value: work.count[value] for value in work.touched}
-    for kind, key, _, holders in await repository.of_shops(work.session, near):
-        found.setdefault((kind, key), holders)
-    return found
+    near = {no for shops in work.moved.values() for no in shops}
+    near.update(no for shops in (await work.holders(small)).values() for no in shops)
+    found = set(work.touched)
+    found.update(value for shown in (await work.shown(near)).values() for value in shown)
+    return [value for value in found if work.count[value] >= 2]
 
 
-async def _judge(work: _Work, targets: dict[Value, int]) -> None:
-    missing = [value for value in targets if value not in work.before]
-    work.before |= await repository.stored(work.session, missing)
-    shared = {value: number for value, number in targets.items() if number >= 2}
-    tested = [value for value, number in shared.items() if rules.SMALL < number <= rules.LIMIT]
+async def _judge(work: _Work, targets: Sequence[Value]) -> None:
+    await work.remember(targets)
+    tested = [value for value in targets if rules.SMALL < work.count[value] <= rules.LIMIT]
     facts, known = await _neighbourhood(work, tested)
-    ruled = await hubs.rulings(work.session, list(known | shared))
-    inc = _incidence(facts, known)
-    place = {value: at for at, value in enumerate(zip(inc.kind.tolist(), inc.key.tolist(), strict=True))}
+    ruled = await repository.ruled(work.session, known | set(targets))
+    inc = _incidence(work, facts)
+    place = {value: at for at, value in enumerate(_values(inc))}
     which = np.zeros(inc.values, bool)
     which[[place[value] for value in tested]] = True
     verdicts = judge(inc, which, ruled)
-    for value, number in shared.items():
-        if value in place and which[place[value]]:
+    looked = set(tested)
+    for value in targets:
+        number = work.count[value]
+        if value in looked:
             code, facts_of = CODES[int(verdicts.code[place[value]])], verdicts.facts(inc, place[value])
         else:
             code = Code.FEW if number <= rules.SMALL else Code.TOO_MANY
@@ -126,54 +134,60 @@ async def _judge(work: _Work, targets: dict[Value, int]) -> None:
         if value in ruled:
             code = Code.RULED_HUB if ruled[value] else Code.RULED_NOT_HUB
         state = rules.state_of(value[0], code)
-        row = work.before.get(value)  # a block that is not grouped anew keeps its cuts
+        row = work.before[value]  # a block that is not grouped anew keeps its cuts
         cut = state is State.LINKS and row is not None and row.reason["code"] == Code.BRIDGE
         work.now[value] = _Verdict(number, code, state, rules.reason(facts_of, code), cut)
 
 
-async def _neighbourhood(work: _Work, tested: Sequence[Value]) -> tuple[list[Fact], dict[Value, int]]:
+async def _neighbourhood(work: _Work, tested: Sequence[Value]) -> tuple[set[Fact], set[Value]]:
     """All holders of these values, all they show, and who else shows that where few do."""
-    members = {no for _, _, no in await repository.holders(work.session, tested)}
-    facts, known = set(), {}
-    for kind, key, no, holders in await repository.of_shops(work.session, members):
-        facts.add((kind, key, no))
-        known[kind, key] = work.holders_of((kind, key), holders)
-    ties = [value for value, number in known.items() if 2 <= number <= rules.CONNECTOR]
-    facts.update(await repository.holders(work.session, ties))
-    return list(facts), known
+    members = {no for nos in (await work.holders(tested)).values() for no in nos}
+    shown = await work.shown(members)
+    facts = {(kind, key, no) for no, values in shown.items() for kind, key in values}
+    known = {(kind, key) for kind, key, _ in facts}
+    ties = [value for value in known if 2 <= work.count[value] <= rules.CONNECTOR]
+    for (kind, key), nos in (await work.holders(ties)).items():
+        facts.update((kind, key, no) for no in nos)
+    return facts, known
 
 
-def _incidence(facts: Sequence[Fact], known: dict[Value, int]) -> Incidence:
-    columns = np.array(facts, np.int64).reshape(-1, 3).T
-    return build(columns[0], columns[1], columns[2], known)
+def _incidence(work: _Work, facts: Iterable[Fact]) -> Incidence:
+    columns = np.array(list(facts), np.int64).reshape(-1, 3).T
+    return build(columns[0], columns[1], columns[2], work.count)
+
+
+def _values(inc: Incidence) -> list[Value]:
+    return list(zip(inc.kind.tolist(), inc.key.tolist(), strict=True))
 
 
 async def _regroup(work: _Work) -> None:
     """Blocks and clusters around everything that links now and did not, or did and does not."""
-    session = work.session
     around = set(work.nos) | {no for shops in work.moved.values() for no in shops}
     joining = []
     for value in work.touched | set(work.now):
         was, links = _linked(work.before.get(value)), _links(work.now.get(value))
         if was != links or (value in work.touched and links):
             joining.append(value)
-    around |= {no for _, _, no in await repository.holders(session, joining)}
-    old = await repository.blocks(session, around)
+    around.update(no for nos in (await work.holders(joining)).values() for no in nos)
+    old = await repository.blocks(work.session, around)
     shops = around | set(old)
-    facts = []
-    for kind, key, no, holders in await repository.of_shops(session, shops):
-        facts.append((kind, key, no, work.holders_of((kind, key), holders)))
-    await _remember(work, {(kind, key) for kind, key, _, holders in facts if holders >= 2})
-    linking = [(kind, key, no) for kind, key, no, _ in facts if _links(work.now.get((kind, key)))]
+    shown = await work.shown(shops)
+    shared = {value for values in shown.values() for value in values if work.count[value] >= 2}
+    await _remember(work, [value for value in shared if value not in work.now])
+    linking = [
+        (kind, key, no)
+        for no, values in shown.items()
+        for kind, key in values
+        if _links(work.now.get((kind, key)))
+    ]
     groups, inc, places = await _grouped(work, linking, shops)
-    values = list(zip(inc.kind.tolist(), inc.key.tolist(), strict=True))
-    for value, cut in zip(values, groups.cut.tolist(), strict=True):
+    for value, cut in zip(_values(inc), groups.cut.tolist(), strict=True):
         work.now[value].cut = cut
     await _write_values(work)
     await _write_clusters(work, groups, inc, places, old, shops)
 
 
-def _linked(row: Any) -> bool:
+def _linked(row: Stored | None) -> bool:
     return row is not None and row.state == State.LINKS
 
 
@@ -181,13 +195,11 @@ def _links(verdict: _Verdict | None) -> bool:
     return verdict is not None and verdict.state is State.LINKS
 
 
-async def _remember(work: _Work, values: set[Value]) -> None:
+async def _remember(work: _Work, values: Sequence[Value]) -> None:
     """What is stored about values that were not judged now holds on."""
-    missing = [value for value in values if value not in work.now]
-    rows = await repository.stored(work.session, [value for value in missing if value not in work.before])
-    work.before |= rows
-    for value in missing:
-        row = work.before.get(value)
+    await work.remember(values)
+    for value in values:
+        row = work.before[value]
         if row is None:
             continue
         code = Code(row.reason["code"])
@@ -200,49 +212,31 @@ async def _remember(work: _Work, values: set[Value]) -> None:
 async def _grouped(
     work: _Work, linking: Sequence[Fact], shops: set[int]
 ) -> tuple[Groups, Incidence, dict[int, int]]:
-    pairs = await judgements.live(work.session, sorted(shops))
-    pairs = {pair: verdict for pair, verdict in pairs.items() if set(pair) <= shops}
     # A shop nothing links still has a place: a value of its own that no kind has.
     alone = [(0, no, no) for no in sorted(shops)]
-    known = {value: verdict.holders for value, verdict in work.now.items()}
-    inc = _incidence([*linking, *alone], known)
-    places = {int(no): at for at, no in enumerate(inc.nos)}
-    values = list(zip(inc.kind.tolist(), inc.key.tolist(), strict=True))
-    fixed = np.array([work.now[value].code is Code.RULED_NOT_HUB for value in values], bool)
-    at: dict[str, list[tuple[int, int]]] = {"same": [], "different": []}
-    for (a, b), verdict in sorted(pairs.items()):
-        at[verdict].append((places[a], places[b]))
-    groups = group(inc, np.ones(inc.values, bool), fixed, at["same"], at["different"])
+    inc = _incidence(work, [*linking, *alone])
+    places = {no: at for at, no in enumerate(inc.nos.tolist())}
+    fixed = np.array([work.now[value].code is Code.RULED_NOT_HUB for value in _values(inc)], bool)
+    pairs: dict[str, list[tuple[int, int]]] = {"same": [], "different": []}
+    for a, b, verdict in sorted(await repository.judged(work.session, shops)):
+        pairs[verdict].append((places[a], places[b]))
+    groups = group(inc, np.ones(inc.values, bool), fixed, pairs["same"], pairs["different"])
     return groups, inc, places
 
 
 async def _write_values(work: _Work) -> None:
     rows, changes = [], []
-    for value, verdict in work.now.items():
-        row = work.before.get(value)
-        final = verdict.final()
-        if row is not None and (row.holders, row.hub, row.state, row.reason) == (
-            verdict.holders,
-            verdict.hub,
-            verdict.state,
-            final,
-        ):
+    for (kind, key), verdict in sorted(work.now.items()):
+        row = work.before[kind, key]
+        final = Stored(verdict.holders, verdict.hub, int(verdict.state), verdict.final())
+        if row == final:
             continue
-        kind, key = value
-        rows.append(
-            {
-                "kind": kind,
-                "key": key,
-                "holders": verdict.holders,
-                "hub": verdict.hub,
-                "state": int(verdict.state),
-                "reason": json.dumps(final),
-            }
-        )
-        changes.append(Change(value, row, verdict.holders, verdict.hub, final))
-    gone = [value for value in work.touched if work.count[value] < 2 and value in work.before]
+        named = {"kind": kind, "key": key, **final._asdict(), "reason": json.dumps(final.reason)}
+        rows.append(named)
+        changes.append(Change((kind, key), row, final.holders, final.hub, final.reason))
+    gone = [value for value in sorted(work.touched) if work.count[value] < 2 and work.before[value]]
     now = utc_now()
-    await repository.put_values(work.session, sorted(rows, key=lambda row: (row["kind"], row["key"])), now)
+    await repository.put_values(work.session, rows, now)
     await repository.drop_values(work.session, gone)
     await notice(work.session, changes, now)
 
@@ -255,19 +249,20 @@ async def _write_clusters(
     old: dict[int, tuple[int, int]],
     shops: set[int],
 ) -> None:
-    size = np.bincount(groups.block, minlength=len(inc.nos))
+    size = np.bincount(groups.block, minlength=len(inc.nos)).tolist()
+    nos, cluster, block = inc.nos.tolist(), groups.cluster.tolist(), groups.block.tolist()
     put, drop = [], []
     for no in sorted(shops):
         at = places[no]
-        if size[groups.block[at]] < 2:
+        if size[block[at]] < 2:
             if no in old:
                 drop.append(no)
             continue
-        row = (int(inc.nos[groups.cluster[at]]), int(inc.nos[groups.block[at]]))
+        row = nos[cluster[at]], nos[block[at]]
         if old.get(no) != row:
             put.append((no, *row))
     await repository.drop_clusters(work.session, drop)
     await repository.put_clusters(work.session, put)
     sizes = np.bincount(groups.cluster, minlength=len(inc.nos))
-    large = [(int(inc.nos[at]), int(sizes[at])) for at in np.flatnonzero(sizes > rules.LARGE)]
+    large = [(nos[at], int(sizes[at])) for at in np.flatnonzero(sizes > rules.LARGE)]
     await too_large(work.session, large)
