@@ -221,8 +221,8 @@ async def test_a_report_is_compared_with_what_the_registry_knows(
         world.registry.state.db,
         "INSERT INTO presences (id, channel, platform, native_id, licence, name, source, source_id, warnings,"
         " org_code, region_code, created_by, created_at, updated_at, search_text, grams)"
-        " SELECT lpad(n::text, 26, '0'), 'shop', '对照网', n::text, '913200005668848108', '店', 'test', n::text,"
-        " '[]', '360702-SJ', '360702', 't', now(), now(), '', '{}' FROM generate_series(1, 30) n",
+        " SELECT lpad(n::text, 26, '0'), 'shop', '对照网', n::text, '913200005668848108', '店', 'test',"
+        " n::text, '[]', '360702-SJ', '360702', 't', now(), now(), '', '{}' FROM generate_series(1, 30) n",
     )
     report = await send(http, "对照网", table(good(3)))
     assert (report["known_shops"], report["rows"], report["bad_rows"]) == (30, 3, 3)

@@ -62,7 +62,6 @@ async def merge(
     for row, was, became in zip(pair, before, after, strict=True):
         await _note(session, personal, claims, object_type, (row.id, was, became), merge_id, now)
     await _note_moved(session, personal, claims, moved, (other.id, kept.id), merge_id, now)
-    states = snapshots.pack({"before": before, "after": after, "identifiers": shown})
     done = Merge(
         id=merge_id,
         duplicate_id=duplicate.id,
@@ -71,7 +70,7 @@ async def merge(
         merged_id=other.id,
         fields={one.field: one.choice.value for one in fields if one.conflict},
         moved=moved,
-        snapshot=personal.seal_block(states, merge_id),
+        snapshot=_sealed(personal, merge_id, before, after, shown),
         at=now,
         by=claims.sub,
         by_name=claims.name,
@@ -129,6 +128,11 @@ async def unmerge(
         else:
             await linking.changed(session, [row.no for row in pair])
     return edits
+
+
+def _sealed(personal: PersonalData, merge_id: str, before: Any, after: Any, shown: Any) -> bytes:
+    states = {"before": before, "after": after, "identifiers": shown}
+    return personal.seal_block(snapshots.pack(states), merge_id)
 
 
 def _mark(kept: Any, other: Any, now: datetime) -> None:
