@@ -4,7 +4,6 @@ from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import pytest
-from sqlalchemy import true
 
 from services.common.identity import Claims
 from services.common.settings import Settings
@@ -114,7 +113,7 @@ async def test_a_stranger_learns_that_there_is_a_link_and_nothing_more(
 async def test_negative_control_without_the_scope_the_name_would_show(
     world: Links, shops: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("services.registry.links.repository.region_filter", lambda column, claims: true())
+    monkeypatch.setattr("services.registry.links.repository._region", lambda claims: "%")
     answer = await world.at(HERE).call("GET", f"/links/{shops['a']}")
     assert SECRET_NAME in answer.text
 
@@ -160,6 +159,25 @@ async def test_a_judgement_holds_against_automatic_links_and_is_taken_back_by_a_
         ("different", False),
     ]
     assert (await world.at(THERE).get("/judgements", shop=one, all="true"))["items"] == []
+
+
+async def test_negative_control_an_engine_deaf_to_judgements_would_link_again(
+    world: Links, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """That `different` holds is the engine's reading of judgements, not chance: without it the two are one."""
+    one, two = [await world.shop(HERE, f"对照判{n}", phone="13970795555") for n in (1, 2)]
+    await judge(world, HERE, one, two, "different")
+    assert not (await world.at(HERE).get(f"/links/{one}/to/{two}"))["same_cluster"]
+
+    async def deaf(*_: Any) -> dict[Any, Any]:
+        return {}
+
+    monkeypatch.setattr("services.registry.judgements.repository.live", deaf)
+    await world.link()
+    assert (await world.at(HERE).get(f"/links/{one}/to/{two}"))["same_cluster"]
+    monkeypatch.undo()
+    await world.link()
+    assert not (await world.at(HERE).get(f"/links/{one}/to/{two}"))["same_cluster"]
 
 
 async def test_a_judgement_links_shops_that_share_nothing(world: Links) -> None:

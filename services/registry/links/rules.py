@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from typing import Any, Final, Protocol
+from typing import Any, Final, NamedTuple
 
 from services.registry.judgements.rules import Verdict
 from services.registry.linking.rules import SUPPORTING, Code
@@ -19,12 +19,13 @@ Pair = tuple[int, int]
 Value = tuple[int, int]
 
 
-class Held(Protocol):
+class Held(NamedTuple):
     """A row of `identifiers` with what the linking decided about its value."""
 
     presence_no: int
     kind: int
     key: int
+    value: bytes
     source: str
     first_seen: datetime
     last_seen: datetime
@@ -32,6 +33,7 @@ class Held(Protocol):
     holders: int
     hub: bool
     reason: dict[str, Any] | None
+    decided_at: datetime | None
 
 
 class Standing(StrEnum):

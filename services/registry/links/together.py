@@ -38,8 +38,7 @@ async def group_of(session: AsyncSession, no: int, cluster: int | None) -> Group
     capped = len(nos) > repository.CLUSTER_CAP
     nos = nos[: repository.CLUSTER_CAP]
     judged = await judgements.live(session, nos)
-    held = await repository.held(session, nos)
-    values = by_pair((row.no, row.kind, row.key) for row in held)
+    values = by_pair(await repository.held(session, nos))
     inside = set(nos)
     weights = {pair: weight for pair, shared in values.items() if (weight := weigh(k for k, _ in shared)) > 0}
     for pair, verdict in judged.items():
