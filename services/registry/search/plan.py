@@ -17,10 +17,12 @@ from typing import Final
 BUCKET_BITS: Final = 14
 GRAMS_ASKED: Final = 3
 # Fewer rows than this are fetched in one go, whatever the page.
-FEW: Final = 3_000
+FEW: Final = 800
 # From this share of rows on it pays to read rows in order.
 FREQUENT: Final = 0.02
 _FIRST_SCAN: Final = 2_048
+# So many candidates are asked of the index at first, for a page of a few dozen.
+_FIRST_ASKED: Final = 300
 _LONGEST_SCAN: Final = 65_536
 _BUCKETS_ASKED: Final = 64
 _GROWTH: Final = 8
@@ -159,7 +161,7 @@ class Walk:
         if walked <= 0:
             if self._share >= FREQUENT or not self._tokens.any:
                 return Way.SCAN, self._scan_width(missing / self._share)
-            return Way.INDEX, int(FEW / self._share * self._spread)
+            return Way.INDEX, int(max(_FIRST_ASKED, missing) / self._share * self._spread)
         rate = self._found / walked
         if rate * self._spread >= FREQUENT / 4:
             return Way.SCAN, self._scan_width(1.5 * missing / rate / self._spread)

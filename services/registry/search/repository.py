@@ -1,9 +1,24 @@
 """SQL of search: windows of a list, the shape of a table, and what shorter lists need."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, TypeVar
 
-from sqlalchemy import ARRAY, ColumnElement, Row, Select, Text, and_, cast, func, or_, select, text, true
+from sqlalchemy import (
+    ARRAY,
+    ColumnElement,
+    CompoundSelect,
+    Row,
+    Select,
+    Text,
+    cast,
+    false,
+    func,
+    not_,
+    or_,
+    select,
+    text,
+    true,
+)
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 from sqlalchemy.orm import InstrumentedAttribute
 
@@ -11,7 +26,7 @@ from services.common.identity import Claims
 from services.common.scope import region_filter, region_prefix
 from services.registry.search.models import Searched
 from services.registry.search.plan import Shape, Tokens, Way, Window
-from services.registry.search.rules import EQUAL, contact_query, like_pattern, needle, query_grams, start_of
+from services.registry.search.rules import EQUAL, like_pattern, needle, start_of
 from services.registry.search.schemas import SearchQuery
 
 COUNT_CAP = 1_000
@@ -27,17 +42,29 @@ def holds(table: Searched, query: str) -> ColumnElement[bool]:
     return condition
 
 
-def _indexed(table: Searched, tokens: Tokens, window: Window, query: str) -> list[ColumnElement[bool]]:
-    """What GIN answers: the facts, and the grams of the text or those of the contacts."""
+def _facts(table: Searched, tokens: Tokens, window: Window) -> list[ColumnElement[bool]]:
     facts = [table.facets.contains(cast(list(tokens.facets), ARRAY(Text)))] if tokens.facets else []
     groups = [*tokens.groups, window.buckets] if window.buckets else list(tokens.groups)
-    facts += [table.facets.overlap(cast(list(group), ARRAY(Text))) for group in groups]
+    return facts + [table.facets.overlap(cast(list(group), ARRAY(Text))) for group in groups]
+
+
+def _indexed(
+    table: Searched, tokens: Tokens, window: Window, query: str, wanted: Sequence[ColumnElement[bool]]
+) -> Select[Any] | CompoundSelect[Any]:
+    """`(no, held)` by GIN: rows whose text holds the query, and rows whose contacts have its grams.
+
+    Two statements in one: as one condition with OR the planner takes the facts out of both sides and asks the
+    index for nothing else.
+    """
+    both = [*wanted, *_facts(table, tokens, window)]
     if not needle(query):
-        return facts
-    text_arm = [*facts, *_contains(table.grams, tokens.grams), holds(table, query)]
+        return select(table.no, true().label("held")).where(*both)
+    held = holds(table, query)
+    by_text = select(table.no, true().label("held")).where(*both, *_contains(table.grams, tokens.grams), held)
     if not tokens.contacts:
-        return text_arm
-    return [or_(and_(*text_arm), and_(*facts, *_contains(table.contact_grams, tokens.contacts)))]
+        return by_text
+    in_contacts = _contains(table.contact_grams, tokens.contacts)
+    return by_text.union_all(select(table.no, false().label("held")).where(*both, *in_contacts, not_(held)))
 
 
 def _contains(column: InstrumentedAttribute[list[int]], grams: Sequence[int]) -> list[ColumnElement[bool]]:
@@ -125,10 +152,9 @@ async def window_rows(
         wanted += _read(table, tokens, query)
         statement: Select[Any] = select(*shown).where(*wanted).order_by(table.no.desc()).limit(limit)
     else:
-        wanted += _indexed(table, tokens, window, query)
         # Kept apart from the order, or the planner may read the table by number and hope.
-        inner = select(table.no, *([held] if tokens.contacts else [])).where(*wanted)
-        found = inner.cte("found").prefix_with("MATERIALIZED", dialect="postgresql")
+        indexed = _indexed(table, tokens, window, query, wanted)
+        found = indexed.cte("found").prefix_with("MATERIALIZED", dialect="postgresql")
         newest = select(found).order_by(found.c.no.desc()).limit(limit).subquery()
         shown += [newest.c.held] if tokens.contacts else []
         statement = select(*shown).join(newest, newest.c.no == table.no).order_by(newest.c.no.desc())
@@ -181,16 +207,6 @@ async def shape(connection: AsyncConnection | AsyncSession, table: Searched) -> 
         facets=kinds[2],
         floor=_SEEN / sampled,
     )
-
-
-def matches(
-    table: Searched, query: str | None, gram: Callable[[str], int] | None = None
-) -> ColumnElement[bool]:
-    """Condition: the row's search text contains the query, or its contacts may (with their keyed hash)."""
-    if not query or not needle(query):
-        return true()
-    tokens = Tokens(tuple(query_grams(query)), tuple(contact_query(query, gram)) if gram else ())
-    return and_(*_indexed(table, tokens, Window(Way.INDEX, None, None), query))
 
 
 def matches_plain(columns: Iterable[InstrumentedAttribute[Any]], query: str | None) -> ColumnElement[bool]:
