@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import pytest
+from sqlalchemy.exc import DBAPIError
 
 from services.common.identity import Claims
 from services.common.settings import Settings
@@ -357,3 +358,24 @@ async def test_what_belongs_to_a_shop_goes_with_it_to_another_region(world: Worl
         ("PATCH", f"{path}/permits/{permit['id']}"),
     ):
         assert (await http.call(method, gone, json={})).status_code == 404
+
+
+async def test_history_cannot_be_rewritten(world: World) -> None:
+    http = world.at_registry(REVEALER)
+    subject, shop = await enter(world)
+    await http.call("PATCH", f"/subjects/{subject['id']}", json={"scope": "茶叶", "phone": "13970000004"})
+    await http.post(f"/presences/{shop['id']}/inspections", result="normal")
+    ids = {"id": subject["id"], "shop": shop["id"]}
+    for statement in (
+        "UPDATE changes SET new = to_jsonb('酒'::text) WHERE object_id = :id",
+        "UPDATE changes SET by = 'u-other' WHERE object_id = :id",
+        "UPDATE changes SET sealed = NULL WHERE object_id = :id",
+        "DELETE FROM changes WHERE object_id = :id",
+        "UPDATE inspections SET result = 'suspected' WHERE presence_id = :shop",
+    ):
+        with pytest.raises(DBAPIError, match="never changed"):
+            await sql(
+                world.registry.state.db, statement, **{k: v for k, v in ids.items() if f":{k}" in statement}
+            )
+    fields = {h["field"] for h in (await http.get(f"/subjects/{subject['id']}/history"))["items"]}
+    assert fields == {"scope", "phone"}

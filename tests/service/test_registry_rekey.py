@@ -57,6 +57,10 @@ async def stored(database: Database) -> dict[str, dict[str, str]]:
     return {row.id: personal.open(bytes(row.personal), row.id) for row in rows}
 
 
+CHANGE = (
+    "INSERT INTO changes (object_type, object_id, field, sealed, source, at, by, by_name, org_code)"
+    " VALUES ('subject', :about, 'phone', :sealed, 'test', now(), 'u', 'u', 'o')"
+)
 NO_FILES = Path("/nonexistent")
 
 
@@ -119,10 +123,15 @@ async def test_rewrapping_changes_the_file_and_no_row(database: Database) -> Non
 async def test_resealing_changes_every_row_and_running_processes_follow(database: Database) -> None:
     rows = await fill(database, 50)
     running = await personal_data(database)
+    about = next(iter(rows))
+    told = running.seal({"field": "phone", "old": "1"}, about)
+    await sql(database, CHANGE, about=about, sealed=told)
     seen: list[tuple[str, int, int]] = []
     result = await reseal(database, NO_FILES, lambda *step: seen.append(step), wait=0)
-    assert (result.rows, result.unreadable, result.destroyed, result.kept) == (50, 0, [], [1])
-    assert {name for name, _, _ in seen} == {"subjects"}
+    assert (result.rows, result.unreadable, result.destroyed, result.kept) == (51, 0, [], [1])
+    assert {name for name, _, _ in seen} == {"subjects", "changes"}
+    (change,) = await sql(database, "SELECT object_id, sealed FROM changes")
+    assert (await personal_data(database)).open(bytes(change.sealed), change.object_id)["old"] == "1"
     assert await stored(database) == rows
     heads = await sql(database, "SELECT DISTINCT substring(personal FROM 1 FOR 3) FROM subjects")
     assert [bytes(row[0]) for row in heads] == [b"\x01\x00\x03"]
