@@ -35,7 +35,7 @@ async def upload(
 async def do(world: World, claims: Claims, import_id: str, action: str, **body: Any) -> dict[str, Any]:
     """Ask for an action and wait until the work it starts has ended; gives the import."""
     http = world.at_registry(claims)
-    answer = await http.call("POST", f"/imports/{import_id}/{action}", json=body or None)
+    answer = await http.call("POST", f"/imports/{import_id}/{action}", json=body)
     assert answer.status_code == 202, answer.text
     return await ended(world, claims, import_id)
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from itertools import islice
 from typing import IO, Any, Final
@@ -69,7 +70,8 @@ def records(stream: IO[bytes], layout: Layout, after: int = 0) -> Iterator[Recor
     try:
         yield from _records(text, layout.delimiter, after)
     finally:
-        text.detach()
+        with suppress(ValueError):  # the file was closed before: a run that broke off
+            text.detach()
 
 
 def _records(text: IO[str], delimiter: str, after: int) -> Iterator[Record]:

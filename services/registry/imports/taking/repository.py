@@ -27,7 +27,7 @@ from services.registry.imports.taking.writing import (
 
 Driver = AsyncConnection[tuple[Any, ...]]
 
-_OLD = ("id", "no", "subject_id", "channel", "domain", "region_code", "personal", *PLAIN)
+_OLD = ("id", "no", "subject_id", "channel", "domain", "region_code", "claim_state", "personal", *PLAIN)
 _FINGERPRINTS = SQL(
     "SELECT source_id, no, id, fingerprint, updated_at FROM presences"
     " WHERE org_code = %s AND source = %s AND source_id = ANY(%s)"

@@ -9,6 +9,7 @@ from operator import itemgetter
 from typing import Any, Final
 
 from services.common.personal import PersonalData
+from services.registry.claims.machine import UNDECIDED
 from services.registry.identifiers.normal import Found, identifying
 from services.registry.identifiers.rules import Finding, check_fields, compact, licence_kind
 from services.registry.imports.taking.batches import Batch, Item, Known, Prepared, Setting
@@ -165,7 +166,8 @@ class RowMaker:
         values = {**old, **given}
         if "ownership" in given:
             values["ownership"] = ownership_of(given["ownership"])
-        if "address" not in given and old:
+        # Where an officer has decided who has jurisdiction, a list does not move the shop.
+        if old and ("address" not in given or old.get("claim_state") not in (None, *UNDECIDED)):
             region = old["region_code"]
         if "licence" not in given and old:
             subject_id = old["subject_id"]
