@@ -10,6 +10,7 @@ from services.common.identity import Claims
 from services.common.settings import Settings
 from services.registry.claims.bulk import CHUNK
 from tests.records_world import OFFICER, World, officer, running_world, sql
+from tests.registry_lists import HEADER, IMPORTER, load
 
 DECIDER = OFFICER | {"registry:claim"}
 ASSIGNER = DECIDER | {"registry:assign"}
@@ -251,6 +252,21 @@ async def test_counts_by_region_and_state(world: World) -> None:
     taken = await step(world, officer("360281", "乐平", DECIDER), shop, "take", basis="operator_place")
     assert taken.json()["state"] == "claimed"
     assert (await http.get("/claims/counts"))["items"][0]["state"] == "claimed"
+
+
+async def test_a_list_imported_again_does_not_move_what_was_decided(world: World) -> None:
+    lister = officer("360000", "导入", IMPORTER)
+    rows = [f"{n},重报店{n},,,,{ADDRESS},,," for n in range(2)]
+    await load(world, lister, "\n".join([HEADER, *rows]))
+    shops = {r["name"]: r for r in (await world.at_registry(PROVINCE).get("/claims", q="重报店"))["items"]}
+    assert {r["region_code"] for r in shops.values()} == {"360121"}  # where the address says
+    decided = shops["重报店0"]["id"]
+    await step(world, PROVINCE, decided, "offer", org_code="360123-SJ")
+    moved = [row.replace("南昌市南昌县", "赣州市章贡区") for row in rows]
+    assert (await load(world, lister, "\n".join([HEADER, *moved])))["updated"] == 2
+    shops = {r["name"]: r for r in (await world.at_registry(PROVINCE).get("/claims", q="重报店"))["items"]}
+    assert (shops["重报店0"]["region_code"], shops["重报店0"]["state"]) == ("360123", "offered")
+    assert shops["重报店1"]["region_code"] == "360702"
 
 
 async def test_the_history_cannot_be_changed(world: World) -> None:

@@ -51,6 +51,8 @@ _REASON: Final = Field("reason", "理由", "Reason")
 IMPORTED: Final = "imported"
 CLAIMED: Final = "claimed"
 OPEN_OFFERS: Final = ("offered", "reoffered")
+UNDECIDED: Final = ("imported", "matched", "candidate")
+"""States nobody has decided in: a list imported again may still place the presence anew."""
 
 CLAIM: Final = Machine(
     name="claim",
