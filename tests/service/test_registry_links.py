@@ -164,7 +164,7 @@ async def test_a_judgement_holds_against_automatic_links_and_is_taken_back_by_a_
 async def test_negative_control_an_engine_deaf_to_judgements_would_link_again(
     world: Links, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """That `different` holds is the engine's reading of judgements, not chance: without it the two are one."""
+    """That `different` holds is the engine reading judgements, not chance: without it the two are one."""
     one, two = [await world.shop(HERE, f"对照判{n}", phone="13970795555") for n in (1, 2)]
     await judge(world, HERE, one, two, "different")
     assert not (await world.at(HERE).get(f"/links/{one}/to/{two}"))["same_cluster"]
