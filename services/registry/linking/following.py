@@ -118,25 +118,33 @@ async def _judge(work: _Work, targets: Sequence[Value]) -> None:
     tested = [value for value in targets if rules.SMALL < work.count[value] <= rules.LIMIT]
     facts, known = await _neighbourhood(work, tested)
     ruled = await repository.ruled(work.session, known | set(targets))
-    inc = _incidence(work, facts)
-    place = {value: at for at, value in enumerate(_values(inc))}
-    which = np.zeros(inc.values, bool)
-    which[[place[value] for value in tested]] = True
-    verdicts = judge(inc, which, ruled)
-    looked = set(tested)
+    looked = _looked_at(work, tested, facts, ruled)
     for value in targets:
         number = work.count[value]
-        if value in looked:
-            code, facts_of = CODES[int(verdicts.code[place[value]])], verdicts.facts(inc, place[value])
-        else:
-            code = Code.FEW if number <= rules.SMALL else Code.TOO_MANY
-            facts_of = rules.Facts(value[0], number)
+        few = Code.FEW if number <= rules.SMALL else Code.TOO_MANY
+        code, facts_of = looked.get(value) or (few, rules.Facts(value[0], number))
         if value in ruled:
             code = Code.RULED_HUB if ruled[value] else Code.RULED_NOT_HUB
         state = rules.state_of(value[0], code)
         row = work.before[value]  # a block that is not grouped anew keeps its cuts
         cut = state is State.LINKS and row is not None and row.reason["code"] == Code.BRIDGE
         work.now[value] = _Verdict(number, code, state, rules.reason(facts_of, code), cut)
+
+
+def _looked_at(
+    work: _Work, tested: Sequence[Value], facts: Iterable[Fact], ruled: dict[Value, bool]
+) -> dict[Value, tuple[Code, rules.Facts]]:
+    if not tested:
+        return {}
+    inc = _incidence(work, facts)
+    place = {value: at for at, value in enumerate(_values(inc))}
+    which = np.zeros(inc.values, bool)
+    which[[place[value] for value in tested]] = True
+    verdicts = judge(inc, which, ruled)
+    return {
+        value: (CODES[int(verdicts.code[place[value]])], verdicts.facts(inc, place[value]))
+        for value in tested
+    }
 
 
 async def _neighbourhood(work: _Work, tested: Sequence[Value]) -> tuple[set[Fact], set[Value]]:

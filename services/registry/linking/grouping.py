@@ -36,17 +36,21 @@ def group(
     links: the values that link; fixed: those of them an officer ruled on, which are never cut; same,
     different: officers' judgements, as pairs of places. A block is what values and `same` hold together.
     """
-    rows = np.flatnonzero(links[inc.rows()])
-    value, shop = inc.rows()[rows], inc.shop[rows]
+    value, shop = inc.rows(), inc.shop
+    if not links.all():
+        kept = links[value]
+        value, shop = value[kept], shop[kept]
     joined = np.array(list(same), np.int64).reshape(-1, 2)
     edges = _Edges(len(inc.nos), inc.values, shop, value, joined)
     block = edges.lowest()
     cut = np.zeros(inc.values, bool)
     small = links & ~fixed & (inc.holders <= rules.BRIDGE)
     cut[_bridges(edges, block, small)] = True
-    kept = ~cut[value]
-    edges = _Edges(len(inc.nos), inc.values, shop[kept], value[kept], joined)
-    cluster = edges.lowest()
+    cluster = block.copy()
+    if cut.any():
+        kept = ~cut[value]
+        edges = _Edges(len(inc.nos), inc.values, shop[kept], value[kept], joined)
+        cluster = edges.lowest()
     apart = [pair for pair in different if cluster[pair[0]] == cluster[pair[1]]]
     if apart:
         _part(inc, edges, cluster, apart)
