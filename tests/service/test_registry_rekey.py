@@ -30,9 +30,16 @@ INSERT = (
 )
 
 
+@pytest.fixture(scope="module")
+def url(make_database: Callable[[str], str]) -> str:
+    return make_database("registry")
+
+
 @pytest.fixture
-async def database(make_database: Callable[[str], str]) -> AsyncIterator[Database]:
-    opened = Database(make_database("registry"), "registry")
+async def database(url: str) -> AsyncIterator[Database]:
+    """The module's database, empty and without keys."""
+    opened = Database(url, "registry")
+    await sql(opened, "TRUNCATE data_keys, subjects, changes CASCADE")
     yield opened
     await opened.close()
 
