@@ -37,7 +37,7 @@ class Presence(Owned, Filed, Claimed, Searchable, Base):
     __table_args__ = (
         UniqueConstraint("org_code", "source", "source_id"),
         Index("ix_presences_region_id", "region_code", "id"),
-        Index("ix_presences_claim", "claim_state", "region_code", "id"),
+        Index("ix_presences_claim", "claim_state", "region_code", "status"),
         search_index("presences"),
         Index("ix_presences_import_id", "import_id", postgresql_where=text("import_id IS NOT NULL")),
     )
