@@ -80,7 +80,9 @@ class Address:
         anchor = self.road if self.road and self.number else self.village or self.place or self.road
         if "道" in anchor or "街" in anchor:
             anchor = _WAY.sub("路", anchor)
-        where = self.region_code[:4] or self.city or places().provinces.get(self.province, "")
+        code = self.region_code
+        where = code[:4] if code and code[2:4] != "00" else self.city
+        where = where or places().provinces.get(self.province, "")
         return f"{where}{anchor}{'-'.join(self.parts)}" if anchor else ""
 
 
@@ -135,9 +137,7 @@ def _region(found: Address, text: str) -> int:
         found.region_code = province + "0000"
     position = _own_city(found, text, position)
     position = _own_county(found, text, position)
-    if not province and not found.region_code:
-        return _elsewhere(found, text, position)
-    return position
+    return position if found.city else _elsewhere(found, text, position)
 
 
 def _begins_street(text: str, end: int) -> bool:
