@@ -1,5 +1,6 @@
 """Duplicates: found with reasons, merged as previewed, taken back to exactly what was."""
 
+import asyncio
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
@@ -7,6 +8,7 @@ import pytest
 
 from services.common.identity import Claims
 from services.common.settings import Settings
+from services.registry.duplicates import repository
 from tests.records_world import OFFICER, Http, World, officer, running_world, sql
 
 IMPORTER = OFFICER | {"registry:import"}
@@ -44,8 +46,17 @@ async def dump(world: World) -> dict[str, Any]:
     return told
 
 
+async def searched(http: Http) -> dict[str, Any]:
+    state: dict[str, Any] = await http.post("/duplicates/search")
+    while state["state"] == "running":
+        await asyncio.sleep(0.01)
+        state = await http.get("/duplicates/search")
+    assert state["state"] == "done" and state["done"] == state["steps"]
+    return state
+
+
 async def found(http: Http, **query: Any) -> list[dict[str, Any]]:
-    await http.post("/duplicates/search")
+    await searched(http)
     items: list[dict[str, Any]] = (await http.get("/duplicates", **query))["items"]
     return items
 
@@ -219,6 +230,27 @@ async def test_a_shared_value_of_very_many_proposes_nothing(world: World) -> Non
         " '360429', 't', now(), now(), '', '{}' FROM generate_series(1, 60) n",
     )
     assert await found(http) == []
+
+
+async def test_a_search_takes_up_what_the_limit_left_and_can_be_stopped(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    http = world.at_registry(officer("360481", "瑞昌", IMPORTER))
+    for n in range(3):
+        for name in ("甲", "乙"):
+            await http.post(
+                "/presences", name=f"{name}{n}", channel="shop", platform="快手", native_id=str(n)
+            )
+    monkeypatch.setattr(repository, "MOST_FOUND", 2)
+    first, second, third = [await searched(http) for _ in range(3)]
+    assert [(one["new"], one["capped"]) for one in (first, second, third)] == [
+        (2, True),
+        (1, False),
+        (0, False),
+    ]
+    assert (await http.post("/duplicates/search"))["state"] == "running"
+    assert (await http.post("/duplicates/search/cancel"))["state"] == "cancelled"
+    assert (await searched(http))["new"] == 0
 
 
 async def test_another_region_and_a_reader_neither_see_nor_touch(world: World) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections import defaultdict
+from dataclasses import dataclass, field
 from itertools import groupby
 
 from services.common.audit import record
@@ -10,8 +11,7 @@ from services.common.database import Database
 from services.common.identity import Claims
 from services.common.personal import PersonalData, PersonalDataError
 from services.registry.duplicates import repository
-from services.registry.duplicates.rules import PRESENCE_REASONS, SUBJECT_REASONS, DuplicateRule, DuplicateType
-from services.registry.duplicates.schemas import DuplicatesFound
+from services.registry.duplicates.rules import PRESENCE_RULES, SUBJECT_RULES, DuplicateRule, DuplicateType
 from services.registry.identifiers.normal import identifying
 
 Pairs = dict[DuplicateRule, list[tuple[str, str]]]
@@ -19,38 +19,51 @@ _BY_KIND = {1: DuplicateRule.NAME_PHONE, 4: DuplicateRule.NAME_DOOR, 8: Duplicat
 _COMPARED = ("phone", "address", "legal_person")
 
 
-async def search(database: Database, personal: PersonalData, claims: Claims) -> DuplicatesFound:
+@dataclass(slots=True)
+class Progress:
+    """How far a search is: steps done of how many, pairs by rule, new ones, whether a limit was reached."""
+
+    steps: int = len(SUBJECT_RULES) + len(PRESENCE_RULES) + 1
+    done: int = 0
+    found: dict[DuplicateRule, int] = field(default_factory=dict)
+    new: int = 0
+    capped: bool = False
+
+    def add(self, reason: DuplicateRule, pairs: list[bool]) -> None:
+        """Count in what a rule found."""
+        self.found[reason] = len(pairs)
+        self.new += sum(pairs)
+        self.capped |= len(pairs) >= repository.MOST_FOUND
+
+
+async def search(database: Database, personal: PersonalData, claims: Claims, progress: Progress) -> None:
     """Look through the caller's region, rule by rule, each in its own transaction; known pairs stay known.
 
     A search that is cut short has kept what it found; the next one finds the rest.
     """
-    found: dict[DuplicateRule, int] = {}
-    new = 0
-    rules = [(DuplicateType.SUBJECT, one) for one in SUBJECT_REASONS]
-    rules += [(DuplicateType.PRESENCE, one) for one in PRESENCE_REASONS]
+    rules = [(DuplicateType.SUBJECT, one) for one in SUBJECT_RULES]
+    rules += [(DuplicateType.PRESENCE, one) for one in PRESENCE_RULES]
     for object_type, reason in rules:
         async with database.transaction() as session:
-            pairs = await repository.propose(session, claims, object_type, reason, utc_now())
-        found[reason] = len(pairs)
-        new += sum(pairs)
+            progress.add(reason, await repository.propose(session, claims, object_type, reason, utc_now()))
+        progress.done += 1
     async with database.transaction() as session:
         rows = await repository.namesakes(session, claims)
         # Opening thousands of sealed values takes a moment: other requests go on meanwhile.
         compared = await asyncio.to_thread(same_named, personal, rows)
         for reason, known in compared.items():
             pairs = await repository.propose_pairs(session, claims, reason, known, utc_now())
-            found[reason] = len(pairs)
-            new += sum(pairs)
+            progress.add(reason, pairs)
+        progress.capped |= len(rows) >= repository.MOST_FOUND
         await record(
             session,
             claims,
             event="duplicate.searched",
             object_type="duplicate",
             object_id="search",
-            after={"new": new, **{reason.value: count for reason, count in found.items()}},
+            after={"new": progress.new, **{one.value: count for one, count in progress.found.items()}},
         )
-    capped = any(count >= repository.MOST_FOUND for count in (*found.values(), len(rows)))
-    return DuplicatesFound(found=found, new=new, capped=capped)
+    progress.done += 1
 
 
 def same_named(personal: PersonalData, rows: list[tuple[str, str, bytes]]) -> Pairs:

@@ -36,7 +36,10 @@ _EQUAL: Final[dict[DuplicateRule, tuple[str, str, str]]] = {
 _INSERT: Final = (
     " INSERT INTO duplicates AS d (object_type, first_id, second_id, reasons, score, found_at)"
     " SELECT :object_type, least(a, b), greatest(a, b), jsonb_build_array(CAST(:code AS text)), :score, :now"
-    " FROM (SELECT DISTINCT least(a, b) AS a, greatest(a, b) AS b FROM found LIMIT :most) AS pairs"
+    " FROM (SELECT DISTINCT least(a, b) AS a, greatest(a, b) AS b FROM found WHERE NOT EXISTS ("
+    "SELECT FROM duplicates k WHERE k.object_type = :object_type AND k.first_id = least(a, b)"
+    " AND k.second_id = greatest(a, b) AND k.reasons @> jsonb_build_array(CAST(:code AS text)))"
+    " LIMIT :most) AS pairs"
     " ON CONFLICT (object_type, first_id, second_id) DO UPDATE"
     " SET reasons = CASE WHEN excluded.score > d.score THEN excluded.reasons || d.reasons"
     " ELSE d.reasons || excluded.reasons END, score = greatest(d.score, excluded.score)"

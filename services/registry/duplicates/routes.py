@@ -9,16 +9,17 @@ from services.common.identity import Claims, require
 from services.common.paging import Page
 from services.common.personal import Personal
 from services.common.wire import Id
-from services.registry.duplicates import proposing, service
+from services.registry.duplicates import service
 from services.registry.duplicates.schemas import (
     DismissOrder,
     DuplicateQuery,
     DuplicateRow,
-    DuplicatesFound,
+    DuplicateSearch,
     MergeDone,
     MergeOrder,
     MergePreview,
 )
+from services.registry.duplicates.tasks import DuplicateSearches
 
 router = APIRouter(tags=["查重合并 duplicates"])
 DuplicateId = Annotated[int, Path(ge=1, lt=1 << 63)]
@@ -33,10 +34,27 @@ async def list_duplicates(
     return await service.list_duplicates(session, claims, query)
 
 
-@router.post("/duplicates/search")
-async def search_duplicates(request: Request, personal: Personal, claims: Importer) -> DuplicatesFound:
-    """查重 · look through the caller's region; proposals decided before stay decided."""
-    return await proposing.search(request.app.state.db, personal, claims)
+def _searches(request: Request) -> DuplicateSearches:
+    searches: DuplicateSearches = request.app.state.duplicate_searches
+    return searches
+
+
+@router.post("/duplicates/search", status_code=202)
+async def search_duplicates(request: Request, claims: Importer) -> DuplicateSearch:
+    """查重 · look through the caller's region in the background; proposals decided before stay decided."""
+    return _searches(request).start(claims)
+
+
+@router.get("/duplicates/search")
+async def search_state(request: Request, claims: Importer) -> DuplicateSearch:
+    """How far the search is."""
+    return _searches(request).state(claims)
+
+
+@router.post("/duplicates/search/cancel")
+async def cancel_search(request: Request, claims: Importer) -> DuplicateSearch:
+    """停止查重 · what was found stays; the next search finds the rest."""
+    return await _searches(request).cancel(claims)
 
 
 @router.get("/duplicates/{duplicate_id}")

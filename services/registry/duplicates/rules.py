@@ -50,8 +50,8 @@ REASONS: Final[dict[DuplicateRule, tuple[str, str, int]]] = {
     ),
     DuplicateRule.NAME_PERSON: ("名称与法定代表人相同", "Same name and same legal representative", 65),
 }
-SUBJECT_REASONS: Final = (DuplicateRule.SAME_LICENCE, DuplicateRule.FORMER_NUMBER)
-PRESENCE_REASONS: Final = (
+SUBJECT_RULES: Final = (DuplicateRule.SAME_LICENCE, DuplicateRule.FORMER_NUMBER)
+PRESENCE_RULES: Final = (
     DuplicateRule.NATIVE_ID,
     DuplicateRule.SAME_URL,
     DuplicateRule.NAME_PLATFORM_CONTACT,

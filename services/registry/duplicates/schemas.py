@@ -1,6 +1,6 @@
 """Duplicates on the wire."""
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, Field
 
@@ -121,9 +121,15 @@ class DismissOrder(BaseModel):
     note: Annotated[Text, Field(max_length=500)]
 
 
-class DuplicatesFound(BaseModel):
-    """What a search for duplicates found: proposals by reason, new ones among them."""
+class DuplicateSearch(BaseModel):
+    """How far the authority's search for duplicates is: steps, proposals by rule, new ones among them.
 
-    found: dict[DuplicateRule, int]
-    new: int
-    capped: bool
+    `capped`: a limit was reached; search again after working them off.
+    """
+
+    state: Literal["none", "running", "done", "cancelled", "failed"]
+    done: int = 0
+    steps: int = 0
+    found: dict[DuplicateRule, int] = {}
+    new: int = 0
+    capped: bool = False
