@@ -14,6 +14,7 @@ from services.registry.claims.routes import router as claims
 from services.registry.claims.tasks import ClaimJobs
 from services.registry.directory import load_directory
 from services.registry.duplicates.routes import router as duplicates
+from services.registry.duplicates.tasks import DuplicateSearches
 from services.registry.exchange.routes import router as exchange
 from services.registry.findings.routes import router as findings
 from services.registry.hubs.routes import router as hubs
@@ -58,9 +59,11 @@ async def _startup(app: FastAPI) -> None:
     app.state.report_files = KeptFiles(app.state.settings.home / "platform-reports", app.state.personal)
     app.state.report_jobs = ReportJobs(app.state.db, app.state.report_files)
     app.state.report_jobs.start()
+    app.state.duplicate_searches = DuplicateSearches(app.state.db, app.state.personal)
 
 
 async def _shutdown(app: FastAPI) -> None:
+    await app.state.duplicate_searches.stop()
     await app.state.report_jobs.stop()
     await app.state.imports.stop()
     await app.state.verification_plans.stop()
