@@ -26,7 +26,7 @@ from services.common.identity import Claims
 from services.common.scope import region_filter, region_prefix
 from services.registry.search.models import Searched
 from services.registry.search.plan import Shape, Tokens, Way, Window
-from services.registry.search.rules import EQUAL, like_pattern, needle, start_of
+from services.registry.search.rules import EQUAL, inspection_periods, like_pattern, needle, start_of
 from services.registry.search.schemas import SearchQuery
 
 COUNT_CAP = 1_000
@@ -107,10 +107,14 @@ def narrowed(table: Searched, claims: Claims, query: SearchQuery) -> tuple[list[
     if label is not None:
         wanted.append(table.label_no.is_not(None) if label else table.label_no.is_(None))
         facets += ["l"] if label else []
-    return wanted + _inspected(table, query, facets), Tokens(facets=tuple(facets), groups=tuple(groups))
+    return wanted + _inspected(table, query, facets, groups), Tokens(
+        facets=tuple(facets), groups=tuple(groups)
+    )
 
 
-def _inspected(table: Searched, query: SearchQuery, facets: list[str]) -> list[ColumnElement[bool]]:
+def _inspected(
+    table: Searched, query: SearchQuery, facets: list[str], groups: list[tuple[str, ...]]
+) -> list[ColumnElement[bool]]:
     at = table.last_inspected_at
     wanted: list[ColumnElement[bool]] = []
     if query.inspected == "never":
@@ -118,6 +122,7 @@ def _inspected(table: Searched, query: SearchQuery, facets: list[str]) -> list[C
         wanted.append(at.is_(None))
     if query.inspected_since:
         wanted.append(at >= start_of(query.inspected_since))
+        groups += inspection_periods(query.inspected_since)
     if query.not_inspected_since:
         wanted.append(or_(at.is_(None), at < start_of(query.not_inspected_since)))
     return wanted

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Mapping
 from datetime import date, datetime, time, timedelta, timezone
 from typing import Final
 
+from services.common.clock import utc_now
 from services.registry.search.grams import SEPARATOR, keyed_grams, plain_grams
 
 MAX_FOLDED: Final = 4_000
@@ -25,6 +26,7 @@ EQUAL: Final = (
     ("status", "status", "s"),
     ("source", "source", "o"),
 )
+_PERIOD, _PERIODS = 90 * 24 * 3600, 40
 _BEIJING: Final = timezone(timedelta(hours=8))
 # White space, control and format characters: all of them lie in planes 0, 1 and the tags of plane 14.
 _INVISIBLE: Final[dict[int, None]] = {
@@ -76,6 +78,13 @@ def _search_text(values: Iterable[str | None]) -> str:
 def start_of(day: date) -> datetime:
     """The first moment of a day in China."""
     return datetime.combine(day, time(), tzinfo=_BEIJING)
+
+
+def inspection_periods(since: date) -> list[tuple[str, ...]]:
+    """Tokens of the 90 days in which something was inspected on a day or later; none for a day long ago."""
+    first, last = (int(moment.timestamp()) // _PERIOD for moment in (start_of(since), utc_now()))
+    periods = tuple(f"i{period}" for period in range(first, last + 2))
+    return [periods] if 0 < len(periods) <= _PERIODS else []
 
 
 def _bare(folded: str) -> str:
