@@ -5,8 +5,8 @@ Laws of `judge`, for every presence, caller and order:
   claimed, and to the one who decides when it is offered, pooled or designated;
 - `offered` is set exactly in the states offered and reoffered;
 - the version grows by one a step, so that history has one row a version;
-- once somebody has decided, the region a presence is seen in is that of the authority it is offered to while an
-  offer is open, otherwise that of the authority that answers for it (before, it is where the import placed it);
+- once somebody has decided, a presence is seen in the region of the authority it is offered to while an offer
+  is open, otherwise of the one that answers for it (before, it is where the import placed it);
 - what is refused is refused as `services.common.workflow.decide` says, and nothing changes.
 """
 
