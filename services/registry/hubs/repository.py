@@ -1,13 +1,14 @@
 """SQL of hubs. A value is seen by those in whose region a shop holds it; names of shops outside are not."""
 
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from sqlalchemy import select, text, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from services.common.database import run
 from services.common.identity import Claims
-from services.common.scope import region_filter
+from services.common.scope import region_filter, region_prefix
 from services.registry.hubs.models import HubRuling
 from services.registry.hubs.rules import Ruling
 from services.registry.hubs.schemas import HubQuery
@@ -22,6 +23,41 @@ _REGIONS = text(
     "SELECT DISTINCT p.region_code FROM identifiers i JOIN presences p ON p.no = i.presence_no"
     " WHERE i.kind = :kind AND i.key = :key AND i.ended_at IS NULL"
 )
+
+
+_HERE = (
+    "SELECT g.kind, g.key, n.count, f.presence_no, f.value"
+    " FROM unnest(%(kinds)s::smallint[], %(keys)s::bigint[]) AS g(kind, key)"
+    " CROSS JOIN LATERAL (SELECT count(*) FROM (SELECT FROM identifiers i"
+    " JOIN presences p ON p.no = i.presence_no AND p.region_code LIKE %(region)s"
+    " WHERE i.kind = g.kind AND i.key = g.key AND i.ended_at IS NULL LIMIT %(cap)s) AS held) AS n"
+    " CROSS JOIN LATERAL (SELECT i.presence_no, i.value FROM identifiers i"
+    " JOIN presences p ON p.no = i.presence_no AND p.region_code LIKE %(region)s"
+    " WHERE i.kind = g.kind AND i.key = g.key AND i.ended_at IS NULL"
+    " ORDER BY i.presence_no LIMIT 1) AS f"
+)
+
+
+class Here(NamedTuple):
+    """How many shops of the caller's region hold a value, to one more than the cap, and the first of them."""
+
+    shops: int
+    no: int
+    sealed: bytes
+
+
+async def here(
+    session: AsyncSession, claims: Claims, values: Sequence[tuple[int, int]]
+) -> dict[tuple[int, int], Here]:
+    """How these values are held in the caller's region; a value nobody holds there is left out."""
+    given = {
+        "kinds": [kind for kind, _ in values],
+        "keys": [key for _, key in values],
+        "region": region_prefix(claims.region) + "%",
+        "cap": HERE_CAP + 1,
+    }
+    rows = await run(session, _HERE, given)
+    return {(row[0], row[1]): Here(*row[2:]) for row in rows}
 
 
 async def rulings(

@@ -35,8 +35,14 @@ async def list_hubs(
     """Hubs that shops of the caller's region hold, the largest first."""
     values = await repository.page(session, claims, query)
     shown, more = values[: query.limit], len(values) > query.limit
-    ruled = await repository.ruled(session, [(v.kind, v.key) for v in shown]) if shown else {}
-    items = [await _row(session, personal, claims, v, ruled.get((v.kind, v.key))) for v in shown]
+    names = [(value.kind, value.key) for value in shown]
+    ruled = await repository.ruled(session, names) if shown else {}
+    here = await repository.here(session, claims, names) if shown else {}
+    items = [
+        _row(personal, value, here[name], ruled.get(name))
+        for value, name in zip(shown, names, strict=True)
+        if name in here
+    ]
     last = shown[-1] if more else None
     cursor = encode_cursor([last.holders, last.kind, last.key]) if last else None
     return Page(items=items, next_cursor=cursor)
@@ -51,7 +57,8 @@ async def get_hub(session: AsyncSession, personal: PersonalData, claims: Claims,
         raise not_found("号码", "value")
     rulings = await repository.rulings_of(session, kind, key)
     live = next((one.ruling for one in rulings if one.live and one.ruling != Ruling.WITHDRAWN), None)
-    row = await _row(session, personal, claims, value, live)
+    here = await repository.here(session, claims, [(kind, key)])
+    row = _row(personal, value, here[kind, key], live)
     common = smallest_common(await repository.regions(session, kind, key))
     shops = [_holder(personal, kind, one) for one in held]
     return HubOut(
@@ -112,11 +119,8 @@ async def rule(
     return await get_hub(session, personal, claims, name)
 
 
-async def _row(
-    session: AsyncSession, personal: PersonalData, claims: Claims, value: IdentifierValue, ruled: str | None
-) -> HubRow:
+def _row(personal: PersonalData, value: IdentifierValue, here: repository.Here, ruled: str | None) -> HubRow:
     cap = repository.HERE_CAP
-    here = await repository.holders_here(session, claims, value.kind, value.key, cap + 1)
     zh, en = KIND_LABELS[Kind(value.kind)]
     why = CODE_LABELS[Code(value.reason["code"])]
     return HubRow(
@@ -124,10 +128,10 @@ async def _row(
         kind=value.kind,
         kind_zh=zh,
         kind_en=en,
-        masked=_masked(personal, value.kind, here[0]) if here else "?",
+        masked=masked_form(personal, here.no, value.kind, here.sealed),
         holders=value.holders,
-        here=min(len(here), cap),
-        here_capped=len(here) > cap,
+        here=min(here.shops, cap),
+        here_capped=here.shops > cap,
         hub=value.hub,
         why_zh=why[0],
         why_en=why[1],
