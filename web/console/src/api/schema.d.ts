@@ -443,13 +443,37 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        get?: never;
+        /**
+         * Search State
+         * @description How far the search is.
+         */
+        get: operations["get_duplicates_search"];
         put?: never;
         /**
          * Search Duplicates
-         * @description 查重 · look through the caller's region; proposals decided before stay decided.
+         * @description 查重 · look through the caller's region in the background; proposals decided before stay decided.
          */
         post: operations["post_duplicates_search"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/duplicates/search/cancel": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Cancel Search
+         * @description 停止查重 · what was found stays; the next search finds the rest.
+         */
+        post: operations["post_duplicates_search_cancel"];
         delete?: never;
         options?: never;
         head?: never;
@@ -4344,6 +4368,46 @@ export interface components {
          */
         DuplicateRule: "same_licence" | "former_number" | "name_door" | "name_phone" | "name_person" | "native_id" | "same_url" | "name_platform_contact";
         /**
+         * DuplicateSearch
+         * @description How far the authority's search for duplicates is: steps, proposals by rule, new ones among them.
+         *
+         *     `capped`: a limit was reached; search again after working them off.
+         */
+        DuplicateSearch: {
+            /**
+             * Capped
+             * @default false
+             */
+            capped: boolean;
+            /**
+             * Done
+             * @default 0
+             */
+            done: number;
+            /**
+             * Found
+             * @default {}
+             */
+            found: {
+                [key: string]: number;
+            };
+            /**
+             * New
+             * @default 0
+             */
+            new: number;
+            /**
+             * State
+             * @enum {string}
+             */
+            state: "none" | "running" | "done" | "cancelled" | "failed";
+            /**
+             * Steps
+             * @default 0
+             */
+            steps: number;
+        };
+        /**
          * DuplicateSide
          * @description One of the two records.
          */
@@ -4380,20 +4444,6 @@ export interface components {
          * @enum {string}
          */
         DuplicateType: "subject" | "presence";
-        /**
-         * DuplicatesFound
-         * @description What a search for duplicates found: proposals by reason, new ones among them.
-         */
-        DuplicatesFound: {
-            /** Capped */
-            capped: boolean;
-            /** Found */
-            found: {
-                [key: string]: number;
-            };
-            /** New */
-            new: number;
-        };
         /**
          * Elsewhere
          * @description That there are linked shops in a division outside the caller's region, and whom to ask.
@@ -9721,7 +9771,68 @@ export interface operations {
             };
         };
     };
+    get_duplicates_search: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DuplicateSearch"];
+                };
+            };
+            /** @description 未完成 the request was not carried out */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     post_duplicates_search: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description 会话的防伪令牌（网页必需）the session's CSRF token (required for browsers) */
+                "X-CSRF-Token"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DuplicateSearch"];
+                };
+            };
+            /** @description 未完成 the request was not carried out */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    post_duplicates_search_cancel: {
         parameters: {
             query?: never;
             header?: {
@@ -9739,7 +9850,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["DuplicatesFound"];
+                    "application/json": components["schemas"]["DuplicateSearch"];
                 };
             };
             /** @description 未完成 the request was not carried out */

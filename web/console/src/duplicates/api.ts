@@ -8,11 +8,13 @@ export type DuplicateRow = Schema['DuplicateRow']
 export type Preview = Schema['MergePreview']
 export type MergeField = Schema['MergeField']
 export type Choice = Schema['MergeChoice']
-export type Found = Schema['DuplicatesFound']
+export type Search = Schema['DuplicateSearch']
 export type MergeDone = Schema['MergeDone']
 
 export const listDuplicates = (query: Record<string, string>, signal?: AbortSignal): Promise<Page<DuplicateRow>> => get('/duplicates', query, signal)
-export const searchDuplicates = (): Promise<Found> => post('/duplicates/search')
+export const searchDuplicates = (): Promise<Search> => post('/duplicates/search')
+export const readSearch = (): Promise<Search> => get('/duplicates/search')
+export const cancelSearch = (): Promise<Search> => post('/duplicates/search/cancel')
 export const readPreview = (id: string, keep: string, signal?: AbortSignal): Promise<Preview> => get(`/duplicates/${id}`, { keep }, signal)
 export const mergeRecords = (id: string, keep: string, version: string, choices: Record<string, Choice>): Promise<Preview> =>
   post(`/duplicates/${id}/merge`, { keep, version, choices })
