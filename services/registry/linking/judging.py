@@ -88,30 +88,33 @@ def _figures(inc: Incidence, targets: Ints, usable: Bools) -> Ints:
     shop = inc.shop[ranges(inc.start[targets], holders)]
     kind = inc.kind[targets]
     other = inc.shows[shop] & ~(np.int64(1) << kind)[at]
-    shows, registered = other != 0, (other & registered_bits()) != 0
     many = inc.value_start[shop + 1] - inc.value_start[shop]
     tie = inc.value[ranges(inc.value_start[shop], many)]
     holder = np.repeat(np.arange(len(shop)), many)
     keep = usable[tie] & (tie != targets[at[holder]])
     holder, tie = holder[keep], tie[keep]
-    pair, times = np.unique(at[holder] * np.int64(inc.values) + tie, return_counts=True)
+    pair, shared, times = np.unique(
+        at[holder] * np.int64(inc.values) + tie, return_inverse=True, return_counts=True
+    )
     of = pair // inc.values
     twin = (times >= 3) & (100 * times >= rules.TWIN * holders[of])
     result = np.empty((len(targets), 8), np.int64)
-    result[:, :4] = _tally(inc, len(targets), at, shop, pair, shows, registered)
+    result[:, :4] = _tally(inc, len(targets), at, shop, pair, other)
     result[:, 4:] = result[:, :4]
     twinned = np.zeros(len(targets), bool)
     twinned[of[twin]] = True
     if twinned.any():
-        again = _tally(inc, len(targets), at, shop, pair[~twin & twinned[of]], shows, registered)
+        rest = other.copy()  # who shows a twin shows nothing else by it
+        both = twin[shared.reshape(-1)]
+        np.bitwise_and.at(rest, holder[both], ~(np.int64(1) << inc.kind[tie[both]]))
+        again = _tally(inc, len(targets), at, shop, pair[~twin & twinned[of]], rest)
         result[twinned, 4:] = again[twinned]
     return result
 
 
-def _tally(
-    inc: Incidence, targets: int, at: Ints, shop: Ints, pair: Ints, shows: Bools, registered: Bools
-) -> Ints:
+def _tally(inc: Incidence, targets: int, at: Ints, shop: Ints, pair: Ints, other: Ints) -> Ints:
     """Joins the holders of each target that show another value alike, or values that one other shop shows."""
+    shows, registered = other != 0, (other & registered_bits()) != 0
     of, tie = pair // inc.values, pair % inc.values
     count = inc.holders[tie]
     met = inc.shop[ranges(inc.start[tie], count)]
@@ -142,16 +145,17 @@ def _tally(
 
 def _decide(kind: Ints, holders: Ints, figures: Ints) -> Ints:
     """`rules.decide` for many values at once (a test holds the two against each other)."""
-    first = _judge(kind, holders, figures[:, :4])
-    second = _judge(kind, holders, figures[:, 4:])
+    apart = (figures[:, :3] != figures[:, 4:7]).any(axis=1)
+    first = _judge(kind, holders, figures[:, :4], np.zeros(len(kind), bool))
+    second = _judge(kind, holders, figures[:, 4:], apart)
     against = (_NUMBER[Code.SCATTERED], _NUMBER[Code.APART])
     return np.where(~np.isin(first, against) & np.isin(second, against), _NUMBER[Code.TWINS], first)
 
 
-def _judge(kind: Ints, holders: Ints, figures: Ints) -> Ints:
+def _judge(kind: Ints, holders: Ints, figures: Ints, apart: Bools) -> Ints:
     showing, tied, largest, registered = figures.T
     address = np.isin(kind, list(rules.ADDRESSES))
-    showing = np.where(address & (100 * (tied - 1) <= rules.HIDING * holders), registered, showing)
+    showing = np.where(~apart & address & (100 * (tied - 1) <= rules.HIDING * holders), registered, showing)
     table = np.array([rules.limits(number) for number in range(rules.LIMIT + 1)])
     together, alone = table[holders].T
     few = np.full(len(kind), 3)
@@ -160,6 +164,7 @@ def _judge(kind: Ints, holders: Ints, figures: Ints) -> Ints:
     few = np.where(
         holders <= 8, np.minimum(few, np.maximum(8 - holders, 1)), 1 + holders * rules.SILENT // 100
     )
+    few = np.where(apart, np.maximum(few, holders * rules.BESIDE // 100), few)
     scattered = (largest < 2) | (100 * largest < together * showing)
     apart = 100 * (showing - tied) > alone * showing
     code = np.where(apart, _NUMBER[Code.APART], _NUMBER[Code.TIED])

@@ -32,6 +32,8 @@ LARGE: Final = 300
 """A cluster of more shops than this is shown to officers."""
 TWIN: Final = 80
 """Percent of a value's holders that also show another value: the two are one thing seen twice."""
+BESIDE: Final = 30
+"""Percent of the holders that may show things of their own beside twins without making the value suspect."""
 SILENT: Final = 6
 """Percent of the holders that may show things of their own without making the value suspect."""
 HIDING: Final = 10
@@ -142,11 +144,12 @@ def limits(holders: int) -> tuple[int, int]:
     return (75, 10) if holders <= 30 else (90, 10)
 
 
-def free(kind: int, holders: int) -> int:
-    """How many holders may show things of their own before anything must tie them."""
+def free(kind: int, holders: int, apart: bool = False) -> int:
+    """How many holders may show things of their own before anything must tie them; apart: beside twins."""
+    few = 1 + holders * SILENT // 100
     if holders <= 8:
-        return min(SHOWING_SMALL.get(kind, 3), max(8 - holders, 1))
-    return 1 + holders * SILENT // 100
+        few = min(SHOWING_SMALL.get(kind, 3), max(8 - holders, 1))
+    return max(few, holders * BESIDE // 100) if apart else few
 
 
 def decide(facts: Facts) -> Code:
@@ -155,18 +158,18 @@ def decide(facts: Facts) -> Code:
         return Code.FEW
     if facts.holders > LIMIT or facts.all is None or facts.apart is None:
         return Code.TOO_MANY
-    code = _judge(facts, facts.all, facts.registered)
+    code = _judge(facts, facts.all, facts.registered, apart=False)
     if code in (Code.SCATTERED, Code.APART):
         return code
-    without = _judge(facts, facts.apart, facts.registered_apart)
+    without = _judge(facts, facts.apart, facts.registered_apart, apart=facts.apart != facts.all)
     return Code.TWINS if without in (Code.SCATTERED, Code.APART) else code
 
 
-def _judge(facts: Facts, tally: Tally, registered: int) -> Code:
+def _judge(facts: Facts, tally: Tally, registered: int, *, apart: bool) -> Code:
     showing = tally.showing
-    if facts.kind in ADDRESSES and 100 * (tally.tied - 1) <= HIDING * facts.holders:
+    if not apart and facts.kind in ADDRESSES and 100 * (tally.tied - 1) <= HIDING * facts.holders:
         showing = registered  # an operator may give every shop a phone of its own and one place for returns
-    if showing <= free(facts.kind, facts.holders):
+    if showing <= free(facts.kind, facts.holders, apart):
         return Code.UNKNOWN
     together, alone = limits(facts.holders)
     if tally.largest < 2 or 100 * tally.largest < together * showing:

@@ -1,0 +1,94 @@
+"""The rule by itself: limits, the same verdict for one value and for many, what is stored gives it again."""
+
+import numpy as np
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from infra.shop_generator.world import make
+from services.registry.identifiers.kinds import Kind
+from services.registry.linking import rules
+from services.registry.linking.bulk.exporting import links
+from services.registry.linking.incidence import build
+from services.registry.linking.judging import CODES, _decide, judge
+from services.registry.linking.rules import Code, Facts, State, Tally
+
+
+@st.composite
+def facts(draw: st.DrawFn) -> Facts:
+    holders = draw(st.integers(4, rules.LIMIT))
+    tallies = []
+    for _ in range(2):
+        showing = draw(st.integers(0, holders))
+        tied = draw(st.integers(0, showing))
+        tallies.append((Tally(showing, tied, draw(st.integers(0, tied))), draw(st.integers(tied, showing))))
+    if draw(st.booleans()):
+        tallies[1] = tallies[0]
+    (every, registered), (apart, beside) = tallies
+    return Facts(draw(st.sampled_from(list(Kind))), holders, every, apart, registered, beside)
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.lists(facts(), min_size=1, max_size=20))
+def test_many_at_once_as_one_by_one(given_facts: list[Facts]) -> None:
+    figures = np.array(
+        [
+            [*tally_of(one.all), one.registered, *tally_of(one.apart), one.registered_apart]
+            for one in given_facts
+        ]
+    )
+    kind = np.array([one.kind for one in given_facts], np.int64)
+    holders = np.array([one.holders for one in given_facts], np.int64)
+    found = [CODES[int(number)] for number in _decide(kind, holders, figures)]
+    assert found == [rules.decide(one) for one in given_facts]
+
+
+def tally_of(tally: Tally | None) -> tuple[int, int, int]:
+    assert tally is not None
+    return tally.showing, tally.tied, tally.largest
+
+
+@given(facts())
+def test_a_stored_reason_gives_the_verdict_again(one: Facts) -> None:
+    code = rules.decide(one)
+    stored = rules.reason(one, code)
+    assert rules.facts_of(one.kind, stored) == one
+    assert rules.decide(rules.facts_of(one.kind, stored)) is Code(stored["code"])
+    assert stored["rule"] == rules.RULE_VERSION
+
+
+def test_every_verdict_of_a_world_is_recomputed_from_its_reason() -> None:
+    inc = build(*make(20_000, 11, 1.0).facts())
+    verdicts = judge(inc)
+    for value in range(inc.values):
+        code = CODES[int(verdicts.code[value])]
+        stored = rules.reason(verdicts.facts(inc, value), code)
+        assert rules.decide(rules.facts_of(int(inc.kind[value]), stored)) is code
+
+
+def test_limits_of_size() -> None:
+    assert rules.decide(Facts(Kind.PHONE, rules.SMALL)) is Code.FEW
+    assert rules.decide(Facts(Kind.PHONE, rules.LIMIT + 1)) is Code.TOO_MANY
+    assert rules.state_of(Kind.PHONE, Code.TOO_MANY) is State.HUB
+    assert rules.state_of(Kind.LEGAL_PERSON, Code.FEW) is State.SUPPORTS
+    assert rules.state_of(Kind.LEGAL_PERSON, Code.RULED_NOT_HUB) is State.LINKS
+
+
+def test_weights() -> None:
+    assert rules.weigh([]) == 0
+    assert rules.weigh([Kind.LEGAL_PERSON, Kind.IMAGE]) == 0
+    assert rules.weigh([Kind.PHONE]) == 0.85
+    assert rules.weigh([Kind.PHONE]) < rules.weigh([Kind.PHONE, Kind.LEGAL_PERSON]) < 1
+    assert rules.weigh([Kind.LICENCE]) == 1
+
+
+def test_every_verdict_has_words() -> None:
+    assert set(rules.CODE_LABELS) == set(Code)
+    assert set(rules.WEIGHTS) == set(Kind)
+
+
+def test_links_of_values() -> None:
+    pairs, kinds = links(np.array([(1, 5, 2), (1, 5, 3), (1, 5, 9), (6, 7, 3), (6, 7, 9), (2, 8, 4)]))
+    assert pairs.tolist() == [[2, 3], [2, 9], [3, 9]]
+    assert kinds.tolist() == [1 << 1, 1 << 1, 1 << 1 | 1 << 6]
+    assert links(np.empty((0, 3), np.int64))[0].shape == (0, 2)
+    assert links(np.array([(2, 8, 4)]))[0].shape == (0, 2)
