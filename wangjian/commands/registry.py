@@ -103,3 +103,19 @@ def clusters(
     from wangjian.commands._linking import clusters as work
 
     run(work(source, export))
+
+
+@app.command("import")
+def import_shops(
+    file: Annotated[Path, typer.Argument(help="CSV 或 Excel 名录 a list of shops")],
+    source: Annotated[
+        str, typer.Option(help="来源名称，同一来源再次导入即更新 the list's name; again: updates")
+    ] = "manual-csv",
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="只试运行 say what would happen")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="以 JSON 输出 print the result as JSON")] = False,
+) -> None:
+    """导入名录(CSV、Excel)。Import a list. 退出码 exit: 0 全部 all, 1 部分 some rows refused, 2 未导入 none."""
+    from wangjian.commands._importing import import_list
+    from wangjian.commands._settings import load
+
+    raise typer.Exit(import_list(load(), file, source, dry_run=dry_run, as_json=as_json))

@@ -16,7 +16,6 @@ import { matching } from '../src/patterns/options'
 import { groupOrganisations } from '../src/patterns/orgtree'
 import { bytes, clockTime, dateTime, span } from '../src/patterns/time'
 import { kindsIn, passwordFaults } from '../src/session/password'
-import { csvOf } from '../src/subjects/csv'
 import type { Artefact, Custody, Evidence, Step } from '../src/api/types'
 
 const step = (seq: number, op: string, state: Step['state']): Step => ({ seq, op, state, zh: op, en: op, at: '2026-11-21T00:00:00Z', ms: null, detail: {} })
@@ -176,9 +175,6 @@ describe('small things', () => {
     expect(passwordFaults({ current: '', next: 'short', again: 'x' })).toEqual({ current: 'session.fault_current', next: 'session.fault_short', again: 'session.fault_again' })
     expect(passwordFaults({ current: 'a', next: 'aaaaaaaaaaaa', again: 'aaaaaaaaaaaa' })).toEqual({ next: 'session.fault_kinds' })
     expect(passwordFaults({ current: 'a', next: 'Correct-9-horse', again: 'Correct-9-horse' })).toEqual({})
-  })
-  it('writes CSV a spreadsheet cannot run', () => {
-    expect(csvOf([['a', '=1+1', 'x"y', 'l1\nl2']])).toBe('\uFEFFa,\'=1+1,"x""y","l1\nl2"\r\n')
   })
 })
 

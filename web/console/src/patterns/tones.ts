@@ -13,7 +13,7 @@ const TONES: Record<string, Record<string, Tone>> = {
   health: { ok: 'ok', ready: 'ok', up: 'ok', degraded: 'warn', warn: 'warn', down: 'bad', failed: 'bad', unknown: 'mute' },
   key: { current: 'ok', ended: 'mute', revoked: 'bad' },
   user: { active: 'ok', locked: 'warn', disabled: 'mute' },
-  import: { finished: 'ok', running: 'busy', failed: 'bad' },
+  imports: { uploaded: 'mute', checking: 'busy', checked: 'warn', running: 'busy', done: 'ok', cancelled: 'warn', failed: 'bad', undoing: 'busy', undone: 'mute' },
   check: { passed: 'ok', failed: 'bad', skipped: 'mute', warned: 'warn' },
   verdict: { VALID: 'ok', REDACTED: 'warn', DISCLOSED: 'warn', LOGGED: 'ok', INVALID: 'bad', UNREADABLE: 'bad' },
   stage: { signed: 'warn', stamped: 'busy', logged: 'busy', sealed: 'ok' },

@@ -1,17 +1,10 @@
 import { call, get, post } from '@/api/http'
-import type { Change, ImportResult, Inspection, NewSubject, Page, Permit, Presence, Revealed, Shop, Subject, SubjectRow, Tag } from '@/api/types'
+import type { Change, Inspection, NewSubject, Page, Permit, Presence, Revealed, Shop, Subject, SubjectRow, Tag } from '@/api/types'
 
 export const listSubjects = (query: Record<string, string>, signal?: AbortSignal): Promise<Page<SubjectRow>> => get('/subjects', query, signal)
 export const readSubject = (id: string, signal?: AbortSignal): Promise<Subject> => get(`/subjects/${id}`, undefined, signal)
 export const createSubject = (subject: NewSubject): Promise<Subject> => post('/subjects', subject)
 export const listPresences = (query: Record<string, string>, signal?: AbortSignal): Promise<Page<Presence>> => get('/presences', query, signal)
-
-export function importShops(file: File, source: string): Promise<ImportResult> {
-  const body = new FormData()
-  body.set('file', file)
-  if (source) body.set('source', source)
-  return call('POST', '/imports', { body })
-}
 
 export type Noun = 'subjects' | 'presences'
 type Body = Record<string, unknown>
