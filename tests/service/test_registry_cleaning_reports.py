@@ -12,12 +12,13 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from cryptography.hazmat.primitives.serialization import load_pem_public_key
 from hypothesis import given
 from hypothesis import strategies as st
+from sqlalchemy import true
 from stdnum.cn import uscc
 
 from services.common.dsse import pae
 from services.common.identity import Claims
 from services.common.settings import Settings
-from services.registry.platform_reports import service, tasks
+from services.registry.platform_reports import receipts, repository, service, tasks
 from services.registry.platform_reports.rules import (
     Tally,
     before,
@@ -131,6 +132,21 @@ async def test_a_changed_receipt_is_not_ours(world: World, at: Callable[[str], N
     ):
         checked = await http.post("/platform-reports/receipt-check", receipt=wrong)
         assert checked == {"valid": False, "kept": False, "told": None}
+
+
+async def test_it_is_the_signature_that_refuses_a_changed_receipt(
+    world: World, at: Callable[[str], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The control of the test above: with the signature's check off, the changed receipt would pass."""
+    at("2026-07-10")
+    http = world.at_registry(PROVINCE)
+    receipt = (await send(http, "改回执", table(good(1))))["receipt"]
+    told = {**json.loads(base64.b64decode(receipt["payload"])), "late": True}
+    forged = {**receipt, "payload": base64.b64encode(json.dumps(told).encode()).decode()}
+    monkeypatch.setattr(
+        receipts, "verify_signature", lambda envelope, key: base64.b64decode(envelope["payload"])
+    )
+    assert (await http.post("/platform-reports/receipt-check", receipt=forged))["valid"] is True
 
 
 async def test_the_same_file_gets_the_first_receipt(world: World, at: Callable[[str], None]) -> None:
@@ -283,6 +299,17 @@ async def test_a_check_cut_short_is_taken_up_again(world: World, at: Callable[[s
     await world.registry.state.report_jobs.run()
     again = await http.get(f"/platform-reports/{report['id']}")
     assert (again["state"], again["rows"], again["receipt"]) == ("checked", 5, report["receipt"])
+
+
+async def test_it_is_the_scope_that_hides_a_report(
+    world: World, at: Callable[[str], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The control of the test below: without the region's condition the county would see the report."""
+    at("2026-07-10")
+    report = await send(world.at_registry(PROVINCE), "隔离网", table(good(2)))
+    monkeypatch.setattr(repository, "region_filter", lambda column, claims: true())
+    county = world.at_registry(officer("360702", "章贡", IMPORTER))
+    assert (await county.get(f"/platform-reports/{report['id']}"))["id"] == report["id"]
 
 
 async def test_another_region_and_a_reader(world: World, at: Callable[[str], None]) -> None:
