@@ -24,6 +24,7 @@ from services.registry.imports.routes import router as imports
 from services.registry.imports.runner import ImportRunner
 from services.registry.inspections.routes import router as inspections
 from services.registry.judgements.routes import router as judgements
+from services.registry.linking.service import Keeper as LinkKeeper
 from services.registry.links.routes import router as links
 from services.registry.organisations.routes import router as organisations
 from services.registry.platform_reports.routes import router as platform_reports
@@ -35,6 +36,9 @@ from services.registry.subjects.routes import router as subjects
 from services.registry.tags.routes import router as tags
 from services.registry.verifications.routes import router as verifications
 from services.registry.verifications.tasks import VerificationPlans
+
+_LINKING_SECONDS = 10.0
+"""How often changes nobody followed are looked for."""
 
 
 async def _startup(app: FastAPI) -> None:
@@ -49,6 +53,9 @@ async def _startup(app: FastAPI) -> None:
         REFRESH_SECONDS,
     )
     app.state.keys.start()
+    keeper = LinkKeeper(app.state.db)
+    app.state.linking = Recurring("linking", keeper.look, lambda: _LINKING_SECONDS, _LINKING_SECONDS)
+    app.state.linking.start()
     app.state.claim_jobs = ClaimJobs(app.state.db, app.state.personal)
     app.state.claim_jobs.start()
     app.state.verification_plans = VerificationPlans(app.state.db)
@@ -68,6 +75,7 @@ async def _shutdown(app: FastAPI) -> None:
     await app.state.imports.stop()
     await app.state.verification_plans.stop()
     await app.state.claim_jobs.stop()
+    await app.state.linking.stop()
     await app.state.keys.stop()
 
 

@@ -25,6 +25,7 @@ class Town:
         self.random = random.Random(seed)
         self.shops = shops
         self.shown: set[world.Fact] = set()
+        self.order: list[world.Fact] = []
 
     def fact(self) -> world.Fact:
         """A fact: shops lean to the values of their operator, some values are everybody's."""
@@ -64,6 +65,24 @@ class Town:
                 kind, key, _ = self.fact()
                 await world.rule(session, kind, key, self.random.choice(["hub", "not_hub", "withdrawn"]))
                 await service.values_changed(session, [(kind, key)])
+
+    async def many(self, database: Database, operations: int) -> None:
+        """One transaction in which that many facts are shown, hidden or forgotten."""
+        async with database.transaction() as session:
+            moved = set()
+            for _ in range(operations):
+                fact = self.fact()
+                if self.random.random() < 0.4 and self.shown:
+                    fact = self.random.choice(self.order)
+                if fact in self.shown:
+                    await world.hide(session, fact, forget=self.random.random() < 0.5)
+                    self.shown.discard(fact)
+                else:
+                    await world.show(session, [fact])
+                    self.shown.add(fact)
+                    self.order.append(fact)
+                moved.add(fact[2])
+            await service.changed(session, sorted(moved))
 
 
 @pytest.fixture
@@ -116,3 +135,14 @@ async def test_changes_nobody_followed_are_caught_up_with(database: Database) ->
     assert (await world.result(database))[1] == [(1, 1, 1), (2, 1, 1)]
     async with database.transaction() as session:
         assert (await session.execute(text("SELECT count(*) FROM identifier_changes"))).scalar_one() == 0
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(3600)
+async def test_a_hundred_thousand_operations(database: Database) -> None:
+    await world.clear(database)
+    town = Town(7, shops=6_000)
+    for _ in range(5):
+        for _ in range(1_000):
+            await town.many(database, 20)
+        await _same_as_rebuilt(database)

@@ -40,6 +40,10 @@ _TAKE = (
     " RETURNING presence_no, kind, key, delta"
 )
 _WAITING = "SELECT DISTINCT presence_no FROM identifier_changes LIMIT %s"
+_BACKLOG = (
+    "SELECT (SELECT count(*) FROM (SELECT 1 FROM identifier_changes LIMIT %s) s),"
+    " coalesce((SELECT max(id) FROM identifier_changes), 0)"
+)
 _TOUCHED = (
     "SELECT u.kind, u.key, w.holders, w.hub, w.state, w.reason, i.nos"
     " FROM unnest(%s::smallint[], %s::bigint[]) AS u(kind, key)"
@@ -159,6 +163,12 @@ async def later_values(session: AsyncSession, values: Sequence[Value]) -> None:
 async def waiting(session: AsyncSession, most: int) -> list[int]:
     """Up to `most` shops whose changes nobody has followed."""
     return [no for (no,) in await _rows(session, _WAITING, (most,))]
+
+
+async def backlog(session: AsyncSession, most: int) -> tuple[int, int]:
+    """(changes nobody followed, counted up to `most`; number of the newest)."""
+    rows = await _rows(session, _BACKLOG, (most,))
+    return rows[0][0], rows[0][1]
 
 
 async def take(session: AsyncSession, nos: Sequence[int]) -> tuple[dict[Value, dict[int, int]], set[Value]]:

@@ -30,7 +30,7 @@ AGENT: Final = 30
 """A hub on at least so many shops is shown to officers as an agent many shops share."""
 LARGE: Final = 300
 """A cluster of more shops than this is shown to officers."""
-TWIN: Final = 80
+TWIN: Final = 67
 """Percent of a value's holders that also show another value: the two are one thing seen twice."""
 BESIDE: Final = 30
 """Percent of the holders that may show things of their own beside twins without making the value suspect."""

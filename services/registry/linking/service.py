@@ -9,10 +9,12 @@ from services.registry.linking import rebuilding, repository
 from services.registry.linking.following import follow
 from services.registry.linking.rebuilding import Progress, Rebuilt, Tell
 
-__all__ = ["Progress", "Rebuilt", "catch_up", "changed", "rebuild", "values_changed"]
+__all__ = ["Keeper", "Progress", "Rebuilt", "catch_up", "changed", "rebuild", "values_changed"]
 
 _AT_ONCE = 200
 """Shops followed in one transaction when catching up."""
+_MANY = 5_000
+"""With more changes than this waiting, everything is rebuilt: it takes less time than following them."""
 
 
 async def changed(session: AsyncSession, presence_nos: Sequence[int]) -> None:
@@ -62,3 +64,22 @@ async def catch_up(database: Database) -> int:
                 return done
             await follow(session, nos)
         done += len(nos)
+
+
+class Keeper:
+    """Looks now and again for changes nobody followed, such as a list that was imported."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._last = 0
+
+    async def look(self) -> None:
+        """Follow what waits; when much does, rebuild once no more comes."""
+        async with self._database.transaction() as session:
+            waiting, last = await repository.backlog(session, _MANY)
+        if waiting >= _MANY:
+            if last == self._last:
+                await rebuild(self._database)
+        elif waiting:
+            await catch_up(self._database)
+        self._last = last
