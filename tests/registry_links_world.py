@@ -119,7 +119,10 @@ def invented(count: int, seed: int) -> list[dict[str, str]]:
             "phone": f"139{operator:08d}",
             "wechat": f"op_{operator:06d}x",
             "licence": f"91360100MA{operator:07d}X",
-            "legal_person": rng.choice(("张伟", "王芳", "李娜", "刘洋", "陈静")) + str(operator % 40),
+            # Half of the names are common ones, half are one operator's.
+            "legal_person": rng.choice("张王李刘陈") + chr(0x4E00 + operator) + "娜"
+            if operator % 2
+            else rng.choice(("张伟", "王芳", "李娜")),
         }
         for _ in range(rng.choice((1, 1, 2, 3, 6))):
             shown = {name: value for name, value in own.items() if rng.random() < 0.6}

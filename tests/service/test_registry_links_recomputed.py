@@ -169,7 +169,13 @@ async def world(
 async def test_a_sample_of_explanations_follows_from_the_stored_facts(world: Links) -> None:
     ids, shown = await settled(world, 600, seed=7)
     seen = await compared(world, ids, 200, seed=1)
-    assert seen["linked"] > 50 and seen["not_linked"] > 20 and seen["links"] > 50 and seen["ended"] > 5, seen
+    assert (
+        seen["linked"] > 50
+        and seen["not_linked"] > 20
+        and seen["supports"] > 10
+        and seen["links"] > 50
+        and seen["ended"] > 5
+    ), seen
     # The raw forms are those the shops showed, each its own.
     by_no = dict(zip(sorted(ids), shown, strict=True))
     facts = await stored(world)
