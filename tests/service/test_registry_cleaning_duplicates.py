@@ -265,7 +265,6 @@ async def test_a_search_takes_up_what_the_limit_left_and_can_be_stopped(
 
 
 async def test_another_region_and_a_reader_neither_see_nor_touch(world: World) -> None:
-    http = world.at_registry(PROVINCE)
     pair = await same_licence(world)
     for claims in (NANCHANG, GANZHOU):  # each sees one of the two records only
         one = world.at_registry(claims)
@@ -284,7 +283,6 @@ async def test_another_region_and_a_reader_neither_see_nor_touch(world: World) -
 
 async def test_it_is_the_scope_that_hides_the_pair(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """The control of the test above: without the region's condition the county would see the pair."""
-    http = world.at_registry(PROVINCE)
     pair = await same_licence(world)
     monkeypatch.setattr(repository, "region_filter", lambda column, claims: true())
     seen = (await world.at_registry(NANCHANG).get("/duplicates"))["items"]
