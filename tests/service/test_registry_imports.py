@@ -1,5 +1,6 @@
 """Import of lists: odd files, workbooks, columns, dry run, upsert, remarks, safe export."""
 
+import asyncio
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
@@ -282,3 +283,23 @@ async def test_the_demo_market_comes_in(world: World) -> None:
     assert result.created > 0 and result.errors == []
     again = await load_demo(world.registry.state.db)
     assert (again.created, again.updated, again.unchanged) == (0, 0, result.created)
+
+
+@pytest.mark.parametrize("long", [False, True])
+async def test_links_follow_a_list(world: World, long: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A short list at once, in its own transaction; after a long one all links are made anew."""
+    if long:
+        monkeypatch.setattr("services.registry.imports.runner.FOLLOWED_ROWS", 1)
+    claims = importer("360481" if long else "360482")
+    number = "13677771111" if long else "13677772222"
+    rows = [f"{i},同一人店{i},{number},8877{int(long)}66,,,,," for i in range(3)]
+    made = await load(world, claims, "\n".join([HEADER, *rows]))
+    query = (
+        "SELECT count(DISTINCT c.cluster), count(*) FROM clusters c JOIN presences p ON p.no = c.presence_no"
+    )
+    for _ in range(500):
+        (found,) = await sql(world.registry.state.db, f"{query} WHERE p.import_id = :i", i=made["id"])
+        if tuple(found) == (1, 3):
+            return
+        await asyncio.sleep(0.02)
+    raise AssertionError(tuple(found))

@@ -13,7 +13,7 @@ from services.common.identity import Claims
 from services.common.scope import region_filter
 from services.common.wire import ListQuery
 from services.registry.imports.models import Import, ImportRemark, ImportSource
-from services.registry.imports.rules import WORKING, State
+from services.registry.imports.rules import WORKING, Links, State
 from services.registry.search.repository import capped_count, matches_plain, newest_first
 
 _STREAMED = 2_000
@@ -105,6 +105,17 @@ async def lease(session: AsyncSession, import_id: str, until: datetime | None) -
 async def find(session: AsyncSession, import_id: str) -> Import | None:
     """The import with this id, locked; for the work on it, whoever's it is."""
     return await session.get(Import, import_id, with_for_update=True, populate_existing=True)
+
+
+async def to_be_linked(session: AsyncSession) -> list[str]:
+    """Imports that have ended and whose rows wait for all links to be made anew."""
+    query = select(Import.id).where(Import.links == Links.WANTED, Import.state.not_in(WORKING))
+    return list((await session.scalars(query)).all())
+
+
+async def linked(session: AsyncSession, ids: list[str]) -> None:
+    """Links were made anew behind these imports."""
+    await session.execute(update(Import).where(Import.id.in_(ids)).values(links=Links.DONE))
 
 
 async def newer_of_source(session: AsyncSession, row: Import) -> str | None:

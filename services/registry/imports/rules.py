@@ -15,6 +15,8 @@ MAX_BYTES: Final = 512 * 1024 * 1024
 KEPT_REMARKS: Final = 200_000
 """Remarks kept for one import; counts stay exact beyond."""
 LEASE: Final = timedelta(seconds=20)
+FOLLOWED_ROWS: Final = 500
+"""Up to so many new or changed rows links follow at once; beyond, all links are made anew afterwards."""
 _FORMULA_LEADS: Final = ("=", "+", "-", "@", "\t", "\r")
 
 
@@ -30,6 +32,13 @@ class State(StrEnum):
     FAILED = "failed"
     UNDOING = "undoing"
     UNDONE = "undone"
+
+
+class Links(StrEnum):
+    """What became of the links of a list's rows; none: they followed at once."""
+
+    WANTED = "wanted"
+    DONE = "done"
 
 
 STATE_LABELS: Final[dict[State, tuple[str, str]]] = {

@@ -14,6 +14,7 @@ from typing import Any
 import psycopg
 import structlog
 from sqlalchemy.exc import DBAPIError
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from services.common.audit import record
 from services.common.clock import utc_now
@@ -26,13 +27,14 @@ from services.registry.imports.models import Import
 from services.registry.imports.reading.inspection import part_of
 from services.registry.imports.reading.kept import KeptFiles
 from services.registry.imports.reading.tables import Layout
-from services.registry.imports.rules import KEPT_REMARKS, LEASE, State
+from services.registry.imports.rules import FOLLOWED_ROWS, KEPT_REMARKS, LEASE, Links, State
 from services.registry.imports.taking import repository as taking
 from services.registry.imports.taking.batches import Prepared, Setting
 from services.registry.imports.taking.pool import processes_for
 from services.registry.imports.taking.run import BATCH, Counts, Run
 from services.registry.imports.taking.sorting import Sorted
 from services.registry.imports.undoing.service import undo_all
+from services.registry.linking import service as linking
 from services.registry.regions import repository as regions
 
 log = structlog.get_logger()
@@ -64,9 +66,19 @@ class ImportRunner:
         async with self._database.transaction() as session:
             row = await repository.claim(session, now, now + LEASE)
         if row is None:
-            return False
+            return await self._link_anew()
         await self.work(row)
         return True
+
+    async def _link_anew(self) -> bool:
+        """After long lists links are made anew, once for all of them; True when that was done."""
+        async with self._database.transaction() as session:
+            waiting = await repository.to_be_linked(session)
+        if waiting:
+            await linking.rebuild(self._database)
+            async with self._database.transaction() as session:
+                await repository.linked(session, waiting)
+        return bool(waiting)
 
     async def work(self, row: Import) -> None:
         """Work on an import whose lease the caller holds, to its end or until something breaks."""
@@ -155,6 +167,14 @@ class ImportRunner:
         )
 
 
+async def follow_links(session: AsyncSession, row: Import, nos: list[int], touched: int) -> None:
+    """Let links follow a batch: at once while the list changes little, else all are made anew at the end."""
+    if touched > FOLLOWED_ROWS or row.links == Links.WANTED:
+        row.links = Links.WANTED
+    else:
+        await linking.changed(session, nos)
+
+
 class _Take:
     """Writes batches, each in one transaction with the import's cursor and counts."""
 
@@ -181,6 +201,7 @@ class _Take:
                 ids, nos = (list(column) for column in zip(*batch.unchanged, strict=True))
                 await taking.seen(session, stamp, ids, nos)
             await taking.add_remarks(session, self._id, prepared.remarks[: max(room, 0)])
+            await follow_links(session, row, prepared.nos, self._counts.created + self._counts.updated)
             await repository.advance(
                 session,
                 self._id,

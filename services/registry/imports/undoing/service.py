@@ -14,12 +14,13 @@ from services.common.identity import Claims
 from services.common.personal import PersonalData
 from services.registry.imports import repository as imports
 from services.registry.imports.models import Import
-from services.registry.imports.rules import State
+from services.registry.imports.rules import FOLLOWED_ROWS, Links, State
 from services.registry.imports.taking import repository as taking
 from services.registry.imports.taking.batches import Setting
 from services.registry.imports.taking.rows import RowMaker
 from services.registry.imports.undoing import repository
 from services.registry.imports.undoing.rules import REASONS, restored
+from services.registry.linking import service as linking
 from services.registry.personal.rules import PERSONAL
 
 _BATCH = 1_000
@@ -75,12 +76,14 @@ async def _step(
         await repository.remove(session, row.id, ids, nos, at, claims.sub, claims.name)
         last, count = (found[-1].id if found else None), len(found)
         done["removed"] += len(going)
+        await _follow_links(session, row, nos, done)
     elif phase == "touched":
         rows = await repository.next_touched(session, row.id, row.stamp, after, _BATCH)
         going_back = [one for one in rows if not one["built"]]
         await _restore(session, personal, maker, row, going_back, at)
         last, count = (rows[-1]["id"] if rows else None), len(rows)
         done["restored"] += len(going_back)
+        await _follow_links(session, row, [one["no"] for one in going_back], done)
     else:
         gone = await repository.remove_subjects(session, row.id, after, _BATCH)
         last, count = (max(gone) if gone else None), len(gone)
@@ -89,6 +92,13 @@ async def _step(
         following = _PHASES.index(phase) + 1
         return {**done, "phase": _PHASES[following] if following < len(_PHASES) else "end", "after": ""}
     return {**done, "after": last}
+
+
+async def _follow_links(session: AsyncSession, row: Import, nos: list[int], done: Mapping[str, Any]) -> None:
+    if done["removed"] + done["restored"] > FOLLOWED_ROWS or row.links == Links.WANTED:
+        row.links = Links.WANTED
+    else:
+        await linking.changed(session, nos)
 
 
 async def _restore(
