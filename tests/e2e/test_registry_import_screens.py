@@ -42,7 +42,8 @@ async def test_a_list_from_the_file_to_undoing_it(stack: Stack, tmp_path: Path) 
         await expect(result.locator("[data-test=created]")).to_have_text("12")
         async with page.expect_download() as waiting:
             await page.click("[data-test=remarks-file]")
-        text = Path(await (await waiting.value).path()).read_text("utf-8-sig")
+        await (await waiting.value).save_as(tmp_path / "remarks.csv")
+        text = (tmp_path / "remarks.csv").read_text("utf-8-sig")
         assert "cell.missing" in text and "13807910099" not in text
         await officer.check("result")
         await page.click("[data-test=undo]")

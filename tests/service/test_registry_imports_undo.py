@@ -28,8 +28,8 @@ from tests.registry_lists import HEADER, do, importer, load, upload
 
 KEPT = (
     "SELECT p.source_id, p.name, p.platform, p.region_code, p.search_text, p.grams, p.contact_grams,"
-    " p.subject_id, (SELECT array_agg((i.kind, i.key, i.ended_at IS NULL)::text ORDER BY i.kind, i.key) FROM identifiers i"
-    " WHERE i.presence_no = p.no) AS identifiers FROM presences p WHERE org_code = :org"
+    " p.subject_id, (SELECT array_agg((i.kind, i.key, i.ended_at IS NULL)::text ORDER BY i.kind, i.key)"
+    " FROM identifiers i WHERE i.presence_no = p.no) AS identifiers FROM presences p WHERE org_code = :org"
     " ORDER BY source, source_id"
 )
 

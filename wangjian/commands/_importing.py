@@ -21,7 +21,8 @@ _COUNTS = ("rows", "created", "updated", "unchanged", "doubled", "warning_count"
 
 
 def import_list(settings: Settings, file: Path, source: str, *, dry_run: bool, as_json: bool) -> int:
-    """Upload a list and take it in, or only try it. Gives the exit code: 0 all rows, 1 some refused, 2 none."""
+    """Upload a list and take it in, or only try it. Gives the exit code: 0 all rows, 1 some refused, 2
+    none."""
     try:
         with open_platform(settings) as client:
             received = _upload(client, file, source)
@@ -90,8 +91,8 @@ def _discard(client: httpx.Client, path: str) -> None:
 def _tell(result: dict[str, Any], counts: dict[str, int], *, dry_run: bool) -> None:
     state = "试运行 dry run" if dry_run else f"{result['state_zh']} {result['state_en']}"
     print(
-        f"{state}：行 rows {counts['rows']}，新增 created {counts['created']}，更新 updated {counts['updated']}，"
-        f"未变 unchanged {counts['unchanged']}，重复 doubled {counts['doubled']}，"
+        f"{state}：行 rows {counts['rows']}，新增 created {counts['created']}，"
+        f"更新 updated {counts['updated']}，未变 unchanged {counts['unchanged']}，重复 doubled {counts['doubled']}，"
         f"提醒 warnings {counts['warning_count']}，未导入 errors {counts['error_count']}"
     )
     print(f"编号 id {result['id']}  SHA-256 {result['sha256']}")

@@ -114,7 +114,7 @@ def import_shops(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="只试运行 say what would happen")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="以 JSON 输出 print the result as JSON")] = False,
 ) -> None:
-    """导入名录(CSV、Excel)。Import a list. 退出码 exit: 0 全部 all, 1 部分 some rows refused, 2 未导入 none."""
+    """导入名录(CSV、Excel)。Import a list. 退出码 exit: 0 全部 all, 1 部分 some rows, 2 未导入 none."""
     from wangjian.commands._importing import import_list
     from wangjian.commands._settings import load
 
