@@ -17,15 +17,15 @@ from typing import Final
 BUCKET_BITS: Final = 14
 GRAMS_ASKED: Final = 3
 # Fewer rows than this are fetched in one go, whatever the page.
-FEW: Final = 800
+FEW: Final = 1_000
 # From this share of rows on it pays to read rows in order.
 FREQUENT: Final = 0.02
 _FIRST_SCAN: Final = 2_048
+_LONGEST_SCAN: Final = 65_536
 # So many candidates are asked of the index at first, for a page of a few dozen.
 _FIRST_ASKED: Final = 300
-_LONGEST_SCAN: Final = 65_536
-_BUCKETS_ASKED: Final = 64
-_GROWTH: Final = 8
+# GIN pays for every token of an "any of" at every row it looks at: more than a few cost more than they save.
+_BUCKETS_ASKED: Final = 8
 
 
 class Way(StrEnum):
@@ -48,7 +48,7 @@ class Shape:
     grams: Mapping[int, float] = field(default_factory=dict)
     contacts: Mapping[int, float] = field(default_factory=dict)
     facets: Mapping[str, float] = field(default_factory=dict)
-    floor: float = 0.0005
+    floor: float = 0.0001
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,20 +156,21 @@ class Walk:
         return Window(way, self._before, None, buckets)
 
     def _choose(self, start: int) -> tuple[Way, int]:
-        walked = self._first - start
+        walked, most = self._first - start, _BUCKETS_ASKED - 1 << BUCKET_BITS
         missing = self._wanted - self._found
         if walked <= 0:
             if self._share >= FREQUENT or not self._tokens.any:
                 return Way.SCAN, self._scan_width(missing / self._share)
-            return Way.INDEX, int(max(_FIRST_ASKED, missing) / self._share * self._spread)
+            return Way.INDEX, min(int(max(_FIRST_ASKED, missing) / self._share * self._spread), most)
         rate = self._found / walked
         if rate * self._spread >= FREQUENT / 4:
             return Way.SCAN, self._scan_width(1.5 * missing / rate / self._spread)
         if not self._tokens.any:
             return Way.SCAN, 4 * self._width
-        if not rate:
-            return Way.INDEX, max(_GROWTH * self._width, 4 << BUCKET_BITS)
-        return Way.INDEX, int(min(max(2 * missing / rate, self._width), 16 * self._width))
+        # What is left holds few by all that is known: ask for all of it.
+        if self._width >= most and rate * start <= FEW:
+            return Way.INDEX, start
+        return Way.INDEX, most
 
     def _scan_width(self, rows: float) -> int:
         return int(min(max(rows, _FIRST_SCAN), _LONGEST_SCAN) * self._spread)

@@ -210,7 +210,7 @@ async def shape(connection: AsyncConnection | AsyncSession, table: Searched) -> 
         grams=grams,
         contacts=contacts,
         facets=kinds[2],
-        floor=_SEEN / sampled,
+        floor=1 / sampled,
     )
 
 
