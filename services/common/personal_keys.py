@@ -24,7 +24,8 @@ REFRESH_SECONDS: Final = 15.0
 _ID_BYTES, _NONCE, _KEY_BITS = 8, 12, 256
 
 _ROWS = text(
-    "SELECT id, purpose, wrapped, active_at <= clock_timestamp() AS active, retired_at FROM data_keys ORDER BY id"
+    "SELECT id, purpose, wrapped, active_at <= clock_timestamp() AS active, retired_at FROM data_keys"
+    " ORDER BY id"
 )
 _ADD = text(
     "INSERT INTO data_keys (id, purpose, wrapped, active_at)"
