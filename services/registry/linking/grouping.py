@@ -14,6 +14,9 @@ from services.registry.linking.incidence import Bools, Incidence, Ints
 
 Pair = tuple[int, int]
 
+_SMALL = 3_000
+"""Edges up to which a graph is walked in Python."""
+
 
 @dataclass
 class Groups:
@@ -79,11 +82,21 @@ class _Edges:
     def lowest(self) -> Ints:
         """For each shop the lowest place among those it hangs together with."""
         shop, value = self.ends()
+        if len(shop) < _SMALL:
+            return self._joined_one_by_one(shop, value)
         graph = coo_array((np.ones(len(shop), np.int8), (shop, value)), shape=(self.size(),) * 2)
         label = connected_components(graph, directed=False)[1][: self.shops]
         first = np.full(int(label.max(initial=-1)) + 1, self.shops, np.int64)
         np.minimum.at(first, label, np.arange(self.shops))
         return np.asarray(first[label], dtype=np.int64)
+
+    def _joined_one_by_one(self, shop: Ints, value: Ints) -> Ints:
+        """The same for a neighbourhood, where setting up arrays takes longer than the work."""
+        parts = _Parts(range(self.shops), ())
+        first: dict[int, int] = {}
+        for one, at in zip(shop.tolist(), value.tolist(), strict=True):
+            parts.join(first.setdefault(at, one), one)
+        return np.array([parts.of(place) for place in range(self.shops)], np.int64)
 
 
 def _bridges(edges: _Edges, block: Ints, small: Bools) -> Ints:
@@ -208,10 +221,10 @@ class _Parts:
 
     def __init__(self, places: Iterable[int], apart: Iterable[Pair]) -> None:
         self._name = {place: place for place in places}
-        self._apart: dict[int, set[int]] = {place: set() for place in self._name}
+        self._apart: dict[int, set[int]] = {}
         for a, b in apart:
-            self._apart[a].add(b)
-            self._apart[b].add(a)
+            self._apart.setdefault(a, set()).add(b)
+            self._apart.setdefault(b, set()).add(a)
 
     def of(self, place: int) -> int:
         """Name of the set."""
@@ -223,8 +236,10 @@ class _Parts:
     def join(self, a: int, b: int, *, force: bool = False) -> None:
         """Makes the two one set unless a pair judged different would meet; `force`: an officer's own word."""
         a, b = self.of(a), self.of(b)
-        if a == b or (not force and any(self.of(foe) == b for foe in self._apart[a])):
+        foes = self._apart.get(a, ())
+        if a == b or (not force and any(self.of(foe) == b for foe in foes)):
             return
         low, high = min(a, b), max(a, b)
         self._name[high] = low
-        self._apart[low] |= self._apart[high]
+        if high in self._apart:
+            self._apart.setdefault(low, set()).update(self._apart[high])

@@ -67,7 +67,7 @@ def build(kind: Ints, key: Ints, shop: Ints, holders: dict[tuple[int, int], int]
     holders: for a neighbourhood, how many shops show a value of which not all holders are among the facts.
     """
     nos, place = _places(shop)
-    order = np.argsort(key, kind="stable")
+    order = np.argsort(key)  # members are put in order below
     kind, key, place = kind[order], key[order], place[order]
     new = np.ones(len(key), bool)
     new[1:] = key[1:] != key[:-1]
