@@ -31,7 +31,7 @@ export interface Words {
 }
 
 const kindsText = (kinds: Kind[], words: Words): string => kinds.map((kind) => (words.locale === 'en' ? kind.en : kind.zh)).join(words.locale === 'en' ? ', ' : '、')
-const widthOf = (weight: number | null): number => Math.min(1 + Math.max(weight ?? 0, 0), 6)
+const widthOf = (weight: number | null): number => Math.min(1 + 4 * Math.max(weight ?? 0, 0), 6)
 
 /** One hop around a shop; linked shops of other divisions as one point each. */
 export function drawPage(page: LinkPageData, words: Words): Drawn {
