@@ -194,6 +194,33 @@ async def test_shops_of_two_lists_are_one_and_show_what_both_showed(world: World
     assert (none.status_code, none.json()["code"]) == (409, "merge.none")
 
 
+async def test_a_merged_shop_shows_nothing_whoever_edits_it_and_shows_it_when_taken_back(
+    world: World,
+) -> None:
+    http = world.at_registry(NANCHANG)
+    shops = [
+        await http.post(
+            "/presences", name="改店", channel="shop", platform="京东", native_id="jd7", phone=phone
+        )
+        for phone in ("13507910001", "13507910002")
+    ]
+    pairs = await found(http, object_type="presence", reason="native_id")
+    (pair,) = [one for one in pairs if one["first"]["id"] == shops[0]["id"]]
+    await merged(http, pair["id"], shops[0]["id"])
+    edited = await http.call("PATCH", f"/presences/{shops[1]['id']}", json={"qq": "87654321"})
+    assert edited.is_success, edited.text
+    numbers = {row["id"]: row["no"] for row in (await dump(world))["presences"]}
+
+    async def live() -> list[int]:
+        rows = (await dump(world))["identifiers"]
+        other = numbers[shops[1]["id"]]
+        return sorted(r["kind"] for r in rows if r["presence_no"] == other and not r["ended_at"])
+
+    assert await live() == []
+    await http.post(f"/duplicates/{pair['id']}/unmerge")
+    assert await live() == [1, 2]
+
+
 async def test_merges_are_taken_back_latest_first(world: World) -> None:
     http = world.at_registry(NANCHANG)
     shops = [

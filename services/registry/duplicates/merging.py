@@ -123,7 +123,7 @@ async def unmerge(
     await session.flush()
     await _audit(session, claims, "duplicate.unmerged", done, edits)
     if object_type is DuplicateType.PRESENCE:
-        if edits:
+        if edits or any(map(_edited, snapshot["after"], current)):
             await _show(session, personal, pair, now)
         else:
             await linking.changed(session, [row.no for row in pair])
@@ -239,6 +239,10 @@ def _restore(
     if edits or derived:
         _derive(personal, row, back["personal"] if "personal" in back else current["personal"])
     return sorted(edits - _NO_EDIT)
+
+
+def _edited(after: snapshots.State, current: snapshots.State) -> bool:
+    return bool(snapshots.changed(after, current) - snapshots.DERIVED - _NO_EDIT)
 
 
 def _private(

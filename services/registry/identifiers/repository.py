@@ -13,7 +13,8 @@ _SHOWN = text(
     "INSERT INTO identifiers (presence_no, kind, key, value, source, first_seen, last_seen)"
     " SELECT *, CAST(:source AS varchar), CAST(:now AS timestamptz), CAST(:now AS timestamptz)"
     " FROM unnest(CAST(:nos AS bigint[]), CAST(:kinds AS smallint[]), CAST(:keys AS bigint[]),"
-    " CAST(:values AS bytea[]))"
+    " CAST(:values AS bytea[])) AS shown (no, kind, key, value)"
+    " WHERE NOT EXISTS (SELECT FROM presences p WHERE p.no = shown.no AND p.status = 'merged')"
     " ON CONFLICT (presence_no, kind, key) DO UPDATE"
     " SET last_seen = excluded.last_seen, source = excluded.source, ended_at = NULL"
 )
@@ -38,7 +39,10 @@ async def replace(
     source: str,
     now: datetime,
 ) -> None:
-    """What these presences show now, as `(presence_no, kind, key, sealed value)`; the rest ends."""
+    """What these presences show now, as `(presence_no, kind, key, sealed value)`; the rest ends.
+
+    A merged presence shows nothing of its own: what it shows stands in the one it was merged into.
+    """
     if shown:
         nos, kinds, keys, values = (list(column) for column in zip(*shown, strict=True))
         await session.execute(

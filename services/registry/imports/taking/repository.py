@@ -68,7 +68,8 @@ _CHANGE_PRESENCES = SQL(
     "UPDATE presences p SET {sets}, last_seen = %s, updated_at = %s FROM staged_presences s WHERE p.id = s.id"
 ).format(sets=SQL(", ").join(SQL("{0} = s.{0}").format(Identifier(name)) for name in _FOLLOWING))
 _SHOW_IDENTIFIERS = SQL(
-    "INSERT INTO identifiers ({names}) SELECT DISTINCT ON ({key}) {names} FROM staged_identifiers"
+    "INSERT INTO identifiers ({names}) SELECT DISTINCT ON ({key}) {names} FROM staged_identifiers t"
+    " WHERE NOT EXISTS (SELECT FROM presences p WHERE p.no = t.presence_no AND p.status = 'merged')"
     " ORDER BY {key} ON CONFLICT ({key}) DO UPDATE"
     " SET last_seen = excluded.last_seen, source = excluded.source, ended_at = NULL"
 ).format(names=_columns(IDENTIFIER_COLUMNS), key=_columns(_STAGED_IDENTIFIERS))
