@@ -41,8 +41,8 @@ _QUERIES = 150
 _BATCH = 5_000
 _COMMON = ("有限公司", "公司", "旗舰店", "贸易", "赣州", "南昌市", "电子商务", "江西", "食品有限公司", "店")
 _COLUMNS = (
-    "id, region_code, name, platform, status, licence, channel, source, source_id, warnings, search_text, grams,"
-    " contact_grams, personal, org_code, created_by, created_at, updated_at"
+    "id, region_code, name, platform, status, licence, channel, source, source_id, warnings, search_text,"
+    " grams, contact_grams, personal, org_code, created_by, created_at, updated_at"
 )
 _AIMS = {SMALL: 10.0, LARGE: 20.0}
 
@@ -75,8 +75,8 @@ def figure(kind: str, times: list[float]) -> Figure:
 def questions(known: list[Shop], seed: int = 9) -> Iterator[Query]:
     """Pieces of existing names, common words, numbers and contacts; each with and without a county.
 
-    The county is the shop's own or, every other time, any other's: then the words and the county often exclude
-    each other, which is the hard case.
+    The county is the shop's own or, every other time, any other's: then the words and the county often
+    exclude each other, which is the hard case.
     """
     draw = random.Random(seed)
     regions = [shop.region for shop in known]
@@ -116,8 +116,8 @@ def stored(personal: PersonalData, made: Iterable[Shop]) -> Iterator[tuple[Any, 
         for shop, row, (text, grams), private, hidden in zip(some, ids, fields, contacts, keyed, strict=True):
             sealed = personal.seal(private, row)
             yield (
-                row, shop.region, shop.name, shop.platform, shop.status, shop.licence, "shop", "bench", row[-8:], "[]",
-                text, grams, hidden, sealed, "360000-SJ", "bench", now, now,
+                row, shop.region, shop.name, shop.platform, shop.status, shop.licence, "shop", "bench",
+                row[-8:], "[]", text, grams, hidden, sealed, "360000-SJ", "bench", now, now,
             )  # fmt: skip
 
 
@@ -196,7 +196,8 @@ async def _measured(url: str, count: int) -> dict[str, list[Figure]]:
         personal = await personal_data(database)
         per_row, index = await asyncio.to_thread(_fill, url, personal, count)
         print(
-            f"{count:,} rows loaded: {per_row:.0f} µs a row (made, sealed, grams, COPY), index {index:.0f} B a row"
+            f"{count:,} rows loaded: {per_row:.0f} µs a row (made, sealed, grams, COPY),"
+            f" index {index:.0f} B a row"
         )
         return await _ours(database, personal, list(shops(count)))
     finally:

@@ -77,7 +77,7 @@ class TrigramPeer:
         area = " AND region_code = %(region)s" if region else ""
         statement = f"SELECT no FROM names WHERE name LIKE %(text)s{area} ORDER BY no DESC LIMIT %(limit)s"  # noqa: S608
         values = {"text": f"%{text}%", "region": region, "limit": limit}
-        return self.connection.execute(statement, values).fetchall()  # type: ignore[arg-type]
+        return self.connection.execute(statement, values).fetchall()
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
