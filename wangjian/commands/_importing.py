@@ -92,8 +92,9 @@ def _tell(result: dict[str, Any], counts: dict[str, int], *, dry_run: bool) -> N
     state = "试运行 dry run" if dry_run else f"{result['state_zh']} {result['state_en']}"
     print(
         f"{state}：行 rows {counts['rows']}，新增 created {counts['created']}，"
-        f"更新 updated {counts['updated']}，未变 unchanged {counts['unchanged']}，重复 doubled {counts['doubled']}，"
-        f"提醒 warnings {counts['warning_count']}，未导入 errors {counts['error_count']}"
+        f"更新 updated {counts['updated']}，未变 unchanged {counts['unchanged']}，"
+        f"重复 doubled {counts['doubled']}，提醒 warnings {counts['warning_count']}，"
+        f"未导入 errors {counts['error_count']}"
     )
     print(f"编号 id {result['id']}  SHA-256 {result['sha256']}")
     for row in result["errors"][:_SHOWN]:

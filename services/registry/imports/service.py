@@ -271,14 +271,16 @@ async def import_now(
     source: str,
     processes: int | None = None,
 ) -> ImportOut:
-    """Receive a file and take it in, in this process and to the end. Raises what `receive` and `start`
-    raise."""
+    """Receive a file and take it in, in this process and to the end.
+
+    After a long list the service makes the links anew. Raises what `receive` and `start` raise.
+    """
     received = await receive(database, files, claims, stream=stream, filename=filename, source=source)
     async with database.transaction() as session:
         await start(session, claims, received.id)
     runner = ImportRunner(database, files, personal, processes)
     while True:
-        await runner.run_all()
+        await runner.run_next()
         async with database.transaction() as session:
             result = await get_import(session, claims, received.id)
         if result.state != State.RUNNING:
