@@ -15,7 +15,7 @@ from rich.table import Table
 
 from benchmarks.row import Row
 
-_NOT_BENCHMARKS = {"row", "double_hash", "registry_names", "trigram_peer", "__main__"}
+_NOT_BENCHMARKS = {"row", "double_hash", "registry_names", "trigram_peer", "splink_peer", "__main__"}
 
 
 def names() -> list[str]:

@@ -192,7 +192,7 @@ def value_rows(
                 (f"S{width + 1}", width + 1),
                 ("i8", 8),
             )
-            rows = _frame(len(part), form)
+            rows = frame(len(part), form)
             columns = (
                 inc.kind[part],
                 inc.key[part],
@@ -224,14 +224,14 @@ def cluster_rows(inc: Incidence, groups: Groups) -> Iterator[npt.NDArray[Any]]:
     shops = np.flatnonzero(size[groups.block] >= 2)
     for begin in range(0, len(shops), _PART):
         part = shops[begin : begin + _PART]
-        rows = _frame(len(part), (("i8", 8), ("i8", 8), ("i8", 8)))
+        rows = frame(len(part), (("i8", 8), ("i8", 8), ("i8", 8)))
         columns = (inc.nos[part], inc.nos[groups.cluster[part]], inc.nos[groups.block[part]])
         for number, column in enumerate(columns):
             rows[f"v{number}"] = column
         yield rows
 
 
-def _frame(count: int, columns: tuple[tuple[str, int], ...]) -> npt.NDArray[Any]:
+def frame(count: int, columns: tuple[tuple[str, int], ...]) -> npt.NDArray[Any]:
     """Empty rows in PostgreSQL's binary form: number of fields, then length and value of each."""
     layout: list[tuple[str, str]] = [("fields", ">i2")]
     for number, (form, _) in enumerate(columns):
