@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
 from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -75,6 +76,7 @@ def kinds_out(values: Iterable[Value]) -> list[KindOut]:
     return [kind_out(kind) for kind in sorted({kind for kind, _ in values})]
 
 
+@lru_cache(maxsize=64)
 def kind_out(kind: int) -> KindOut:
     """A kind with its names."""
     zh, en = KIND_LABELS[Kind(kind)]
@@ -115,7 +117,17 @@ def _by_shop(sharing: Iterable[Any]) -> dict[int, list[Value]]:
 def _links(values: Sequence[Value], verdict: str | None) -> bool:
     if verdict is not None:
         return verdict == Verdict.SAME
-    return weigh(kind for kind, _ in values) > 0
+    return weight_of(values) > 0
+
+
+def weight_of(values: Sequence[Value]) -> float:
+    """Weight of a link by these values; 0 where they make none."""
+    return _weight(tuple(kind for kind, _ in values))
+
+
+@lru_cache(maxsize=4_096)  # an operator's shops share the same few kinds
+def _weight(kinds: tuple[int, ...]) -> float:
+    return weigh(kinds)
 
 
 def _ranked(
@@ -123,7 +135,7 @@ def _ranked(
 ) -> list[int]:
     """Those the caller may see, the strongest first."""
     seen = [no for no in linked if shops[no].seen]
-    return sorted(seen, key=lambda no: (-weigh(kind for kind, _ in by_shop.get(no, ())), no))
+    return sorted(seen, key=lambda no: (-weight_of(by_shop.get(no, ())), no))
 
 
 def _linked(
@@ -133,7 +145,7 @@ def _linked(
     verdict = judged.get(row.no)
     return LinkedShop(
         shop=shop_out(row),
-        weight=weigh(kind for kind, _ in values),
+        weight=weight_of(values),
         kinds=kinds_out(values),
         values=len(values),
         verdict=Verdict(verdict) if verdict else None,
