@@ -1,0 +1,73 @@
+"""Grams and forms of search: a piece of a value asks only for grams the value has; walks end."""
+
+import zlib
+from itertools import pairwise
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from services.registry.search.plan import Shape, Tokens, Walk, Way
+from services.registry.search.rules import (
+    contact_grams,
+    contact_grams_many,
+    contact_holds,
+    contact_query,
+    fold,
+    needle,
+    query_grams,
+    search_fields,
+    search_fields_many,
+)
+
+TEXT = st.text(alphabet="赣州脐橙有限公司aB1２3456789-()~ \u200b１𠮷", max_size=14)
+
+
+def keyed(text: str) -> int:
+    return zlib.crc32(text.encode()) - (1 << 31)
+
+
+@given(st.lists(st.lists(st.one_of(st.none(), TEXT), max_size=4), max_size=6))
+def test_many_rows_at_once_are_as_one_by_one(rows: list[list[str | None]]) -> None:
+    assert [(t, sorted(g)) for t, g in search_fields_many(rows)] == [
+        (t, sorted(g)) for t, g in map(search_fields, rows)
+    ]
+    values = [{str(n): value for n, value in enumerate(row) if value} for row in rows]
+    together = [sorted(grams) for grams in contact_grams_many(values, keyed)]
+    assert together == [sorted(contact_grams(one, keyed)) for one in values]
+
+
+@given(TEXT, st.integers(0, 14), st.integers(1, 14))
+def test_a_piece_of_a_contact_is_found(value: str, begin: int, size: int) -> None:
+    piece = fold(value)[begin : begin + size]
+    wanted = contact_query(piece, keyed)
+    if wanted:
+        assert set(wanted) <= set(contact_grams({"phone": value}, keyed))
+        assert contact_holds([value], piece)
+
+
+def test_what_is_a_gram() -> None:
+    counts = {"茶": 0, "ab": 0, "123": 0, "a1": 0, "茶业": 1, "abc": 1, "1234": 1, "茶业行": 3}
+    assert {text: len(query_grams(text)) for text in counts} == counts
+    assert query_grams("ＡＢＣ") == query_grams("abc")
+    assert needle("https://Shop1.example.com/") == "shop1.example.com"
+    assert contact_query("0797-1234", keyed) == contact_query("07971234", keyed)
+    assert contact_query("123", keyed) == []
+
+
+def test_a_walk_ends_whatever_it_finds() -> None:
+    shape = Shape(rows=2_000_000, low=1, high=2_000_000, grams={1: 0.4, 2: 0.01}, floor=0.0001)
+    for tokens in (
+        Tokens(),
+        Tokens(grams=(1,)),
+        Tokens(grams=(2,)),
+        Tokens(grams=(9,)),
+        Tokens(facets=("r1",)),
+    ):
+        walk, windows = Walk(tokens, shape, 2_000_001, 21), []
+        while window := walk.next():
+            windows.append(window)
+            walk.learn(0)
+        assert windows[-1].low is None and len(windows) < 12
+        edges = [(one.low, after.before) for one, after in pairwise(windows)]
+        assert all(low == before for low, before in edges)
+        assert not tokens.any or windows[-1].way is Way.INDEX
