@@ -1,6 +1,5 @@
 """Registry rules: published vectors, what warns, what is never changed, and how text is found."""
 
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st

@@ -17,7 +17,7 @@ from services.common.personal import PersonalData, PersonalDataError
 from services.registry.exchange import faults, repository
 from services.registry.exchange.agreement import Secrets, agree, shop_ref, value_hash
 from services.registry.exchange.models import Exchange
-from services.registry.exchange.rules import ROWS_A_PART, State, hash_rows
+from services.registry.exchange.rules import ROWS_A_PART, ExchangeState, hash_rows
 from services.registry.findings import service as findings
 from services.registry.findings.rules import Code, Raised
 from services.registry.identifiers.kinds import FIELD_OF_KIND, Kind
@@ -37,7 +37,7 @@ class Part:
 
 def secrets_of(personal: PersonalData, exchange: Exchange) -> Secrets:
     """The secrets of an exchange that is agreed and not over. Raises 409."""
-    if exchange.state != State.AGREED:
+    if exchange.state != ExchangeState.AGREED:
         raise faults.wrong_state("双方尚未建立比对，或比对已结束", "the exchange is not agreed, or is closed")
     if exchange.expires_at <= utc_now():
         raise faults.expired()

@@ -30,7 +30,7 @@ class Type(StrEnum):
     RECEIPT = "receipt"
 
 
-class State(StrEnum):
+class ExchangeState(StrEnum):
     """How far an exchange is."""
 
     OFFERED = "offered"
@@ -38,10 +38,10 @@ class State(StrEnum):
     CLOSED = "closed"
 
 
-STATE_LABELS: Final[dict[State, tuple[str, str]]] = {
-    State.OFFERED: ("待对方确认", "waiting for the other region"),
-    State.AGREED: ("已建立", "agreed"),
-    State.CLOSED: ("已结束", "closed"),
+STATE_LABELS: Final[dict[ExchangeState, tuple[str, str]]] = {
+    ExchangeState.OFFERED: ("待对方确认", "waiting for the other region"),
+    ExchangeState.AGREED: ("已建立", "agreed"),
+    ExchangeState.CLOSED: ("已结束", "closed"),
 }
 
 
@@ -59,10 +59,10 @@ REQUEST_LABELS: Final[dict[RequestState, tuple[str, str]]] = {
     RequestState.REFUSED: ("已拒绝", "refused"),
 }
 
-TAKEN_IN: Final[dict[State, frozenset[Type]]] = {
-    State.OFFERED: frozenset({Type.ACCEPTANCE, Type.RECEIPT}),
-    State.AGREED: frozenset({Type.HASHES, Type.REQUEST, Type.ANSWER, Type.RECEIPT}),
-    State.CLOSED: frozenset({Type.RECEIPT}),
+TAKEN_IN: Final[dict[ExchangeState, frozenset[Type]]] = {
+    ExchangeState.OFFERED: frozenset({Type.ACCEPTANCE, Type.RECEIPT}),
+    ExchangeState.AGREED: frozenset({Type.HASHES, Type.REQUEST, Type.ANSWER, Type.RECEIPT}),
+    ExchangeState.CLOSED: frozenset({Type.RECEIPT}),
 }
 """Which messages an exchange takes in, by its state."""
 

@@ -5,7 +5,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, Field
 
 from services.common.wire import Id, Instant, Text
-from services.registry.exchange.rules import DAYS, RequestState, State
+from services.registry.exchange.rules import DAYS, ExchangeState, RequestState
 
 Purpose = Annotated[Text, Field(max_length=500)]
 Fingerprint = Annotated[str, Field(max_length=100, description="电话核对的密钥指纹 · compared by telephone")]
@@ -65,7 +65,7 @@ class ExchangeOut(BaseModel):
 
     id: str
     side: str
-    state: State
+    state: ExchangeState
     zh: str
     en: str
     purpose: str

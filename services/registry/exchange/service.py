@@ -22,8 +22,8 @@ from services.registry.exchange.rules import (
     REQUEST_LABELS,
     STATE_LABELS,
     TAKEN_IN,
+    ExchangeState,
     RequestState,
-    State,
     Type,
     same_fingerprint,
 )
@@ -79,7 +79,7 @@ async def accept(session: AsyncSession, desk: Desk, claims: Claims, given: Offer
     expires = answering.instant(body.get("expires_at"))
     exchange = _new(desk, claims, exchange_id, "accepting", given.purpose, private)
     exchange.peer_name, exchange.peer_region = sender.name, sender.region
-    exchange.peer_key, exchange.expires_at, exchange.state = sender.key, expires, State.AGREED.value
+    exchange.peer_key, exchange.expires_at, exchange.state = sender.key, expires, ExchangeState.AGREED.value
     exchange.sealed = _sealed(desk, exchange_id, private, _checked(private, body, exchange_id))
     await repository.add(session, exchange)
     await post.take(session, claims, exchange, opened)
@@ -128,7 +128,7 @@ async def take_in(
 
 def _in_order(exchange: Exchange, opened: post.Opened) -> None:
     type_ = opened.message.type
-    if type_ not in TAKEN_IN[State(exchange.state)]:
+    if type_ not in TAKEN_IN[ExchangeState(exchange.state)]:
         raise faults.wrong_state("当前阶段不接收这类报文", f"no {type_.value} is taken in at this point")
     if exchange.expires_at <= utc_now() and type_ is not Type.RECEIPT:
         raise faults.expired()
@@ -146,7 +146,7 @@ async def _agreed(
     public = _checked(private, opened.message.body, exchange.id)
     exchange.peer_key, exchange.peer_region = opened.message.sender.key, opened.message.sender.region
     exchange.sealed = _sealed(desk, exchange.id, private, public)
-    exchange.state, exchange.updated_at = State.AGREED.value, utc_now()
+    exchange.state, exchange.updated_at = ExchangeState.AGREED.value, utc_now()
 
 
 def _checked(private: str, body: Mapping[str, Any], exchange_id: str) -> str:
@@ -182,7 +182,7 @@ async def _accepted_before(session: AsyncSession, claims: Claims, exchange_id: s
 async def close(session: AsyncSession, claims: Claims, exchange_id: str) -> None:
     """End an exchange: its secrets are destroyed, what was matched and answered stays."""
     exchange = await found(session, claims, exchange_id, hold=True)
-    exchange.state, exchange.sealed, exchange.updated_at = State.CLOSED.value, b"", utc_now()
+    exchange.state, exchange.sealed, exchange.updated_at = ExchangeState.CLOSED.value, b"", utc_now()
     await _note(session, claims, "exchange.closed", exchange_id, {})
 
 
@@ -254,11 +254,11 @@ def _request(row: Any) -> RequestOut:
 
 
 def _out(desk: Desk, exchange: Exchange) -> ExchangeOut:
-    zh, en = STATE_LABELS[State(exchange.state)]
+    zh, en = STATE_LABELS[ExchangeState(exchange.state)]
     return ExchangeOut(
         id=exchange.id,
         side=exchange.side,
-        state=State(exchange.state),
+        state=ExchangeState(exchange.state),
         zh=zh,
         en=en,
         purpose=exchange.purpose,
@@ -278,7 +278,7 @@ def _new(desk: Desk, claims: Claims, exchange_id: str, side: str, purpose: str, 
     return Exchange(
         id=exchange_id,
         side=side,
-        state=State.OFFERED.value,
+        state=ExchangeState.OFFERED.value,
         purpose=purpose,
         sealed=_sealed(desk, exchange_id, private, ""),
         org_code=claims.org,

@@ -4606,10 +4606,16 @@ export interface components {
             purpose: string;
             /** Side */
             side: string;
-            state: components["schemas"]["services__registry__exchange__rules__State"];
+            state: components["schemas"]["ExchangeState"];
             /** Zh */
             zh: string;
         };
+        /**
+         * ExchangeState
+         * @description How far an exchange is.
+         * @enum {string}
+         */
+        ExchangeState: "offered" | "agreed" | "closed";
         /**
          * Exemption
          * @description Ground on which no registration is needed (电子商务法 §10).
@@ -4731,7 +4737,7 @@ export interface components {
         FindingStateIn: {
             /** Note */
             note?: string | null;
-            state: components["schemas"]["State-Input"];
+            state: components["schemas"]["State"];
         };
         /**
          * FoundOut
@@ -4777,7 +4783,7 @@ export interface components {
             shops: components["schemas"]["FoundShop"][];
             /** Shops Elsewhere */
             shops_elsewhere: number;
-            state: components["schemas"]["services__registry__findings__rules__State"];
+            state: components["schemas"]["State"];
             /** State En */
             state_en: string;
             /** State Zh */
@@ -7941,7 +7947,7 @@ export interface components {
          * @description What an authority did with a finding.
          * @enum {string}
          */
-        "State-Input": "new" | "seen" | "settled";
+        State: "new" | "seen" | "settled";
         /**
          * Status
          * @description How two shops stand to each other.
@@ -8925,18 +8931,6 @@ export interface components {
             /** Skipped */
             skipped: components["schemas"]["LeftOut"][];
         };
-        /**
-         * State
-         * @description How far an exchange is.
-         * @enum {string}
-         */
-        services__registry__exchange__rules__State: "offered" | "agreed" | "closed";
-        /**
-         * State
-         * @description What an authority did with a finding.
-         * @enum {string}
-         */
-        services__registry__findings__rules__State: "new" | "seen" | "settled";
     };
     responses: never;
     parameters: never;
@@ -10636,7 +10630,7 @@ export interface operations {
     get_findings: {
         parameters: {
             query?: {
-                state?: components["schemas"]["State-Input"] | null;
+                state?: components["schemas"]["State"] | null;
                 code?: string | null;
                 cursor?: string | null;
                 limit?: number;
