@@ -60,7 +60,8 @@ def upgrade() -> None:
         op.execute(
             f"INSERT INTO import_remarks (import_id, row, severity, source_id, field, code, value, zh, en)"  # noqa: S608
             f" SELECT i.id, (r->>'row')::int, {severity}, '', left(r->>'field', 40), left(r->>'code', 40),"
-            f" '', left(r->>'zh', 300), left(r->>'en', 300) FROM imports i, jsonb_array_elements(i.{column}) r"
+            f" '', left(r->>'zh', 300), left(r->>'en', 300)"
+            f" FROM imports i, jsonb_array_elements(i.{column}) r"
         )
         op.drop_column("imports", column)
     op.create_table(

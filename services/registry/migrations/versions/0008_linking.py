@@ -1,4 +1,4 @@
-"""Linking: shared values with their verdicts, clusters, what changed and why, and a log of changed identifiers."""
+"""Linking: shared values with their verdicts, clusters, what changed and why; a log of identifiers."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -9,7 +9,7 @@ down_revision = "0007"
 branch_labels = None
 depends_on = None
 
-# Every writer of `identifiers` is seen, bulk or single; one that rebuilds afterwards says so and saves the rows.
+# Every writer of `identifiers` is seen, bulk or single; one that rebuilds afterwards says so, saving rows.
 _LOG = """
 CREATE FUNCTION log_identifier_changes() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
