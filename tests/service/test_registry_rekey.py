@@ -250,9 +250,11 @@ async def command(database: Database, **environment: str) -> subprocess.Complete
 
 
 @pytest.mark.slow
-async def test_the_command_says_in_one_line_that_the_key_file_is_missing(database: Database) -> None:
+async def test_the_command_says_in_one_line_that_the_key_file_is_missing(
+    database: Database, tmp_path: Path
+) -> None:
     rows = await fill(database, 2)
-    lost = await command(database, WANGJIAN_SECRETS_DIR="/nonexistent")
+    lost = await command(database, WANGJIAN_SECRETS_DIR=str(tmp_path / "none"))
     assert (lost.returncode, len(lost.stderr.splitlines())) == (2, 1), lost.stderr
     assert await stored(database) == rows
 
