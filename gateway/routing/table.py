@@ -107,8 +107,8 @@ LIMITS: Final = (
         "60/minute", "person",
     ),
     Limit("import", "POST", re.compile(r"/api/imports"), "20/minute", "person"),
-    Limit("reveal", "POST", re.compile(r"/api/subjects/[^/]+/reveal"), "60/minute", "person"),
-    Limit("reveal", "POST", re.compile(r"/api/presences/[^/]+/reveal"), "60/minute", "person"),
+    Limit("reveal-subject", "POST", re.compile(r"/api/subjects/[^/]+/reveal"), "60/minute", "person"),
+    Limit("reveal-presence", "POST", re.compile(r"/api/presences/[^/]+/reveal"), "60/minute", "person"),
     Limit("csp-report", "POST", re.compile(r"/api/csp-reports"), "60/minute", "source"),
 )  # fmt: skip
 # Failed sign-ins of one source, whatever the names: first a pause, then a longer one.

@@ -16,6 +16,7 @@ from sqlalchemy import text
 
 from services.common.identity import Claims
 from services.evidence.custody import service as custody
+from services.evidence.items import run
 from services.evidence.log.tiles import tile_path
 from tests.evidence_stack import as_insider, own_home, remove, running
 
@@ -254,7 +255,8 @@ async def test_a_clock_moved_by_a_day_while_sealing_is_named(make_settings, monk
         assert await named(stack) == set()
         real = custody.utc_now
         with monkeypatch.context() as patch:
-            patch.setattr(custody, "utc_now", lambda: real() + dt.timedelta(days=days))
+            for module in (custody, run):
+                patch.setattr(module, "utc_now", lambda: real() + dt.timedelta(days=days))
             moved = await stack.submit()
             await logged(stack)
         found = await named(stack)

@@ -114,6 +114,7 @@ def test_a_forked_child_is_the_launchers_own(launcher: Launcher) -> None:
     assert launcher.say("stop") == {"left": []}
 
 
+@pytest.mark.slow
 def test_without_the_nursery_children_start_plainly(launcher: Launcher) -> None:
     os.kill(launcher.first["nursery"][0], signal.SIGKILL)
     assert process.start_ticks(launcher.first["pid"]) is not None  # the control: the child does not need it
