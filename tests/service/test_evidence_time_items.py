@@ -125,6 +125,7 @@ async def test_without_a_longer_certificate_nothing_is_renewed_and_each_item_is_
     assert await RenewalJobs(runtime, 90).run_once() == 0
 
 
+@pytest.mark.slow
 async def test_hash_tree_renewal_of_what_is_whole_and_a_damaged_package_is_named(stack, newer):
     """A second digest of all bytes; the package with a changed or lost object stays as it is and is named."""
     from tests.evidence_samples import sample_artefacts
