@@ -227,6 +227,8 @@ class _Take:
             await record(
                 session, claims, event=f"import.{state}", object_type="import", object_id=row.id, after=after
             )
+            if row.created + row.updated > FOLLOWED_ROWS:
+                await taking.refresh_statistics(session)
 
 
 class _Check:

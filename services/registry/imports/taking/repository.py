@@ -151,6 +151,11 @@ async def settle(session: AsyncSession) -> None:
         await driver.execute(_SETTLE, (index,))
 
 
+async def refresh_statistics(session: AsyncSession) -> None:
+    """Let the planner know a long list at once; autovacuum would come a minute later."""
+    await session.execute(text("ANALYZE presences, subjects, identifiers"))
+
+
 async def seen(session: AsyncSession, stamp: datetime, ids: list[str], nos: list[int]) -> None:
     """Note that unchanged rows stood in the list again; once a day is enough."""
     driver = await driver_of(session)
