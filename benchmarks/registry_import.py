@@ -1,12 +1,11 @@
-"""Importing a list of 171,466 shops: from the kept file to searchable, sealed, linked-up rows.
+"""Importing a list of 171,466 shops: from the kept file to searchable, sealed rows.
 
-    python -m benchmarks registry_import
+    python -m benchmarks registry_import      (several minutes)
 
-Ours is all the work of the service on one list: reading, checks, sealing, identifiers with keyed hashes,
-grams of
-search, and writing into tables with all their indexes, in batches that survive a kill. Floors: PostgreSQL's
-COPY
-of the same nine columns as text into a bare table; COPY of the finished rows into the same tables.
+Ours is all the work of the service on one list: reading, checks, sealing, identifiers with keyed hashes, the
+grams of search, and writing into tables with all their indexes, in batches that survive a kill; links are
+followed afterwards. Floors: PostgreSQL's COPY of the same nine columns as text into a bare table; COPY of the
+finished rows into the same tables.
 """
 
 import asyncio
@@ -175,7 +174,7 @@ def rows() -> list[Row]:
     with tempfile.TemporaryDirectory(prefix="wj-bench-") as folder:
         (Path(folder) / "run").mkdir(mode=0o700)
         ours, again, bare, finished = asyncio.run(_measure(Path(folder), data))
-    per_row = f"{ours / ROWS * 1e6:.0f} µs a row, {len(data) / 1e6:.0f} MB; with the links made anew"
+    per_row = f"{ours / ROWS * 1e6:.0f} µs a row, {len(data) / 1e6:.0f} MB; links are made after it"
     what, bare_label = "import 171,466 shops", "COPY of the same list into a bare table"
     return [
         Row(what, ours, bare, "s", bare_label, 1.0, 20.0, per_row),
