@@ -41,7 +41,8 @@ pytest_plugins = ["tests.stack", "tests.s3_server"]
 
 def pytest_unconfigure() -> None:
     """A run whose threads do not end says where they stand, and fails, instead of waiting for ever."""
-    faulthandler.dump_traceback_later(60, exit=True)
+    if "MUTANT_UNDER_TEST" not in os.environ:  # `mutmut run` calls pytest many times within one process
+        faulthandler.dump_traceback_later(60, exit=True)
 
 
 @pytest.fixture(scope="session")
