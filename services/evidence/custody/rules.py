@@ -35,9 +35,9 @@ LABELS = {
     "granted": ("授权外单位查阅", "opened to another authority"),
     "grant_withdrawn": ("撤回外单位查阅授权", "withdrawn from another authority"),
     "transferred": ("移交签收", "handed over and signed for"),
-    "held": ("诉讼保全冻结", "placed under legal hold"),
+    "held": ("设置保全冻结", "placed under legal hold"),
     "restored": ("由第三方副本恢复存储文件", "stored files restored from a custodian's copy"),
-    "released": ("解除诉讼保全", "released from legal hold"),
+    "released": ("解除保全冻结", "released from legal hold"),
 }
 
 

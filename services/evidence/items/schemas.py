@@ -4,6 +4,7 @@ from typing import Any
 
 from pydantic import BaseModel, Field
 
+from services.evidence.renewals.schemas import RenewalOut
 from services.evidence.retention.schemas import RetentionOut
 
 
@@ -83,4 +84,5 @@ class ItemOut(ItemRow):
     artefacts: list[ArtefactOut]
     seals: SealsOut
     retention: RetentionOut | None
+    renewal: RenewalOut | None = Field(description="none while the first time stamps need no renewal")
     last_error: dict[str, Any] | None

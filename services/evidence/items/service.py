@@ -26,6 +26,7 @@ from services.evidence.package.layout import Part, load_layout
 from services.evidence.package.reader import BLOCK, PackageReader
 from services.evidence.package.transfer import blocks
 from services.evidence.renewals import repository as renewals
+from services.evidence.renewals.schemas import RenewalOut
 from services.evidence.retention import service as retention
 from services.evidence.runtime import Runtime
 from services.evidence.timestamps.waiting import limit_on
@@ -75,6 +76,8 @@ async def show(runtime: Runtime, evidence_id: str, claims: Claims, reason: str =
         item = await visible_item(session, evidence_id, claims)
         await _note(runtime, session, evidence_id, claims, "viewed", reason=reason)
         kept = await retention.view(session, evidence_id)
+        record = await renewals.find(session, evidence_id)
+        renewed = RenewalOut.model_validate(record) if record is not None else None
     limit = limit_on(utc_now().date())
     required = RequiredOut(
         authorities=runtime.own.tsa_quorum,
@@ -83,7 +86,7 @@ async def show(runtime: Runtime, evidence_id: str, claims: Claims, reason: str =
         stamp_warn_seconds=int(limit.warn.total_seconds()),
         stamp_limit_seconds=int(limit.longest.total_seconds()),
     )
-    return views.detail(item, runtime.log.origin, _receipts(runtime, item), required, kept)
+    return views.detail(item, runtime.log.origin, _receipts(runtime, item), required, kept, renewed)
 
 
 def _receipts(runtime: Runtime, item: EvidenceItem) -> list[dict[str, Any]]:

@@ -15,6 +15,7 @@ from services.evidence.items.schemas import (
     RequiredOut,
     SealsOut,
 )
+from services.evidence.renewals.schemas import RenewalOut
 from services.evidence.retention.schemas import RetentionOut
 
 
@@ -48,6 +49,7 @@ def detail(
     receipts: Sequence[Mapping[str, Any]],
     required: RequiredOut,
     retention: RetentionOut | None,
+    renewal: RenewalOut | None,
 ) -> ItemOut:
     """The whole item; receipts: what the custodians' say, already checked."""
     predicate = predicate_of(item.envelope)
@@ -64,6 +66,7 @@ def detail(
         ],
         seals=_seals(item, origin, receipts, required),
         retention=retention,
+        renewal=renewal,
         last_error=item.last_error,
     )
 

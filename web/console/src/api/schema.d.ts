@@ -5337,6 +5337,8 @@ export interface components {
             } | null;
             /** Region Code */
             region_code: string;
+            /** @description none while the first time stamps need no renewal */
+            renewal: components["schemas"]["RenewalOut"] | null;
             /** Requested Url */
             requested_url: string;
             retention: components["schemas"]["RetentionOut"] | null;
@@ -7264,6 +7266,39 @@ export interface components {
             value: string;
             /** Zh */
             zh: string;
+        };
+        /**
+         * RenewalOut
+         * @description An item's evidence record (RFC 4998): since when the proof of time is renewed, until when.
+         */
+        RenewalOut: {
+            /**
+             * Algorithm
+             * @description digest of the newest chain
+             */
+            algorithm: string;
+            /**
+             * First At
+             * Format: date-time
+             * @description time of the record's first archive time stamp
+             */
+            first_at: string;
+            /**
+             * Renewed At
+             * Format: date-time
+             */
+            renewed_at: string;
+            /**
+             * Stamps
+             * @description archive time stamps in the record
+             */
+            stamps: number;
+            /**
+             * Valid Until
+             * Format: date-time
+             * @description when the certificate of the newest archive time stamp ends
+             */
+            valid_until: string;
         };
         /**
          * ReportReceiptIn

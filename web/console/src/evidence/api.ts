@@ -1,5 +1,5 @@
 import { call, get, send, urlOf } from '@/api/http'
-import type { ApiPath, Custody, Evidence, EvidenceRow, EvidenceStatus, Page, Printed } from '@/api/types'
+import type { ApiPath, Custody, Evidence, EvidenceRow, EvidenceStatus, Page, Printed, Retention } from '@/api/types'
 import type { Report } from './report'
 
 export const listEvidence = (query: Record<string, string>, signal?: AbortSignal): Promise<Page<EvidenceRow>> =>
@@ -14,6 +14,12 @@ export const verifyRecord = (id: string, seq: number): Promise<Report> => call('
 /** Put a print and its reason on record; gives the chain with that record in it. */
 export const recordPrint = (id: string, reason: string): Promise<Printed> =>
   call('POST', `/evidence/${id}/custody/printed`, { json: { reason } })
+export const holdEvidence = (id: string, reason: string): Promise<Retention> =>
+  call('POST', `/evidence/${id}/hold`, { json: { reason } })
+export const releaseEvidence = (id: string, reason: string): Promise<Retention> =>
+  call('POST', `/evidence/${id}/hold/release`, { json: { reason } })
+/** Address of the record that renews the proof of time (RFC 4998). */
+export const recordUrl = (id: string): string => urlOf(`/evidence/${id}/record`)
 export const readStatus = (signal?: AbortSignal): Promise<EvidenceStatus> =>
   call('GET', '/evidence-status', { signal, background: true })
 export const verifyEvidence = (id: string): Promise<Report> => call('POST', `/evidence/${id}/verification`)
