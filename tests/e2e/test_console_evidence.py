@@ -258,6 +258,54 @@ async def test_an_unsealed_item_says_what_it_waits_for(officer: Person, stack: S
     await officer.check("unsealed, in English")
 
 
+async def test_a_hold_is_placed_and_lifted_with_its_reason_on_record(officer: Person, stack: Stack) -> None:
+    page = officer.page
+    await open_item(officer, stack)
+    item = await captured(officer, stack)
+    await officer.open(f"/evidence/{item}?tab=seals")
+    kept = page.locator("[data-seal=retention]")
+    await kept.locator("[data-test=hold]").click()
+    await page.click("[data-test=hold-now]")
+    await expect(page.locator("#hold-reason-fault")).to_be_visible()
+    await officer.check("hold without a reason")
+    await page.fill("#hold-reason", "当事人提起行政诉讼")
+    await page.keyboard.press("Enter")
+    await expect(kept).to_contain_text("当事人提起行政诉讼")
+    await expect(kept.locator("[data-test=hold]")).to_have_text("解除保全冻结")
+    again = await ask(officer, "POST", f"/evidence/{item}/hold", reason="再次")
+    assert (again["status"], again["body"]["code"]) == (409, "evidence.already_held"), again
+    await english(officer)
+    await expect(kept.locator("[data-test=hold]")).to_have_text("Lift legal hold")
+    await officer.check("held, in English")
+    await kept.locator("[data-test=hold]").click()
+    await page.fill("#hold-reason", "撤诉")
+    await page.keyboard.press("Enter")
+    await expect(kept).not_to_contain_text("当事人提起行政诉讼")
+    events = (await ask(officer, "GET", f"/evidence/{item}/custody"))["body"]["events"]
+    told = [(event["event"], event["reason"]) for event in events if event["event"] in ("held", "released")]
+    assert told == [("held", "当事人提起行政诉讼"), ("released", "撤诉")]
+
+
+async def test_a_renewed_proof_of_time_is_shown(officer: Person, stack: Stack) -> None:
+    """The platform's own answer with a renewal put in: stamps made now need none for years."""
+    page = officer.page
+    item = await open_item(officer, stack)
+    renewal = {"first_at": "2034-01-02T03:04:05Z", "renewed_at": "2034-01-02T03:04:06Z"}
+    renewal |= {"valid_until": "2044-05-06T07:08:09Z", "stamps": 2, "algorithm": "sha512"}
+
+    async def renewed(route: Route) -> None:
+        body = await (await route.fetch()).json()
+        assert body["renewal"] is None
+        await route.fulfill(json=body | {"renewal": renewal})
+
+    await page.route(f"**/api/evidence/{item}", renewed)
+    await officer.open(f"/evidence/{item}?tab=seals")
+    shown = page.locator("[data-seal=renewal]")
+    await expect(shown).to_contain_text("2044-05-06")
+    await expect(shown.locator("a")).to_have_attribute("href", f"/api/evidence/{item}/record")
+    await officer.check("renewed")
+
+
 async def test_sealing_says_how_it_is_to_those_who_run_the_system(chromium: Browser, stack: Stack) -> None:
     async with console_desk.person(chromium, stack.base_url) as someone:
         await someone.sign_in("sysadmin", stack.passwords["sysadmin"])

@@ -98,6 +98,9 @@ async def test_renewed_items_outlive_their_certificates(stack, newer):
         assert answer.status_code == 200
         assert answer.headers["content-disposition"].endswith('.er"')
         records[evidence_id] = answer.content
+        renewal = (await stack.get(f"/evidence/{evidence_id}")).json()["renewal"]
+        ends = dt.datetime.fromisoformat(renewal["valid_until"])
+        assert (ends, renewal["stamps"]) == (dt.datetime.fromisoformat(answer.headers["x-valid-until"]), 1)
         # Today all is well without it; in sixty days only with it.
         assert checks(package, trust, dt.datetime.now(dt.UTC))["all"]
         without = checks(package, trust, later)
