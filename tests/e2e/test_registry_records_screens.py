@@ -79,6 +79,11 @@ async def edit(officer: Person) -> None:
     changes = page.locator("[data-test=changes]")
     await expect(changes).to_contain_text("138****5678 → 139****5678")
     await expect(changes).to_contain_text("（空） → 茶叶销售")
+    await page.locator("[data-test=origins] summary").click()
+    origin = page.locator("[data-test=origins] tr[data-field=phone]")
+    await expect(origin).to_contain_text("manual")
+    await expect(origin.locator("time")).to_have_count(2)
+    await officer.check("origins")
 
 
 async def tag_and_permit(officer: Person, address: str) -> None:

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from sqlalchemy import insert, select
+from sqlalchemy.dialects.postgresql import distinct_on
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from services.registry.changes.models import Change
@@ -23,3 +24,14 @@ async def of_object(
     if before is not None:
         statement = statement.where(Change.id < before)
     return list((await session.scalars(statement.order_by(Change.id.desc()).limit(limit + 1))).all())
+
+
+async def newest(session: AsyncSession, object_type: str, object_id: str) -> list[Change]:
+    """The newest change of each field of an object: where its present value comes from."""
+    statement = (
+        select(Change)
+        .ext(distinct_on(Change.field))
+        .where(Change.object_type == object_type, Change.object_id == object_id)
+        .order_by(Change.field, Change.id.desc())
+    )
+    return list((await session.scalars(statement)).all())

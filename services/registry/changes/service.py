@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 from datetime import datetime
-from typing import Any
+from typing import Any, Protocol
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -12,9 +12,24 @@ from services.common.personal import PersonalData, PersonalDataError
 from services.registry.changes import repository
 from services.registry.changes.models import Change
 from services.registry.changes.rules import Changed, label, shown
-from services.registry.changes.schemas import ChangeOut
+from services.registry.changes.schemas import ChangeOut, OriginOut
 
 PAGE = 50
+
+
+class Row(Protocol):
+    """What a record with a history has."""
+
+    @property
+    def id(self) -> Any: ...
+    @property
+    def source(self) -> Any: ...
+    @property
+    def import_id(self) -> Any: ...
+    @property
+    def first_seen(self) -> Any: ...
+    @property
+    def last_seen(self) -> Any: ...
 
 
 async def note(
@@ -78,6 +93,36 @@ async def history(
         items=[_out(personal, row) for row in listed],
         next_cursor=encode_cursor([listed[-1].id]) if len(rows) > PAGE else None,
     )
+
+
+async def origins(
+    session: AsyncSession, object_type: str, row: Row, fields: Iterable[str]
+) -> list[OriginOut]:
+    """Source, first and last seen of the values an object has in `fields`. Not scoped: the caller did.
+
+    A value that never changed comes from the row's own source. The row's source confirms its values whenever
+    it shows the row again; a value from another source was seen when it was entered.
+    """
+    changed = {one.field: one for one in await repository.newest(session, object_type, row.id)}
+    found = []
+    for field in fields:
+        zh, en = label(field)
+        one = changed.get(field)
+        source = one.source if one else row.source
+        first = one.at if one else row.first_seen
+        last = max(first, row.last_seen) if source == row.source else first
+        found.append(
+            OriginOut(
+                field=field,
+                field_zh=zh,
+                field_en=en,
+                source=source,
+                import_id=one.import_id if one else row.import_id,
+                first_seen=first,
+                last_seen=last,
+            )
+        )
+    return found
 
 
 def _out(personal: PersonalData, change: Change) -> ChangeOut:

@@ -21,7 +21,7 @@ from services.registry.presences import repository
 from services.registry.presences.models import Presence
 from services.registry.presences.rules import domain_of
 from services.registry.presences.schemas import PresenceOut, PresencePatch
-from services.registry.presences.service import whole
+from services.registry.presences.service import plain, whole
 from services.registry.search.rules import contact_grams
 from services.registry.subjects import repository as subjects
 from services.registry.subjects.rules import searchable
@@ -41,7 +41,7 @@ async def edit_presence(
     refuse_stale(presence.updated_at, given.seen_at)
     if given.subject_id and await subjects.visible(session, claims, given.subject_id) is None:
         raise not_found("主体", "subject")
-    before = {**_plain(presence), **readable(personal, presence)}
+    before = {**plain(presence), **readable(personal, presence)}
     wanted = given.model_dump(exclude_unset=True, exclude={"seen_at", "reason"}, mode="json")
     changed = compared(before, wanted)
     if not changed:
@@ -77,10 +77,6 @@ async def _keep(
     await show(session, personal, {presence.no: values}, source="manual", now=presence.updated_at)
 
 
-def _plain(presence: Presence) -> dict[str, Any]:
-    return {name: getattr(presence, name) for name in PresencePatch.model_fields if hasattr(Presence, name)}
-
-
 def _apply(
     personal: PersonalData, presence: Presence, values: dict[str, Any], changed: list[Changed]
 ) -> None:
@@ -97,4 +93,4 @@ def _apply(
     text, grams = searchable({**known, **{k: v for k, v in values.items() if k not in PERSONAL}})
     presence.search_text, presence.grams = text, grams
     presence.warnings = [f.as_json() for f in check_fields(values)]
-    presence.updated_at = presence.last_seen = utc_now()
+    presence.updated_at = utc_now()

@@ -10,7 +10,7 @@ from services.common.identity import Claims, require
 from services.common.paging import Page
 from services.common.personal import Personal
 from services.common.wire import Id
-from services.registry.changes.schemas import ChangeOut
+from services.registry.changes.schemas import ChangeOut, OriginOut
 from services.registry.inspections.schemas import InspectionIn, InspectionOut
 from services.registry.permits.schemas import PermitIn, PermitOut, PermitPatch
 from services.registry.personal.schemas import RevealIn, RevealOut
@@ -152,6 +152,17 @@ async def presence_history(
 ) -> Page[ChangeOut]:
     """What changed, newest first: who, when, from which source, from what to what; personal values masked."""
     return await service.presence_history(session, personal, claims, presence_id, cursor)
+
+
+@router.get("/presences/{presence_id}/origins")
+async def presence_origins(
+    presence_id: Id,
+    session: Session,
+    personal: Personal,
+    claims: Annotated[Claims, Depends(require("registry:read"))],
+) -> list[OriginOut]:
+    """Of each value: its source, when it was first seen and last seen."""
+    return await service.presence_origins(session, personal, claims, presence_id)
 
 
 @router.post("/presences/{presence_id}/inspections", status_code=201)

@@ -11,8 +11,8 @@ from services.common.ids import new_id
 from services.common.paging import Page
 from services.common.personal import PersonalData
 from services.common.problems import not_found
-from services.registry.changes.schemas import ChangeOut
-from services.registry.changes.service import history
+from services.registry.changes.schemas import ChangeOut, OriginOut
+from services.registry.changes.service import history, origins
 from services.registry.identifiers.rules import check_fields
 from services.registry.identifiers.service import masked_identifiers, show
 from services.registry.inspections import repository as inspections
@@ -26,7 +26,7 @@ from services.registry.permits.service import change, enter
 from services.registry.permits.service import shown as permit_shown
 from services.registry.personal.rules import PERSONAL, personal_of
 from services.registry.personal.schemas import RevealIn, RevealOut
-from services.registry.personal.service import reveal, sealed, shown
+from services.registry.personal.service import readable, reveal, sealed, shown
 from services.registry.presences import repository
 from services.registry.presences.models import Presence
 from services.registry.presences.rules import (
@@ -37,7 +37,7 @@ from services.registry.presences.rules import (
     Exemption,
     domain_of,
 )
-from services.registry.presences.schemas import PresenceIn, PresenceOut, PresenceRow
+from services.registry.presences.schemas import PresenceIn, PresenceOut, PresencePatch, PresenceRow
 from services.registry.search.rules import contact_grams
 from services.registry.subjects import repository as subjects
 from services.registry.subjects.rules import searchable
@@ -112,6 +112,20 @@ async def presence_history(
     """One page of what changed of a presence, newest first. Raises 404 when not visible."""
     await _visible(session, claims, presence_id)
     return await history(session, personal, "presence", presence_id, cursor)
+
+
+def plain(presence: Presence) -> dict[str, Any]:
+    """The values of a presence that lie in the open, as they compare."""
+    return {name: getattr(presence, name) for name in PresencePatch.model_fields if hasattr(Presence, name)}
+
+
+async def presence_origins(
+    session: AsyncSession, personal: PersonalData, claims: Claims, presence_id: str
+) -> list[OriginOut]:
+    """Where each value of a presence comes from, and when it was seen. Raises 404 when not visible."""
+    presence = await _visible(session, claims, presence_id)
+    values = {**plain(presence), **readable(personal, presence)}
+    return await origins(session, "presence", presence, [field for field, value in values.items() if value])
 
 
 async def enter_permit(session: AsyncSession, claims: Claims, presence_id: str, given: PermitIn) -> PermitOut:

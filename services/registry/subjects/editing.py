@@ -21,7 +21,7 @@ from services.registry.subjects import repository
 from services.registry.subjects.models import Subject
 from services.registry.subjects.rules import searchable
 from services.registry.subjects.schemas import SubjectOut, SubjectPatch
-from services.registry.subjects.service import known_licence, whole
+from services.registry.subjects.service import known_licence, plain, whole
 
 
 async def edit_subject(
@@ -36,7 +36,7 @@ async def edit_subject(
     if subject is None:
         raise not_found("主体", "subject")
     refuse_stale(subject.updated_at, given.seen_at)
-    before = {**_plain(subject), **readable(personal, subject)}
+    before = {**plain(subject), **readable(personal, subject)}
     wanted = given.model_dump(exclude_unset=True, exclude={"seen_at", "reason"}, mode="json")
     changed = compared(before, wanted)
     if changed:
@@ -58,12 +58,6 @@ async def edit_subject(
     return await whole(session, personal, claims, subject)
 
 
-def _plain(subject: Subject) -> dict[str, Any]:
-    values = {name: getattr(subject, name) for name in SubjectPatch.model_fields if hasattr(Subject, name)}
-    values["registered_at"] = subject.registered_at.isoformat() if subject.registered_at else None
-    return values
-
-
 def _apply(personal: PersonalData, subject: Subject, values: dict[str, Any], changed: list[Changed]) -> None:
     for one in changed:
         if one.field == "registered_at":
@@ -77,7 +71,7 @@ def _apply(personal: PersonalData, subject: Subject, values: dict[str, Any], cha
         subject.contact_grams = contact_grams(personal_of(values), personal.gram)
     subject.search_text, subject.grams = searchable({k: v for k, v in values.items() if k not in PERSONAL})
     subject.warnings = [f.as_json() for f in check_fields(values)]
-    subject.updated_at = subject.last_seen = utc_now()
+    subject.updated_at = utc_now()
 
 
 async def _keep(session: AsyncSession, subject: Subject) -> None:

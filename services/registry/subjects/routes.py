@@ -9,7 +9,7 @@ from services.common.identity import Claims, require
 from services.common.paging import Page
 from services.common.personal import Personal
 from services.common.wire import Id
-from services.registry.changes.schemas import ChangeOut
+from services.registry.changes.schemas import ChangeOut, OriginOut
 from services.registry.permits.schemas import PermitIn, PermitOut, PermitPatch
 from services.registry.personal.schemas import RevealIn, RevealOut
 from services.registry.search.schemas import Facets
@@ -122,6 +122,17 @@ async def subject_history(
 ) -> Page[ChangeOut]:
     """What changed, newest first: who, when, from which source, from what to what; personal values masked."""
     return await service.subject_history(session, personal, claims, subject_id, cursor)
+
+
+@router.get("/subjects/{subject_id}/origins")
+async def subject_origins(
+    subject_id: Id,
+    session: Session,
+    personal: Personal,
+    claims: Annotated[Claims, Depends(require("registry:read"))],
+) -> list[OriginOut]:
+    """Of each value: its source, when it was first seen and last seen."""
+    return await service.subject_origins(session, personal, claims, subject_id)
 
 
 @router.post("/subjects/{subject_id}/permits", status_code=201)

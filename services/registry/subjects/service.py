@@ -1,5 +1,7 @@
 """Use cases of subjects."""
 
+from typing import Any
+
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -11,8 +13,8 @@ from services.common.paging import Page
 from services.common.personal import PersonalData
 from services.common.problems import Problem, not_found
 from services.common.scope import region_covers
-from services.registry.changes.schemas import ChangeOut
-from services.registry.changes.service import history
+from services.registry.changes.schemas import ChangeOut, OriginOut
+from services.registry.changes.service import history, origins
 from services.registry.identifiers.rules import check_fields, compact, licence_kind
 from services.registry.permits import repository as permits
 from services.registry.permits.models import Permit
@@ -21,7 +23,7 @@ from services.registry.permits.service import change, enter
 from services.registry.permits.service import shown as permit_shown
 from services.registry.personal.rules import PERSONAL, personal_of
 from services.registry.personal.schemas import RevealIn, RevealOut
-from services.registry.personal.service import reveal, sealed, shown
+from services.registry.personal.service import readable, reveal, sealed, shown
 from services.registry.presences.models import Presence
 from services.registry.presences.rules import CHANNEL_LABELS, Channel
 from services.registry.regions.schemas import PlaceOut
@@ -36,7 +38,13 @@ from services.registry.subjects.rules import (
     kind_of,
     searchable,
 )
-from services.registry.subjects.schemas import SubjectIn, SubjectOut, SubjectPresence, SubjectRow
+from services.registry.subjects.schemas import (
+    SubjectIn,
+    SubjectOut,
+    SubjectPatch,
+    SubjectPresence,
+    SubjectRow,
+)
 from services.registry.tags.schemas import TagRef
 from services.registry.tags.service import refs
 
@@ -79,6 +87,22 @@ async def subject_history(
     """One page of what changed of a subject, newest first. Raises 404 when not visible."""
     await _visible(session, claims, subject_id)
     return await history(session, personal, "subject", subject_id, cursor)
+
+
+def plain(subject: Subject) -> dict[str, Any]:
+    """The values of a subject that lie in the open, as they compare."""
+    values = {name: getattr(subject, name) for name in SubjectPatch.model_fields if hasattr(Subject, name)}
+    values["registered_at"] = subject.registered_at.isoformat() if subject.registered_at else None
+    return values
+
+
+async def subject_origins(
+    session: AsyncSession, personal: PersonalData, claims: Claims, subject_id: str
+) -> list[OriginOut]:
+    """Where each value of a subject comes from, and when it was seen. Raises 404 when not visible."""
+    subject = await _visible(session, claims, subject_id)
+    values = {**plain(subject), **readable(personal, subject)}
+    return await origins(session, "subject", subject, [field for field, value in values.items() if value])
 
 
 async def enter_permit(session: AsyncSession, claims: Claims, subject_id: str, given: PermitIn) -> PermitOut:

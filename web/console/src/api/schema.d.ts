@@ -2253,6 +2253,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/presences/{presence_id}/origins": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Presence Origins
+         * @description Of each value: its source, when it was first seen and last seen.
+         */
+        get: operations["get_presences_presence_id_origins"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/presences/{presence_id}/permits": {
         parameters: {
             query?: never;
@@ -2593,6 +2613,26 @@ export interface paths {
          * @description What changed, newest first: who, when, from which source, from what to what; personal values masked.
          */
         get: operations["get_subjects_subject_id_history"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/subjects/{subject_id}/origins": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Subject Origins
+         * @description Of each value: its source, when it was first seen and last seen.
+         */
+        get: operations["get_subjects_subject_id_origins"];
         put?: never;
         post?: never;
         delete?: never;
@@ -5980,6 +6020,32 @@ export interface components {
              * @default true
              */
             verified: boolean;
+        };
+        /**
+         * OriginOut
+         * @description Where the present value of a field comes from, since when, and when that source last confirmed it.
+         */
+        OriginOut: {
+            /** Field */
+            field: string;
+            /** Field En */
+            field_en: string;
+            /** Field Zh */
+            field_zh: string;
+            /**
+             * First Seen
+             * Format: date-time
+             */
+            first_seen: string;
+            /** Import Id */
+            import_id: string | null;
+            /**
+             * Last Seen
+             * Format: date-time
+             */
+            last_seen: string;
+            /** Source */
+            source: string;
         };
         /**
          * Ownership
@@ -13259,6 +13325,37 @@ export interface operations {
             };
         };
     };
+    get_presences_presence_id_origins: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                presence_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["OriginOut"][];
+                };
+            };
+            /** @description 未完成 the request was not carried out */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     post_presences_presence_id_permits: {
         parameters: {
             query?: never;
@@ -14045,6 +14142,37 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Page_ChangeOut_"];
+                };
+            };
+            /** @description 未完成 the request was not carried out */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_subjects_subject_id_origins: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                subject_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["OriginOut"][];
                 };
             };
             /** @description 未完成 the request was not carried out */

@@ -1,5 +1,5 @@
 import { call, get, post } from '@/api/http'
-import type { Change, Inspection, NewSubject, Page, Permit, Presence, Revealed, Shop, Subject, SubjectRow, Tag } from '@/api/types'
+import type { Change, Inspection, NewSubject, Origin, Page, Permit, Presence, Revealed, Shop, Subject, SubjectRow, Tag } from '@/api/types'
 
 export const listSubjects = (query: Record<string, string>, signal?: AbortSignal): Promise<Page<SubjectRow>> => get('/subjects', query, signal)
 export const readSubject = (id: string, signal?: AbortSignal): Promise<Subject> => get(`/subjects/${id}`, undefined, signal)
@@ -17,6 +17,8 @@ export const reveal = (noun: Noun, id: string, body: Body): Promise<Revealed> =>
   (noun === 'subjects' ? post(`/subjects/${id}/reveal`, body) : post(`/presences/${id}/reveal`, body))
 export const readHistory = (noun: Noun, id: string, cursor: string, signal?: AbortSignal): Promise<Page<Change>> =>
   (noun === 'subjects' ? get(`/subjects/${id}/history`, { cursor }, signal) : get(`/presences/${id}/history`, { cursor }, signal))
+export const readOrigins = (noun: Noun, id: string, signal?: AbortSignal): Promise<Origin[]> =>
+  (noun === 'subjects' ? get(`/subjects/${id}/origins`, undefined, signal) : get(`/presences/${id}/origins`, undefined, signal))
 export const enterPermit = (noun: Noun, id: string, body: Body): Promise<Permit> =>
   (noun === 'subjects' ? post(`/subjects/${id}/permits`, body) : post(`/presences/${id}/permits`, body))
 export const changePermit = (noun: Noun, id: string, permit: string, body: Body): Promise<Permit> =>
