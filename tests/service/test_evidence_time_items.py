@@ -15,13 +15,17 @@ from typer.testing import CliRunner
 from infra.tsa.__main__ import create_app as create_tsa
 from infra.tsa.authority import SECOND, _store, create
 from services.common.ids import new_id
+from services.common.problems import Problem
+from services.evidence.custody.rules import Actor
 from services.evidence.renewals.jobs import RenewalJobs
 from services.evidence.renewals.models import Record
 from services.evidence.renewals.service import Renewer
+from services.evidence.restorations import service as restorations
 from services.evidence.timestamps.client import StampClient
 from services.evidence.timestamps.clock import Sighting
 from services.evidence.timestamps.rules import PinnedAuthority
 from services.evidence.verification.verifier import Unreadable, read_trust, verify
+from tests.evidence_samples import sample_artefacts
 from tests.evidence_stack import OFFICER, Peer, own_home, remove, running
 from tests.unit.test_evidence_time_client import pinned
 from wangjian.commands.evidence import app as evidence_command
@@ -131,8 +135,6 @@ async def test_without_a_longer_certificate_nothing_is_renewed_and_each_item_is_
 @pytest.mark.slow
 async def test_hash_tree_renewal_of_what_is_whole_and_a_damaged_package_is_named(stack, newer):
     """A second digest of all bytes; the package with a changed or lost object stays as it is and is named."""
-    from tests.evidence_samples import sample_artefacts
-
     good = await stack.submit()
     changed = await stack.submit(sample_artefacts({"evidence/page.png": b"changed" * 40}))
     lost = await stack.submit(sample_artefacts({"evidence/page.png": b"lost" * 40}))
@@ -157,6 +159,29 @@ async def test_hash_tree_renewal_of_what_is_whole_and_a_damaged_package_is_named
     record = (await stack.get(f"/evidence/{good['id']}/record")).content
     later = dt.datetime.now(dt.UTC) + 60 * DAY
     assert checks(package.content, trust_of(stack, newer), later, record)["all"]
+
+
+async def test_a_copy_is_taken_back_after_its_first_stamps_have_ended(stack, newer, monkeypatch):
+    """Sixty days on only the evidence record still proves the time: without it no copy is good enough."""
+    line = await stack.submit(sample_artefacts({"evidence/page.png": b"kept elsewhere" * 9}))
+    await Renewer(stack.runtime.database, stack.runtime.store, newer, newer.pinned).run(90)
+    lost = await page_of(stack, line["id"])
+    place = stack.runtime.store.file(lost)
+    place.chmod(0o600)
+    place.unlink()
+    trust, later = trust_of(stack, newer), dt.datetime.now(dt.UTC) + 60 * DAY
+
+    def then(package, _, *, record=None):
+        return verify(package, trust, record=record, now=later)
+
+    monkeypatch.setattr(restorations.verifier, "verify", then)
+    with monkeypatch.context() as patch:
+        patch.setattr(restorations.verifier, "verify", lambda package, known, **_: then(package, known))
+        with pytest.raises(Problem, match="the verifier says INVALID"):
+            await restorations.restore(stack.runtime, line["id"], Actor("t", "t"), "")
+    done = await restorations.restore(stack.runtime, line["id"], Actor("t", "t"), "")
+    assert done.objects == (lost,)
+    assert place.exists()
 
 
 async def test_verify_command_takes_the_record(stack, newer, tmp_path):

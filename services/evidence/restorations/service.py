@@ -19,6 +19,7 @@ from services.evidence.items import repository as items
 from services.evidence.items.models import EvidenceItem
 from services.evidence.objects.store import ObjectStore
 from services.evidence.package.layout import dump_layout
+from services.evidence.renewals import repository as renewals
 from services.evidence.restorations import repository
 from services.evidence.restorations.rules import laid_out
 from services.evidence.runtime import Runtime
@@ -49,10 +50,11 @@ async def restore(runtime: Runtime, given: str, actor: Actor, reason: str) -> Re
         if item is None:
             raise not_found("证据", "evidence item")
         paths = {row.path: row.sha256 for row in await intakes.of_item(session, item.id)}
+        renewed = await renewals.find(session, item.id)
     if item.stage != "sealed" or item.layout_sha256 is None:
         raise _not_sealed()
     with tempfile.TemporaryFile(dir=runtime.store.root / "tmp") as package:
-        name = await _fetch(runtime, item, package)
+        name = await _fetch(runtime, item, package, renewed.record if renewed else None)
         done = await asyncio.to_thread(_put_back, runtime.store, package, paths, item.layout_sha256)
     put_back = tuple(sha256 for sha256, fresh in done if fresh)
     restored = Restored(item.id, name, put_back, len(done) - len(put_back))
@@ -64,8 +66,11 @@ async def restore(runtime: Runtime, given: str, actor: Actor, reason: str) -> Re
     return restored
 
 
-async def _fetch(runtime: Runtime, item: EvidenceItem, package: IO[bytes]) -> str:
-    """The package as it was sealed, from the first custodian who has it so; gives his name."""
+async def _fetch(runtime: Runtime, item: EvidenceItem, package: IO[bytes], record: bytes | None) -> str:
+    """The package as it was sealed, from the first custodian who has it so; gives his name.
+
+    record: the evidence record that renews its proof of time, where there is one.
+    """
     trust, refusals = runtime.trust(), []
     for custodian in runtime.custodians():
         package.seek(0)
@@ -79,7 +84,8 @@ async def _fetch(runtime: Runtime, item: EvidenceItem, package: IO[bytes]) -> st
         if not found:
             refusals.append(f"{name}: no copy")
             continue
-        fault = await asyncio.to_thread(_fault, cast(BinaryIO, package), str(item.package_sha256), trust)
+        copy = cast(BinaryIO, package)
+        fault = await asyncio.to_thread(_fault, copy, str(item.package_sha256), trust, record)
         if fault is None:
             return name
         refusals.append(f"{name}: {fault}")
@@ -87,7 +93,7 @@ async def _fetch(runtime: Runtime, item: EvidenceItem, package: IO[bytes]) -> st
     raise _no_good_copy(refusals)
 
 
-def _fault(package: BinaryIO, sha256: str, trust: dict[str, Any]) -> str | None:
+def _fault(package: BinaryIO, sha256: str, trust: dict[str, Any], record: bytes | None) -> str | None:
     """Why this copy is not the package that was sealed; None when it is."""
     package.seek(0)
     digest = hashlib.sha256()
@@ -96,7 +102,7 @@ def _fault(package: BinaryIO, sha256: str, trust: dict[str, Any]) -> str | None:
     if digest.hexdigest() != sha256:
         return "not the bytes that were sealed"
     package.seek(0)
-    verdict = verifier.verify(package, trust)["verdict"]
+    verdict = verifier.verify(package, trust, record=record)["verdict"]
     return None if verdict == "VALID" else f"the verifier says {verdict}"
 
 
