@@ -8,7 +8,7 @@ from psycopg.types.json import Jsonb
 from sqlalchemy import select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from services.common.database import run
+from services.common.database import Transaction, run
 from services.evidence.custody.models import CustodyEvent
 from services.evidence.custody.rules import NewEvent
 from services.evidence.items.models import EvidenceItem
@@ -34,15 +34,13 @@ async def lock_item(session: AsyncSession, evidence_id: str) -> bool:
     return (await session.execute(query)).first() is not None
 
 
-async def last_document(session: AsyncSession, evidence_id: str) -> bytes | None:
+async def last_document(session: Transaction, evidence_id: str) -> bytes | None:
     """The newest event's document."""
     query = (
-        select(CustodyEvent.document)
-        .where(CustodyEvent.evidence_id == evidence_id)
-        .order_by(CustodyEvent.seq.desc())
-        .limit(1)
+        "SELECT document FROM custody_events WHERE evidence_id = %(evidence_id)s ORDER BY seq DESC LIMIT 1"
     )
-    return (await session.execute(query)).scalar_one_or_none()
+    found = await run(session, query, {"evidence_id": evidence_id})
+    return bytes(found[0][0]) if found else None
 
 
 async def happened_since(
@@ -73,7 +71,7 @@ _ADD = (
 )
 
 
-async def add(session: AsyncSession, evidence_id: str, events: list[NewEvent]) -> None:
+async def add(session: Transaction, evidence_id: str, events: list[NewEvent]) -> None:
     """Keep events of one item."""
     rows = [_row(event) for event in events]
     await run(session, _ADD, {"evidence_id": evidence_id, "events": Jsonb(rows)})

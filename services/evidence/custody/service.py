@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from services.common.clock import utc_now
+from services.common.database import Transaction
 from services.common.identity import Claims
 from services.common.ids import new_id
 from services.common.problems import Problem
@@ -60,7 +61,7 @@ async def record(session: AsyncSession, evidence_id: str, *events: Happened) -> 
 
 
 async def add(
-    session: AsyncSession,
+    session: Transaction,
     evidence_id: str,
     first: int,
     events: Sequence[Happened],

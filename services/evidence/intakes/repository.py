@@ -4,7 +4,7 @@ from sqlalchemy import select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from services.common.database import run
+from services.common.database import Transaction, run
 from services.evidence.intakes.models import Artefact
 from services.evidence.intakes.rules import Received
 from services.evidence.items.models import EvidenceItem
@@ -33,7 +33,7 @@ _OF_ITEM = (
 )
 
 
-async def of_item(session: AsyncSession, evidence_id: str) -> list[Received]:
+async def of_item(session: Transaction, evidence_id: str) -> list[Received]:
     """All artefacts of an item in byte order of their paths."""
     rows = await run(session, _OF_ITEM, {"evidence_id": evidence_id})
     return sorted((Received(*row) for row in rows), key=lambda row: row.path)

@@ -10,7 +10,7 @@ from sqlalchemy import ColumnElement, func, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import selectinload, undefer
 
-from services.common.database import run
+from services.common.database import Transaction, run
 from services.common.identity import Claims
 from services.common.scope import region_filter
 from services.evidence.grants.repository import opened_to
@@ -38,7 +38,7 @@ _ORDERED = (
 )
 
 
-async def ordered(session: AsyncSession, evidence_id: str) -> LoggedOrder | None:
+async def ordered(session: Transaction, evidence_id: str) -> LoggedOrder | None:
     """The order of an item that is to be sealed."""
     found = await run(session, _ORDERED, {"id": evidence_id, "ref": log_ref(evidence_id)})
     return LoggedOrder(*found[0]) if found else None
@@ -123,14 +123,14 @@ _ADD_RECEIPT = (
 )
 
 
-async def add(session: AsyncSession, values: Mapping[str, Any]) -> bool:
+async def add(session: Transaction, values: Mapping[str, Any]) -> bool:
     """Add an item at the first stage that is written down; False when there is one already."""
     given = {**values, "ordered_by": Jsonb(values["ordered_by"])}
     return bool(await run(session, _add(tuple(given)), given))
 
 
 async def advance(
-    session: AsyncSession, evidence_id: str, before: str, values: Mapping[str, Any], events: int
+    session: Transaction, evidence_id: str, before: str, values: Mapping[str, Any], events: int
 ) -> int | None:
     """Move an item on from stage `before`, taking `events` custody numbers; gives the first of them.
 
@@ -141,13 +141,13 @@ async def advance(
     return int(found[0][0]) - events + 1 if found else None
 
 
-async def next_number(session: AsyncSession, region_code: str, year: int) -> int:
+async def next_number(session: Transaction, region_code: str, year: int) -> int:
     """The next number of a region and year: 1, 2, 3, … The counter stays locked until the transaction ends,
     and a rollback gives the number back: no gaps."""
     return int((await run(session, _NUMBER, {"region_code": region_code, "year": year}))[0][0])
 
 
-async def add_stamps(session: AsyncSession, stamps: Sequence[Mapping[str, Any]]) -> None:
+async def add_stamps(session: Transaction, stamps: Sequence[Mapping[str, Any]]) -> None:
     """Keep time stamps."""
     for stamp in stamps:
         await run(session, _ADD_STAMP, stamp)
@@ -162,14 +162,15 @@ async def note_failure(session: AsyncSession, evidence_ids: Sequence[str], probl
     )
 
 
-async def add_receipts(session: AsyncSession, receipts: Sequence[Mapping[str, Any]]) -> int:
+async def add_receipts(session: Transaction, receipts: Sequence[Mapping[str, Any]]) -> int:
     """Keep custodians' receipts; one that is kept already stays. Gives how many were new."""
     return sum([len(await run(session, _ADD_RECEIPT, receipt)) for receipt in receipts])
 
 
-async def keep_sm3(session: AsyncSession, evidence_id: str, sm3: str) -> None:
+async def keep_sm3(session: Transaction, evidence_id: str, sm3: str) -> None:
     """Keep the SM3 of a sealed package."""
-    await session.execute(update(EvidenceItem).where(EvidenceItem.id == evidence_id).values(package_sm3=sm3))
+    query = "UPDATE evidence_items SET package_sm3 = %(sm3)s WHERE id = %(id)s"
+    await run(session, query, {"id": evidence_id, "sm3": sm3})
 
 
 async def unsealed(session: AsyncSession, created_before: datetime, limit: int) -> list[tuple[str, str]]:

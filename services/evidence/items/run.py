@@ -5,15 +5,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm.attributes import set_committed_value
 
 from services.common.clock import utc_now
+from services.common.database import Transaction
 from services.evidence.custody import service as custody
 from services.evidence.custody.rules import Happened
 from services.evidence.items import repository
 from services.evidence.items.handover import Handover
 from services.evidence.items.models import EvidenceItem
+from services.evidence.log.repository import LeafIndex
 from services.evidence.package.layout import Member, Part
 from services.evidence.timestamps.client import Stamp as FreshStamp
 
@@ -53,7 +54,8 @@ def now(*events: Happened) -> list[Happened]:
 class Run:
     """The item as far as it has come; `written`: its stage in the database, None before it is there.
 
-    `unwritten`: what the database does not know yet; `last`: the newest custody event's document, when known.
+    `unwritten`: what the database does not know yet; `last`: the newest custody event's document, when known;
+    `leaf`: where its entry is in the log, when this run wrote it.
     """
 
     item: EvidenceItem
@@ -64,13 +66,14 @@ class Run:
     handover: Handover | None = None
     parts: list[Part] = field(default_factory=list)
     stamping: asyncio.Task[list[FreshStamp]] | None = None
+    leaf: LeafIndex | None = None
 
     def took(self, values: Mapping[str, Any]) -> None:
         """Take columns into the item, which is detached from any session."""
         for name, value in values.items():
             set_committed_value(self.item, name, value)
 
-    async def write(self, session: AsyncSession, change: Change) -> Mapping[str, Any]:
+    async def write(self, session: Transaction, change: Change) -> Mapping[str, Any]:
         """Write a change down in this transaction; gives the columns it set beside those of the change.
 
         Raises MovedOnError when another run was faster: everything of this transaction is given up.

@@ -13,9 +13,12 @@ import json
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
+import psycopg
+import structlog
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from services.common.clock import utc_now
+from services.common.database import Transaction
 from services.common.dsse import add_signature
 from services.common.problems import Problem, not_found
 from services.evidence.custody import service as custody
@@ -26,6 +29,8 @@ from services.evidence.items.handover import Handover
 from services.evidence.items.models import EvidenceItem, Receipt, Stamp
 from services.evidence.items.run import Change, MovedOnError, Run, now
 from services.evidence.log.notes import NoteError
+from services.evidence.log.repository import LeafIndex
+from services.evidence.log.service import NotAtOnceError
 from services.evidence.objects.store import store_damaged
 from services.evidence.orders.rules import LoggedOrder
 from services.evidence.package.layout import Member, Part, begin, dump_layout, load_layout, total_bytes
@@ -33,6 +38,8 @@ from services.evidence.package.transfer import StoredBytesChangedError, read_who
 from services.evidence.runtime import Runtime
 from services.evidence.timestamps.client import Stamp as FreshStamp
 from services.evidence.timestamps.rules import stamped_message
+
+logger = structlog.get_logger()
 
 Line = dict[str, Any]
 # A new item is written down together with its stamps, unless they take more seconds than this.
@@ -92,6 +99,7 @@ class Sealer:
         run.abandon()
         run.item = (await self._resumed(run.item.id)).item
         run.written, run.unwritten, run.last, run.parts = run.item.stage, Change(), None, []
+        run.leaf = None
 
     async def _write_down(
         self, run: Run, fresh: Change = Change(), first: Awaitable[object] | None = None
@@ -103,7 +111,7 @@ class Sealer:
         change = run.unwritten.then(fresh)
         if not change.events:
             return
-        async with self.runtime.database.transaction() as session:
+        async with self.runtime.database.direct() as session:
             taken = await run.write(session, change)
             if first is not None:
                 await first
@@ -120,7 +128,7 @@ class Sealer:
         422 `evidence.manifest_refused`, 409 `evidence.already_signed`.
         """
         await self.runtime.keys.meet(rules.signers_of(envelope))
-        async with self.runtime.database.transaction() as session:
+        async with self.runtime.database.direct() as session:
             drafted = await self._draft(session, evidence_id, envelope)
         if drafted:
             return self._begin(*drafted)
@@ -141,7 +149,7 @@ class Sealer:
         return run
 
     async def _draft(
-        self, session: AsyncSession, evidence_id: str, envelope: Mapping[str, Any]
+        self, session: Transaction, evidence_id: str, envelope: Mapping[str, Any]
     ) -> tuple[EvidenceItem, list[Member], str] | None:
         """The item as it is to be kept, signed; its artefacts; its purpose. None when sealing has begun."""
         order = await repository.ordered(session, evidence_id)
@@ -169,7 +177,7 @@ class Sealer:
     async def _ask_stamps(self, envelope: bytes) -> list[FreshStamp]:
         return await self.runtime.stamps().stamp(stamped_message(json.loads(envelope)))
 
-    async def _check_beacon(self, session: AsyncSession, order: LoggedOrder, beacon: Any) -> None:
+    async def _check_beacon(self, session: Transaction, order: LoggedOrder, beacon: Any) -> None:
         """The beacon must be a checkpoint this log signed, over the order: captured after it was ordered."""
         try:
             head = await self.runtime.log.find_checkpoint(session, str(beacon))
@@ -211,15 +219,37 @@ class Sealer:
         item, year = run.item, rules.number_year(utc_now())
         rows = composing.stamp_rows(item.id, stamps)
         events = now(Happened("stamped"))
-        async with self.runtime.database.transaction() as session:
+        done: tuple[Change, Mapping[str, Any]] = run.unwritten, {}
+
+        async def work(session: Transaction) -> None:
+            nonlocal done
             sequence = await repository.next_number(session, item.region_code, year)
             number = rules.format_number(item.region_code, year, sequence)
             entry = rules.seal_entry(item.id, number, item.envelope, [s.response for s in stamps])
             values = {"stage": "stamped", "evidence_no": number, "entry": entry}
             fresh = Change(values, events, stamps=rows, entries={rules.log_ref(item.id): entry})
             change = run.unwritten.then(fresh)
-            taken = await run.write(session, change)
+            done = change, await run.write(session, change)
+
+        run.leaf = await self._logging(item.id, work)
+        change, taken = done
         self._written(run, change, {**taken, "stamps": [Stamp(**row) for row in rows]})
+
+    async def _logging(
+        self, evidence_id: str, work: Callable[[Transaction], Awaitable[None]]
+    ) -> LeafIndex | None:
+        """Do the work that queues an item's entry, and make it a leaf in the same transaction if that can be.
+
+        Gives the leaf; None when it is one later.
+        """
+        try:
+            return await self.runtime.log.write_with(rules.log_ref(evidence_id), work)
+        except (NotAtOnceError, OSError, psycopg.Error) as error:
+            # What ails the log is not to keep the item from its stamps and number.
+            logger.info("seal.leaf_later", evidence_id=evidence_id, reason=type(error).__name__)
+        async with self.runtime.database.direct() as session:
+            await work(session)
+        return None
 
     async def log(self, run: Run) -> None:
         """Wait for the leaf and a cosigned checkpoint over it; lay out the package.
@@ -227,7 +257,7 @@ class Sealer:
         Raises Problem 503 `evidence.custodian_unavailable`, 502 `evidence.log_fork`, 507 store full.
         """
         item, log = run.item, self.runtime.log
-        index = await log.wait_for(rules.log_ref(item.id))
+        index = run.leaf if run.leaf is not None else await log.wait_for(rules.log_ref(item.id))
         checkpoint = await log.cosigned_over(index, self.runtime.custodians())
         proof = await log.proof(index, checkpoint)
         beacon = composing.beacon_of(item.envelope)
@@ -250,7 +280,7 @@ class Sealer:
         await self._write_down(run, Change(values, now(Happened("logged"))), keeping)
 
     async def _members(self, evidence_id: str) -> list[Member]:
-        async with self.runtime.database.transaction() as session:
+        async with self.runtime.database.direct() as session:
             return composing.members(await intakes.of_item(session, evidence_id))
 
     async def _parts(self, run: Run) -> list[Part]:
@@ -304,7 +334,7 @@ class Sealer:
             raise store_damaged() from error
         if sha256 != run.item.package_sha256:
             raise store_damaged()
-        async with self.runtime.database.transaction() as session:
+        async with self.runtime.database.direct() as session:
             await repository.keep_sm3(session, run.item.id, sm3)
         run.took({"package_sm3": sm3})
 

@@ -184,7 +184,7 @@ class Cosigner:
         task.add_done_callback(self._keeping.discard)
 
     async def _keep(self, cosigned: Cosigned) -> None:
-        async with self._log.database.transaction() as session:
+        async with self._log.database.direct() as session:
             await repository.keep_cosigned(session, cosigned.shard, cosigned.size, cosigned.note)
 
     async def _forked(self, head: Head, custodian: CustodianClient, size: int | None) -> None:

@@ -4,9 +4,8 @@ import asyncio
 from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from sqlalchemy.ext.asyncio import AsyncSession
 
-from services.common.database import Database
+from services.common.database import Database, Transaction
 from services.evidence.log import repository
 from services.evidence.log.notes import NoteKey, open_checkpoint
 from services.evidence.log.proofs import format_consistency, format_proof
@@ -111,7 +110,7 @@ class LogReader:
             return format_consistency(0, 0, [])
         return format_consistency(old, cosigned.size, await self.prove(cosigned.shard, old, cosigned.size))
 
-    async def find_checkpoint(self, session: AsyncSession, note: str) -> LeafIndex:
+    async def find_checkpoint(self, session: Transaction, note: str) -> LeafIndex:
         """The size and shard of a checkpoint this log signed and keeps. Raises NoteError or LookupError."""
         origin = note.partition("\n")[0]
         shard = next((shard for shard in self.shards if shard.origin == origin), None)

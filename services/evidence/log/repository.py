@@ -7,7 +7,7 @@ from typing import Any, Self
 from sqlalchemy import Text, cast, func, insert, select, text, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from services.common.database import run
+from services.common.database import Transaction, run
 from services.evidence.log.models import LogCheckpoint, LogEntry, LogOrphan, LogShard
 
 # Any fixed number: one writer at a time gives out leaf indexes, in whatever process it runs.
@@ -35,7 +35,7 @@ class Waiting:
     entry: bytes
 
 
-async def lock_writer(session: AsyncSession) -> None:
+async def lock_writer(session: Transaction) -> None:
     """Become the only writer until the transaction ends."""
     await run(session, "SELECT pg_advisory_xact_lock(%(lock)s)", {"lock": _WRITER_LOCK})
 
@@ -47,7 +47,7 @@ _ENQUEUE = (
 )
 
 
-async def enqueue(session: AsyncSession, waiting_entries: Mapping[str, bytes]) -> None:
+async def enqueue(session: Transaction, waiting_entries: Mapping[str, bytes]) -> None:
     """Add entries by ref that wait for their indexes; a second one with the same ref changes nothing."""
     given = {"refs": list(waiting_entries), "entries": list(waiting_entries.values())}
     await run(session, _ENQUEUE, given)
@@ -74,7 +74,7 @@ class Unread:
     writable: int | None
 
 
-async def unread(session: AsyncSession, shard: int, start: int, most: int, batch: int) -> Unread:
+async def unread(session: Transaction, shard: int, start: int, most: int, batch: int) -> Unread:
     """Leaves of a shard from `start` on (at most `most`), and entries that wait. Raises MissingLeafError."""
     given = {"shard": shard, "start": start, "most": most, "batch": batch}
     found, writable = Unread([], [], None), None
@@ -98,7 +98,7 @@ _ASSIGN = (
 
 
 async def assign(
-    session: AsyncSession, shard: int, indexes: Sequence[tuple[int, int]], size: int, note: str
+    session: Transaction, shard: int, indexes: Sequence[tuple[int, int]], size: int, note: str
 ) -> None:
     """Give entries (by row id) their leaf indexes and keep the checkpoint signed over them."""
     given = {
@@ -225,23 +225,23 @@ async def checkpoint(session: AsyncSession, shard: int, tree_size: int) -> LogCh
     return await session.get(LogCheckpoint, (shard, tree_size))
 
 
-async def checkpoint_note(session: AsyncSession, shard: int, tree_size: int) -> str | None:
+async def checkpoint_note(session: Transaction, shard: int, tree_size: int) -> str | None:
     """The note of the checkpoint of exactly this size, as signed."""
     query = "SELECT note FROM log_checkpoints WHERE shard = %(shard)s AND size = %(size)s"
     found = await run(session, query, {"shard": shard, "size": tree_size})
     return str(found[0][0]) if found else None
 
 
-async def keep_cosigned(session: AsyncSession, shard: int, tree_size: int, cosigned: str) -> None:
+_KEEP_COSIGNED = (
+    "UPDATE log_checkpoints SET cosigned = %(cosigned)s"
+    " WHERE shard = %(shard)s AND size = %(size)s AND cosigned IS NULL"
+)
+
+
+async def keep_cosigned(session: Transaction, shard: int, tree_size: int, cosigned: str) -> None:
     """Keep the first cosigned form of a checkpoint. A crash may lose it: each item has its own proof."""
-    await session.execute(text("SET LOCAL synchronous_commit TO off"))
-    await session.execute(
-        update(LogCheckpoint)
-        .where(
-            LogCheckpoint.shard == shard, LogCheckpoint.size == tree_size, LogCheckpoint.cosigned.is_(None)
-        )
-        .values(cosigned=cosigned)
-    )
+    await run(session, "SET LOCAL synchronous_commit TO off", {})
+    await run(session, _KEEP_COSIGNED, {"shard": shard, "size": tree_size, "cosigned": cosigned})
 
 
 async def checkpoints(session: AsyncSession, shard: int, after: int, limit: int) -> list[LogCheckpoint]:

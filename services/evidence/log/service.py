@@ -8,14 +8,14 @@ any more once one of them contradicts it: the refusal is kept until the log is r
 """
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import structlog
 
 from services.common.clock import rfc3339, utc_now
-from services.common.database import Database
+from services.common.database import Database, Transaction
 from services.common.problems import Problem
 from services.evidence.custodian import CustodianClient
 from services.evidence.log import repository
@@ -57,6 +57,10 @@ class _ClosedError(Exception):
     """The shard in hand is not the one that is written to any more."""
 
 
+class NotAtOnceError(Exception):
+    """The log takes nothing at this moment; what is queued becomes a leaf later."""
+
+
 class TransparencyLog(LogReader):
     """The log, written by any process that holds the database's writer lock.
 
@@ -75,6 +79,7 @@ class TransparencyLog(LogReader):
         self._wake, self._urgent = asyncio.Event(), asyncio.Event()
         self._waiters: dict[str, list[asyncio.Future[LeafIndex]]] = {}
         self._newest: Head | None = None
+        self._vetted = False
         self._task: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
@@ -209,8 +214,23 @@ class TransparencyLog(LogReader):
             if not waiting:
                 self._waiters.pop(ref, None)
 
+    async def write_with(self, ref: str, work: Callable[[Transaction], Awaitable[None]]) -> LeafIndex | None:
+        """Do `work`, which queues the entry `ref`, in the transaction that makes the entry a leaf.
+
+        None: it is queued, and others were before it. Raises NotAtOnceError, before anything is done, and
+        what `work` raises: then nothing has changed.
+        """
+        if self.refusal is not None or not self._vetted:
+            raise NotAtOnceError
+        try:
+            written = await self._write(work)
+        except _ClosedError as error:
+            raise NotAtOnceError from error
+        return dict(written).get(ref)
+
     async def _run(self) -> None:
         await self._vet()
+        self._vetted = True
         while True:
             await _happens(self._wake, LONGEST_WAIT)
             await _happens(self._urgent, PATIENCE)
@@ -219,7 +239,7 @@ class TransparencyLog(LogReader):
             if self.refusal is not None:
                 continue
             try:
-                while await self.write_batch() == BATCH:
+                while len(await self._write()) == BATCH:
                     pass
                 self.failure = None
             except _ClosedError:
@@ -251,18 +271,22 @@ class TransparencyLog(LogReader):
         except Exception as error:
             log.error("log.vetting_failed", exc_info=error)
 
-    async def write_batch(self) -> int:
-        """Turn waiting entries into leaves under one signed checkpoint; gives how many.
+    async def _write(
+        self, work: Callable[[Transaction], Awaitable[None]] | None = None
+    ) -> list[tuple[str, LeafIndex]]:
+        """Turn waiting entries into leaves under one signed checkpoint; gives their refs and indexes.
 
-        Raises Problem 503 `evidence.log_refuses`.
+        work: done first, in the same transaction. Raises Problem 503 `evidence.log_refuses`.
         """
         async with self.writing:
             self.check_refusal()
             shard, written, newest = self.shard, list[tuple[str, LeafIndex]](), self._newest
             before = shard.tree.size
             try:
-                async with self.database.transaction() as session:
+                async with self.database.direct() as session:
                     await repository.lock_writer(session)
+                    if work is not None:
+                        await work(session)
                     found = await repository.unread(session, shard.number, before, _LOAD, BATCH)
                     for entry in found.leaves:
                         shard.tree.append(leaf_hash(entry))
@@ -282,7 +306,7 @@ class TransparencyLog(LogReader):
                 shard.tree.truncate(before)
                 raise
             self._accept(newest, written)
-            return len(written) or len(found.leaves)
+            return written
 
     def _sign(self, shard: Shard) -> Head:
         head = Checkpoint(shard.origin, shard.tree.size, shard.tree.root())
