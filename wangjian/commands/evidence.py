@@ -1,13 +1,11 @@
 """证据维护 keep evidence good: audit it, renew its time stamps"""
 
-import asyncio
 from collections.abc import Coroutine
 from typing import Annotated, Any, TypeVar
 
 import typer
-from sqlalchemy.exc import OperationalError
 
-from services.common.problems import Problem
+from wangjian.commands._running import run
 
 T = TypeVar("T")
 app = typer.Typer(add_completion=False, no_args_is_help=True)
@@ -19,16 +17,11 @@ def evidence() -> None:
 
 
 def _run(work: Coroutine[Any, Any, T]) -> T:
-    """Run to the end; a refusal or a database that is not there is one clear line and exit code 2."""
+    """Run to the end; settings that cannot be used are one clear line and exit code 2, as a refusal is."""
     try:
-        return asyncio.run(work)
-    except Problem as problem:
-        todo = f"（{problem.todo_zh}）" if problem.todo_zh else ""
-        typer.echo(f"wangjian: {problem.zh}{todo} / {problem.en}", err=True)
+        return run(work)
     except (OSError, ValueError, KeyError) as error:
         typer.echo(f"wangjian: 配置不可用 settings cannot be used: {error}", err=True)
-    except OperationalError:
-        typer.echo("wangjian: 数据库没有运行，请先 wangjian up / the database is not running", err=True)
     raise typer.Exit(2)
 
 

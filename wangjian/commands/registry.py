@@ -1,14 +1,13 @@
 """主体档案 shops and subjects: keys of personal values"""
 
-from collections.abc import Coroutine
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import Annotated
 
 import typer
 
-from wangjian.commands.registry_search import search
+from wangjian.commands._running import run
+from wangjian.commands._searching import search
 
-T = TypeVar("T")
 app = typer.Typer(add_completion=False, no_args_is_help=True, help="主体档案 the registry, on this machine")
 
 app.command()(search)
@@ -19,24 +18,6 @@ app.command()(search)
 @app.callback()
 def registry() -> None:
     """主体档案。The registry."""
-
-
-def run(work: Coroutine[Any, Any, T]) -> T:
-    """Run to the end; a refusal or a database that is not there is one clear line and exit code 2."""
-    import asyncio
-
-    from sqlalchemy.exc import OperationalError
-
-    from services.common.problems import Problem
-
-    try:
-        return asyncio.run(work)
-    except Problem as problem:
-        todo = f"（{problem.todo_zh}）" if problem.todo_zh else ""
-        typer.echo(f"wangjian: {problem.zh}{todo} / {problem.en}", err=True)
-    except OperationalError:
-        typer.echo("wangjian: 数据库没有运行，请先 wangjian up / the database is not running", err=True)
-    raise typer.Exit(2)
 
 
 @app.command()

@@ -1,28 +1,12 @@
 """管理账号 make and list accounts on this machine, reset passwords"""
 
-import asyncio
-from collections.abc import Coroutine
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any
 
 import typer
-from sqlalchemy.exc import OperationalError
 
-from services.common.problems import Problem
+from wangjian.commands._running import run
 
-T = TypeVar("T")
 app = typer.Typer(add_completion=False, no_args_is_help=True, help="管理账号 accounts, on this machine only")
-
-
-def _run(work: Coroutine[Any, Any, T]) -> T:
-    """Run to the end; a refusal or a database that is not there is one clear line and exit code 2."""
-    try:
-        return asyncio.run(work)
-    except Problem as problem:
-        todo = f"（{problem.todo_zh}）" if problem.todo_zh else ""
-        typer.echo(f"wangjian: {problem.zh}{todo} / {problem.en}", err=True)
-    except OperationalError:
-        typer.echo("wangjian: 数据库没有运行，请先 wangjian up / the database is not running", err=True)
-    raise typer.Exit(2)
 
 
 @app.command()
@@ -58,7 +42,7 @@ def create(
         async with desk(load()) as at:
             return await at.accounts.create(at.claims, staff)
 
-    show_passwords([_run(work())])
+    show_passwords([run(work())])
 
 
 @app.command("list")
@@ -80,7 +64,7 @@ def list_users() -> None:
     table = Table(box=SIMPLE_HEAD)
     for heading in ("用户名 user", "角色 roles", "机构 organisation", "状态 state"):
         table.add_column(heading, no_wrap=True)
-    for user in _run(work()):
+    for user in run(work()):
         roles = "、".join(ROLES[code].zh for code in user.roles) or "（无 none）"
         state = "停用 disabled" if user.disabled else "锁定 locked" if user.locked_until else "正常 active"
         table.add_row(user.username, roles, user.org_name, state)
@@ -99,4 +83,4 @@ def reset_password(username: Annotated[str, typer.Argument(help="用户名 user 
         async with desk(load()) as at:
             return await at.accounts.reset_by_name(at.claims, username)
 
-    show_passwords([_run(work())])
+    show_passwords([run(work())])

@@ -4,6 +4,8 @@ from typing import Annotated, Any
 
 import typer
 
+from wangjian.commands._running import run
+
 
 def search(
     text: Annotated[
@@ -19,7 +21,6 @@ def search(
     from pydantic import ValidationError
 
     from services.registry.searches.schemas import AnyIn
-    from wangjian.commands.registry import run
 
     try:
         given = AnyIn(q=text, limit=limit, region=region)
