@@ -2,11 +2,15 @@
 
 import io
 import os
+import struct
 import threading
 from pathlib import Path
 
 # Dirty pages are handed to the disk in steps of this many bytes, so that little is left to sync at the end.
 _SYNC_STEP = 8 << 20
+# A ZIP's end record without a comment (APPNOTE 6.3.10 section 4.3.16): its directory lies right before it.
+_END = struct.Struct("<IHHHHIIH")
+_END_MAGIC = 0x06054B50
 
 
 class CutShortError(Exception):
@@ -18,6 +22,9 @@ class Arrival(io.RawIOBase):
 
     One thread writes (`receive`, then `end` or `cut`), others read; a read waits for the bytes it asks for,
     or for the end. Raises CutShortError in the reader when the sender stops early. limit: most bytes taken.
+
+    Bytes that close as a package does count as its end until more come, so that all of it can be verified
+    while its sender still waits to end it. Whether it did end there, `ended` says.
     """
 
     def __init__(self, path: Path, limit: int) -> None:
@@ -27,7 +34,8 @@ class Arrival(io.RawIOBase):
         self._received = self._at = 0
         # The nearest length anyone waits for: waking a thread for every chunk costs as much as hashing it.
         self._awaited = limit
-        self._ended = self._cut = False
+        self._ended = self._cut = self._closes = False
+        self._tail = b""
         self._grown = threading.Condition()
 
     def receive(self, data: bytes) -> None:
@@ -39,7 +47,9 @@ class Arrival(io.RawIOBase):
             view = view[os.write(self._descriptor, view) :]
         with self._grown:
             self._received += len(data)
-            if self._received >= self._awaited:
+            self._tail = (self._tail + data[-_END.size :])[-_END.size :]
+            self._closes = _closes(self._tail, self._received)
+            if self._received >= self._awaited or self._closes:
                 self._awaited = self._limit
                 self._grown.notify_all()
 
@@ -56,22 +66,33 @@ class Arrival(io.RawIOBase):
             self._grown.notify_all()
 
     def _wait_for(self, count: int) -> int:
-        """Wait until `count` bytes are there or the file has ended; gives how many there are."""
+        """Wait until `count` bytes are there or the file seems to have ended; gives how many there are."""
         with self._grown:
-            while self._received < count and not self._ended:
+            while self._received < count and not self._ended and not self._closes:
                 if self._cut:
                     raise CutShortError
                 self._awaited = min(self._awaited, count)
                 self._grown.wait()
             return self._received
 
+    def ended(self) -> int:
+        """Wait for the true end; gives the length. Raises CutShortError."""
+        with self._grown:
+            while not self._ended:
+                if self._cut:
+                    raise CutShortError
+                self._grown.wait()
+            return self._received
+
     def sync(self) -> None:
         """Write the file to disk while it grows; returns once all of it is there. Raises CutShortError."""
         step = _SYNC_STEP
-        while self._wait_for(step) >= step:
+        while (there := self._wait_for(step)) >= step:
             os.fdatasync(self._descriptor)
             step += _SYNC_STEP
         os.fsync(self._descriptor)
+        if self.ended() != there:
+            os.fsync(self._descriptor)
 
     def readable(self) -> bool:
         """Always."""
@@ -108,3 +129,11 @@ class Arrival(io.RawIOBase):
             os.close(self._descriptor)
             self.path.unlink(missing_ok=True)
         super().close()
+
+
+def _closes(tail: bytes, length: int) -> bool:
+    """Whether a file of this length, whose last bytes these are, closes as a ZIP does."""
+    if len(tail) < _END.size:
+        return False
+    magic, _, _, _, _, size, offset, _ = _END.unpack(tail)
+    return bool(magic == _END_MAGIC and offset + size + _END.size == length)

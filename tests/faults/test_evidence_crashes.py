@@ -7,7 +7,9 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import text
 
+from services.evidence.items.run import Change
 from services.evidence.items.sealing import Sealer
+from services.evidence.log.service import NotAtOnceError
 from services.evidence.objects.disk import DiskStore, object_path
 from services.evidence.verification.verifier import read_trust, verify
 from tests.evidence_stack import log_findings, own_home, remove, running
@@ -73,6 +75,45 @@ async def test_killed_between_any_two_stages(stack, monkeypatch, where, when):
     assert await one(stack, "SELECT count(*) FROM log_entries WHERE ref LIKE 'seal:%'") == 1
     assert await one(stack, "SELECT last FROM number_counters") == 1
     assert await one(stack, "SELECT count(*) FROM stamps") == 1
+
+
+async def test_killed_while_the_custodian_has_every_byte_but_not_the_end(stack, monkeypatch):
+    """What was sent was never written down here: the next run may send another package, and it is taken."""
+    real, sent = Sealer._write_down, []
+
+    async def dying(self, run, fresh=Change(), first=None):
+        if fresh.values.get("stage") == "logged":
+            await asyncio.sleep(0.3)
+            sent.append(b"".join(part.data or b"" for part in run.parts))
+            run.unwritten = Change()
+            raise Killed
+        await real(self, run, fresh, first)
+
+    evidence_id, envelope = await stack.intake()
+    with monkeypatch.context() as patch:
+        patch.setattr(Sealer, "_write_down", dying)
+        lines = await stack.seal(evidence_id, envelope)
+        assert lines[-1]["problem"]["code"] == "evidence.seal_interrupted"
+    assert sent, "the custodian was given all of it"
+    assert list((stack.app.state.settings.home / "custodian").rglob("*.wacz")) == []
+    # A later checkpoint over the same leaf: a package with another proof.
+    await stack.submit()
+    await resume(stack)
+    await check_sealed(stack, evidence_id)
+    async with stack.runtime.database.transaction() as session:
+        query = text("SELECT proof FROM evidence_items WHERE id = :id")
+        proof = (await session.execute(query, {"id": evidence_id})).scalar_one()
+    assert proof.encode() not in sent[0]
+
+
+async def test_the_log_that_takes_nothing_at_once_takes_it_later(stack, monkeypatch):
+    async def not_now(*_):
+        raise NotAtOnceError
+
+    monkeypatch.setattr(stack.runtime.log, "write_with", not_now)
+    sealed = await stack.submit()
+    await check_sealed(stack, sealed["id"])
+    assert await one(stack, "SELECT last FROM number_counters") == 1
 
 
 async def test_service_restarts_and_goes_on_by_itself(make_settings, monkeypatch):

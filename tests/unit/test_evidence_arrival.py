@@ -11,6 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from infra.custodian.arrival import Arrival, CutShortError
+from infra.custodian.identity import load_or_create
+from infra.custodian.vault import RefusedError, Vault
 from services.evidence.verification.verifier import verify
 from tests.evidence_forger import Sample
 
@@ -75,3 +77,59 @@ def test_a_sender_that_stops_early_ends_every_wait(tmp_path, reader):
 def test_more_bytes_than_the_limit_are_refused(tmp_path):
     with Arrival(tmp_path / "p", 3) as arrival, pytest.raises(ValueError, match="too large"):
         arrival.receive(b"abcd")
+
+
+def _vault(folder, sample: Sample) -> Vault:
+    return Vault(folder / "store", load_or_create(folder / "identity"), sample.trust)
+
+
+def _kept(vault: Vault) -> list[str]:
+    return [file.name for part in ("receipts", "sha256") for file in (vault._root / part).rglob("*.*")]
+
+
+def test_a_whole_package_is_verified_before_its_end_and_kept_after_it(sample, tmp_path, monkeypatch):
+    from infra.custodian import vault as module
+
+    verified, real = threading.Event(), module.verifier.verify
+
+    def verify_and_tell(*given, **named):
+        report = real(*given, **named)
+        verified.set()
+        return report
+
+    monkeypatch.setattr(module.verifier, "verify", verify_and_tell)
+    vault, item = _vault(tmp_path, sample), verify(io.BytesIO(sample.bytes), sample.trust)["evidence_id"]
+    with ThreadPoolExecutor(1) as threads, vault.begin() as arrival:
+        taking = threads.submit(vault.take, item, arrival)
+        arrival.receive(sample.bytes)
+        assert verified.wait(WITHIN)
+        assert not taking.done()
+        assert _kept(vault) == [], "kept before its sender ended it"
+        arrival.end()
+        taking.result(WITHIN)
+    assert len(_kept(vault)) == 2
+
+
+def test_a_whole_package_that_is_not_ended_is_not_kept(sample, tmp_path):
+    vault, item = _vault(tmp_path, sample), verify(io.BytesIO(sample.bytes), sample.trust)["evidence_id"]
+    with ThreadPoolExecutor(1) as threads, vault.begin() as arrival:
+        taking = threads.submit(vault.take, item, arrival)
+        arrival.receive(sample.bytes)
+        arrival.cut()
+        with pytest.raises(CutShortError):
+            taking.result(WITHIN)
+    assert _kept(vault) == []
+
+
+@pytest.mark.parametrize("more", [b"x", b"PK" + bytes(40), None])
+def test_bytes_after_what_seemed_the_end_count(sample, tmp_path, more):
+    """None: the whole package once more, so that it closes as a package a second time."""
+    vault, item = _vault(tmp_path, sample), verify(io.BytesIO(sample.bytes), sample.trust)["evidence_id"]
+    with ThreadPoolExecutor(1) as threads, vault.begin() as arrival:
+        taking = threads.submit(vault.take, item, arrival)
+        arrival.receive(sample.bytes)
+        arrival.receive(sample.bytes if more is None else more)
+        arrival.end()
+        with pytest.raises(RefusedError, match="not valid"):
+            taking.result(WITHIN)
+    assert _kept(vault) == []

@@ -66,6 +66,7 @@ def test_what_is_known_goes_out_before_more_is_waited_for() -> None:
     found = blocks(package, store.open)
     assert next(found) == b"begun", "held back until the rest came"
     package.complete([*begun, Part(4, b"rest")])
+    package.end()
     assert list(found) == [b"rest"]
 
 

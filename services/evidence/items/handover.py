@@ -1,6 +1,7 @@
 """A package on its way to its custodians: begun as soon as its artefacts are known, ended by its proofs.
 
-The bulk of a package travels, and is digested on the other side, while its time stamp and log entry are made.
+The bulk of a package travels, and is digested on the other side, while its time stamp and log entry are made;
+it is whole there, and verified, while this side still writes down what it sent; only then is it ended.
 """
 
 import asyncio
@@ -70,18 +71,23 @@ class Handover:
         return self._reading.blocks() if first else blocks(self._package, store.open)
 
     def abandon(self) -> None:
-        """Give up unless it is complete; the custodians keep nothing of it."""
+        """Give up unless it has ended; the custodians keep nothing of it."""
         self._package.abandon()
         for task in self._sending:
             task.add_done_callback(_heard)
 
+    def complete(self, parts: list[Part]) -> None:
+        """Send the rest. Nobody keeps it yet: without its end, an upload is one that was cut short."""
+        self._package.complete(parts)
+
     async def finish(self, item: EvidenceItem, parts: list[Part], quorum: int) -> Handed:
-        """Send the rest; wait until custodians of `quorum` operators keep the package.
+        """Send the rest and end; wait until custodians of `quorum` operators keep the package.
 
         Raises Problem 503 and 502 as the custodian's client, 502 `evidence.receipt_mismatch`,
         500 `evidence.store_damaged`.
         """
         self._package.complete(parts)
+        self._package.end()
         copies, problems = await self._copies(quorum)
         size = total_bytes(parts)
         agreed = {str(copy.stated.get("package_sha256")) for copy in copies}

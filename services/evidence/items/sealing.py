@@ -265,6 +265,8 @@ class Sealer:
         members = run.members or await self._members(item.id)
         entry = item.entry or b""
         run.parts = composing.lay_out(item, members, entry=entry, proof=proof, consistency=consistency)
+        if run.handover is not None:
+            run.handover.complete(run.parts)
         layout = dump_layout(run.parts)
         keeping = asyncio.create_task(asyncio.to_thread(self.runtime.store.put, layout))
         values = {
@@ -276,7 +278,7 @@ class Sealer:
             "layout_sha256": hashlib.sha256(layout).hexdigest(),
             "package_bytes": total_bytes(run.parts),
         }
-        # Before a custodian can have all of it: a later run must send the very same package.
+        # Before a custodian may keep it: a later run must send the very same package.
         await self._write_down(run, Change(values, now(Happened("logged"))), keeping)
 
     async def _members(self, evidence_id: str) -> list[Member]:

@@ -25,34 +25,42 @@ class AbandonedError(RuntimeError):
 
 
 class GrowingPackage:
-    """Parts of a package: those of its artefacts at once, the proofs once they are made.
+    """Parts of a package: those of its artefacts at once, the proofs once they are made, its end when told.
 
-    Iterating gives all parts in order and waits, in a thread, for those that are not known yet; any number
-    of threads may do so. Raises AbandonedError in them when there will be no more.
+    Iterating gives all parts in order and waits, in a thread, for those that are not known yet, and before
+    it ends; any number of threads may do so. Raises AbandonedError in them when there will be no end.
     """
 
     def __init__(self, begun: list[Part]) -> None:
         self._begun = begun
         self._rest: Future[list[Part]] = Future()
+        self._end: Future[None] = Future()
 
     def complete(self, parts: list[Part]) -> None:
         """Give the whole package, of which what was begun is the beginning."""
         if not self._rest.done():
             self._rest.set_result(rest(parts, total_bytes(self._begun)))
 
+    def end(self) -> None:
+        """Let it end: whoever is sent the whole package may keep it from now on."""
+        if not self._end.done():
+            self._end.set_result(None)
+
     def abandon(self) -> None:
-        """Say that nothing more will come; after `complete` this changes nothing."""
-        if not self._rest.done():
-            self._rest.cancel()
+        """Say that it will not end; after `end` this changes nothing."""
+        for awaited in (self._rest, self._end):
+            if not awaited.done():
+                awaited.cancel()
 
     def __iter__(self) -> Iterator[Part]:
         yield from self._begun
         yield _PAUSE
         try:
-            left = self._rest.result()
+            yield from self._rest.result()
+            yield _PAUSE
+            self._end.result()
         except CancelledError as error:
             raise AbandonedError from error
-        yield from left
 
 
 def blocks(parts: Iterable[Part], open_object: Callable[[str], BinaryIO]) -> Iterator[bytes]:
