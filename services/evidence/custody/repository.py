@@ -61,20 +61,25 @@ async def happened_since(
     return (await session.execute(query)).scalar_one_or_none() is not None
 
 
-_ADD = (
+ADD = (
     "INSERT INTO custody_events"
     " (id, evidence_id, seq, event, actor, org, org_name, via, reason, about, client_ip, at, document)"
-    " SELECT id, %(evidence_id)s, seq, event, actor, org, org_name, via, reason, about, client_ip, at,"
+    " SELECT given.id, %(evidence_id)s, seq, event, actor, org, org_name, via, reason, about, client_ip, at,"
     " convert_to(document, 'UTF8') FROM jsonb_to_recordset(%(events)s) AS given"
     " (id text, seq int, event text, actor jsonb, org text, org_name text, via text, reason text,"
     " about jsonb, client_ip text, at timestamptz, document text)"
 )
+"""Keeps events, given as from `rows_of`, of one item."""
 
 
 async def add(session: Transaction, evidence_id: str, events: list[NewEvent]) -> None:
     """Keep events of one item."""
-    rows = [_row(event) for event in events]
-    await run(session, _ADD, {"evidence_id": evidence_id, "events": Jsonb(rows)})
+    await run(session, ADD, {"evidence_id": evidence_id, "events": rows_of(events)})
+
+
+def rows_of(events: Sequence[NewEvent]) -> Jsonb:
+    """Events as the statement takes them."""
+    return Jsonb([_row(event) for event in events])
 
 
 def _row(event: NewEvent) -> dict[str, Any]:

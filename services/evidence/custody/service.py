@@ -22,7 +22,17 @@ from services.evidence.custody.rules import (
 )
 from services.evidence.log import repository as log_repository
 
-__all__ = ["Happened", "actor_of", "add", "hold", "record", "record_once", "required_reason"]
+__all__ = [
+    "Happened",
+    "actor_of",
+    "add",
+    "drawn_up",
+    "hold",
+    "log_entries",
+    "record",
+    "record_once",
+    "required_reason",
+]
 
 _REASON_LENGTH = 500
 
@@ -75,6 +85,16 @@ async def add(
     """
     if previous is None and first > 1:
         previous = await repository.last_document(session, evidence_id)
+    rows = drawn_up(evidence_id, first, events, previous)
+    await repository.add(session, evidence_id, rows)
+    await log_repository.enqueue(session, {**(entries or {}), **log_entries(rows)})
+    return rows[-1].document if rows else previous
+
+
+def drawn_up(
+    evidence_id: str, first: int, events: Sequence[Happened], previous: bytes | None
+) -> list[NewEvent]:
+    """The events with numbers from `first` on and their documents, each linked to the one before it."""
     now = utc_now()
     rows: list[NewEvent] = []
     for seq, happened in enumerate(events, first):
@@ -82,10 +102,12 @@ async def add(
         link = hashlib.sha256(previous).hexdigest() if previous else ""
         previous = document(evidence_id, seq, happened, at, link)
         rows.append(NewEvent(new_id(), seq, happened, at, previous))
-    await repository.add(session, evidence_id, rows)
-    queued = {log_ref(row.id): log_entry(row.document) for row in rows}
-    await log_repository.enqueue(session, {**(entries or {}), **queued})
-    return previous
+    return rows
+
+
+def log_entries(rows: Sequence[NewEvent]) -> dict[str, bytes]:
+    """What the log is to hold of events, by ref."""
+    return {log_ref(row.id): log_entry(row.document) for row in rows}
 
 
 async def record_once(session: AsyncSession, evidence_id: str, happened: Happened) -> bool:

@@ -5,7 +5,6 @@ from datetime import datetime
 from functools import cache
 from typing import Any
 
-from psycopg.types.json import Jsonb
 from sqlalchemy import ColumnElement, func, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import selectinload, undefer
@@ -98,15 +97,6 @@ def _values(columns: Sequence[str]) -> str:
 
 # Statements are put together from fixed column names alone; no value is ever part of the text.
 @cache
-def _add(columns: tuple[str, ...]) -> str:
-    names = ", ".join(columns)
-    return (
-        f"INSERT INTO evidence_items ({names}) VALUES ({_values(columns)})"  # noqa: S608
-        " ON CONFLICT (id) DO NOTHING RETURNING id"
-    )
-
-
-@cache
 def _advance(columns: tuple[str, ...]) -> str:
     changed = ", ".join(f"{column} = %({column})s" for column in columns)
     return (
@@ -121,12 +111,6 @@ _ADD_RECEIPT = (
     f"INSERT INTO receipts ({', '.join(_RECEIPT)}) VALUES ({_values(_RECEIPT)})"  # noqa: S608
     " ON CONFLICT (evidence_id, custodian) DO NOTHING RETURNING custodian"
 )
-
-
-async def add(session: Transaction, values: Mapping[str, Any]) -> bool:
-    """Add an item at the first stage that is written down; False when there is one already."""
-    given = {**values, "ordered_by": Jsonb(values["ordered_by"])}
-    return bool(await run(session, _add(tuple(given)), given))
 
 
 async def advance(

@@ -11,7 +11,7 @@ from services.common.clock import utc_now
 from services.common.database import Transaction
 from services.evidence.custody import service as custody
 from services.evidence.custody.rules import Happened
-from services.evidence.items import repository
+from services.evidence.items import repository, writing
 from services.evidence.items.handover import Handover
 from services.evidence.items.models import EvidenceItem
 from services.evidence.log.repository import LeafIndex
@@ -44,6 +44,15 @@ class Change:
         )
 
 
+@dataclass(frozen=True)
+class Written:
+    """A change in a transaction; the number of its last custody event, and that event's document."""
+
+    change: Change
+    custody_seq: int
+    last: bytes | None
+
+
 def now(*events: Happened) -> list[Happened]:
     """The events, as of now."""
     at = utc_now()
@@ -73,24 +82,47 @@ class Run:
         for name, value in values.items():
             set_committed_value(self.item, name, value)
 
-    async def write(self, session: Transaction, change: Change) -> Mapping[str, Any]:
-        """Write a change down in this transaction; gives the columns it set beside those of the change.
+    async def write(self, session: Transaction, change: Change) -> Written:
+        """Write a change down in this transaction; `settle` takes it in once that is committed.
 
         Raises MovedOnError when another run was faster: everything of this transaction is given up.
         """
+        if self.written is None or self.last is not None:
+            written = await self._write_at_once(session, change)
+            if written is not None:
+                return written
+            if self.written is None:
+                raise MovedOnError
         item, count = self.item, len(change.events)
-        if self.written is None:
-            added = await repository.add(session, {**change.values, "custody_seq": count})
-            first = 1 if added else None
-        else:
-            first = await repository.advance(session, item.id, self.written, change.values, count)
+        first = await repository.advance(session, item.id, self.written, change.values, count)
         if first is None:
             raise MovedOnError
         known = self.last if first == item.custody_seq + 1 else None
-        self.last = await custody.add(session, item.id, first, change.events, known, change.entries)
+        last = await custody.add(session, item.id, first, change.events, known, change.entries)
         await repository.add_stamps(session, change.stamps)
         await repository.add_receipts(session, change.receipts)
-        return {"custody_seq": first + count - 1}
+        return Written(change, first + count - 1, last)
+
+    async def _write_at_once(self, session: Transaction, change: Change) -> Written | None:
+        """The same in one statement; None when there is such an item, or it had events we do not know of."""
+        item, known = self.item, self.item.custody_seq
+        rows = custody.drawn_up(item.id, known + 1, change.events, self.last)
+        done = await writing.step(
+            session,
+            item.id,
+            change.values,
+            None if self.written is None else (self.written, known),
+            events=rows,
+            entries={**change.entries, **custody.log_entries(rows)},
+            stamps=change.stamps,
+            receipts=change.receipts,
+        )
+        return Written(change, known + len(rows), rows[-1].document) if done else None
+
+    def settle(self, written: Written) -> None:
+        """What was written is durable."""
+        self.took({**written.change.values, "custody_seq": written.custody_seq})
+        self.written, self.unwritten, self.last = self.item.stage, Change(), written.last
 
     def abandon(self) -> None:
         """Give up what is under way for it; custodians keep nothing of an unfinished package."""

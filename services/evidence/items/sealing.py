@@ -27,7 +27,7 @@ from services.evidence.intakes import repository as intakes
 from services.evidence.items import composing, progress, repository, rules
 from services.evidence.items.handover import Handover
 from services.evidence.items.models import EvidenceItem, Receipt, Stamp
-from services.evidence.items.run import Change, MovedOnError, Run, now
+from services.evidence.items.run import Change, MovedOnError, Run, Written, now
 from services.evidence.log.notes import NoteError
 from services.evidence.log.repository import LeafIndex
 from services.evidence.log.service import NotAtOnceError
@@ -112,14 +112,10 @@ class Sealer:
         if not change.events:
             return
         async with self.runtime.database.direct() as session:
-            taken = await run.write(session, change)
+            written = await run.write(session, change)
             if first is not None:
                 await first
-        self._written(run, change, taken)
-
-    def _written(self, run: Run, change: Change, taken: Mapping[str, Any]) -> None:
-        run.took({**change.values, **taken})
-        run.written, run.unwritten = run.item.stage, Change()
+        run.settle(written)
 
     async def sign(self, evidence_id: str, envelope: Mapping[str, Any]) -> Run:
         """Check the manifest against the intake and add the sealing service's signatures, unless it has them.
@@ -219,21 +215,19 @@ class Sealer:
         item, year = run.item, rules.number_year(utc_now())
         rows = composing.stamp_rows(item.id, stamps)
         events = now(Happened("stamped"))
-        done: tuple[Change, Mapping[str, Any]] = run.unwritten, {}
+        written: list[Written] = []
 
         async def work(session: Transaction) -> None:
-            nonlocal done
             sequence = await repository.next_number(session, item.region_code, year)
             number = rules.format_number(item.region_code, year, sequence)
             entry = rules.seal_entry(item.id, number, item.envelope, [s.response for s in stamps])
             values = {"stage": "stamped", "evidence_no": number, "entry": entry}
             fresh = Change(values, events, stamps=rows, entries={rules.log_ref(item.id): entry})
-            change = run.unwritten.then(fresh)
-            done = change, await run.write(session, change)
+            written.append(await run.write(session, run.unwritten.then(fresh)))
 
         run.leaf = await self._logging(item.id, work)
-        change, taken = done
-        self._written(run, change, {**taken, "stamps": [Stamp(**row) for row in rows]})
+        run.settle(written[-1])
+        run.took({"stamps": [Stamp(**row) for row in rows]})
 
     async def _logging(
         self, evidence_id: str, work: Callable[[Transaction], Awaitable[None]]

@@ -40,17 +40,18 @@ async def lock_writer(session: Transaction) -> None:
     await run(session, "SELECT pg_advisory_xact_lock(%(lock)s)", {"lock": _WRITER_LOCK})
 
 
-_ENQUEUE = (
+ENQUEUE = (
     "INSERT INTO log_entries (ref, entry)"
     " SELECT ref, entry FROM unnest(%(refs)s::text[], %(entries)s::bytea[]) AS given(ref, entry)"
     " ON CONFLICT (ref) DO NOTHING"
 )
+"""Adds entries that wait: `refs` and `entries`, as many of each."""
 
 
 async def enqueue(session: Transaction, waiting_entries: Mapping[str, bytes]) -> None:
     """Add entries by ref that wait for their indexes; a second one with the same ref changes nothing."""
     given = {"refs": list(waiting_entries), "entries": list(waiting_entries.values())}
-    await run(session, _ENQUEUE, given)
+    await run(session, ENQUEUE, given)
 
 
 # One question for all, because every round trip is waited for: leaves not known here, entries that wait, and

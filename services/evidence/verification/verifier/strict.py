@@ -57,17 +57,26 @@ def same_json(one: Any, other: Any) -> bool:
     return canonical(one) == canonical(other)
 
 
+_plain = json.JSONEncoder(ensure_ascii=False).encode
+
+
 def _write(value: Any) -> str:
+    if isinstance(value, str):
+        return _plain(value)
     if isinstance(value, dict):
-        keys = sorted(value, key=lambda key: str(key).encode("utf-16-be", "surrogatepass"))
-        return "{" + ",".join(f"{_write(key)}:{_write(value[key])}" for key in keys) + "}"
+        keys = sorted(value) if "".join(value).isascii() else sorted(value, key=_utf16)
+        return "{" + ",".join([f"{_plain(key)}:{_write(value[key])}" for key in keys]) + "}"
     if isinstance(value, list):
-        return "[" + ",".join(_write(item) for item in value) + "]"
+        return "[" + ",".join([_write(item) for item in value]) + "]"
     if isinstance(value, float):
         return _number(value)
     if isinstance(value, int) and abs(value) >= 1 << 53:
         raise ValueError("integer out of range")
-    return json.dumps(value, ensure_ascii=False)
+    return _plain(value)
+
+
+def _utf16(key: str) -> bytes:
+    return key.encode("utf-16-be", "surrogatepass")
 
 
 def _number(value: float) -> str:
