@@ -183,7 +183,7 @@ def commonest(grams: Sequence[int], shares: Mapping[int, float]) -> tuple[int, .
 @pytest.fixture
 def small_steps(monkeypatch: pytest.MonkeyPatch) -> None:
     """Windows so small that hundreds of rows take all the ways through a table; the least telling grams."""
-    for name, value in {"FEW": 8, "_FIRST_SCAN": 10, "_LONGEST_SCAN": 40, "_BUCKETS_ASKED": 3}.items():
+    for name, value in {"FEW": 8, "_FIRST_READ": 10, "_LONGEST_READ": 40, "_BUCKETS_ASKED": 3}.items():
         monkeypatch.setattr(plan, name, value)
     monkeypatch.setattr(service, "_SPARE", 0)
     monkeypatch.setattr(service, "rarest", commonest)
@@ -220,14 +220,14 @@ async def test_all_ways_are_taken(world: World, small_steps: None, monkeypatch: 
 
     monkeypatch.setattr(repository, "window_rows", seen)
     await first_difference(world, 25, SEED)
-    assert taken == {("scan", False), ("index", True), ("index", False)}
+    assert taken == {("scan", False), ("area", False), ("index", True), ("index", False)}
 
 
 @pytest.mark.parametrize(
     ("broken", "replacement"),
     [
         ("services.registry.search.service._opened", lambda *_: True),
-        ("services.registry.search.repository.holds", lambda table, _: table.no.is_not(None)),
+        ("services.registry.search.repository._HOLDS", "true"),
         ("services.registry.search.service.query_grams", lambda _: [1]),
         ("services.registry.search.plan.Walk.resume", lambda *_: None),
     ],

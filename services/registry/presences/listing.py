@@ -5,7 +5,6 @@ import io
 from collections.abc import AsyncIterator
 from typing import Final
 
-from sqlalchemy import ColumnElement
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from services.common.audit import record
@@ -33,8 +32,8 @@ _MORE_COLUMNS: Final = ("channel", "url", "region_code", "status", "risk", "clai
 _EXPORT_BLOCK: Final = 64 * 1024
 
 
-def _also(query: PresenceQuery) -> list[ColumnElement[bool]]:
-    return [Presence.subject_id == query.subject_id] if query.subject_id else []
+def _also(query: PresenceQuery) -> dict[str, str]:
+    return {"subject_id": query.subject_id} if query.subject_id else {}
 
 
 async def list_presences(
@@ -44,7 +43,7 @@ async def list_presences(
 
     The total is told when all of it is on the page; else `presence_facets` counts.
     """
-    found = await search.page(session, personal, claims, Presence, query, *_also(query))
+    found = await search.page(session, personal, claims, Presence, query, _also(query))
     items = [row(personal, presence) for presence in found.rows]
     return Page(items=items, next_cursor=found.next_cursor, total=found.total)
 
@@ -53,7 +52,7 @@ async def presence_facets(
     session: AsyncSession, personal: PersonalData, claims: Claims, query: PresenceQuery
 ) -> Facets:
     """How the matches of a list are spread, counted to a cap and said so."""
-    return await search.facets(session, personal, claims, Presence, query, _FACETS, *_also(query))
+    return await search.facets(session, personal, claims, Presence, query, _FACETS, _also(query))
 
 
 async def export_csv(
@@ -73,7 +72,7 @@ async def export_csv(
         await record(
             session, claims, event="presence.exported", object_type="presence", object_id="list", after=asked
         )
-        async for presence in search.every(session, personal, claims, Presence, query, *_also(query)):
+        async for presence in search.every(session, personal, claims, Presence, query, _also(query)):
             writer.writerow([neutralise(cell) for cell in _cells(personal, presence)])
             if buffer.tell() > _EXPORT_BLOCK:
                 yield buffer.getvalue().encode()

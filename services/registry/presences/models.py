@@ -20,7 +20,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from services.registry.base import Base, Filed, Owned
 from services.registry.claims.models import Claimed
-from services.registry.search.models import PRESENCE_FACETS, Searchable, search_index
+from services.registry.search.models import PRESENCE_FACETS, Searchable, area_indexes, search_index
 
 
 class Presence(Owned, Filed, Claimed, Searchable, Base):
@@ -36,7 +36,7 @@ class Presence(Owned, Filed, Claimed, Searchable, Base):
     __tablename__ = "presences"
     __table_args__ = (
         UniqueConstraint("org_code", "source", "source_id"),
-        Index("ix_presences_region_id", "region_code", "id"),
+        *area_indexes("presences"),
         Index("ix_presences_claim", "claim_state", "region_code", "status"),
         search_index("presences"),
         Index("ix_presences_import_id", "import_id", postgresql_where=text("import_id IS NOT NULL")),

@@ -2,7 +2,7 @@
 
 from typing import Any, Final
 
-from sqlalchemy import Index, Integer, Text
+from sqlalchemy import Index, Integer, Text, text
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -36,3 +36,11 @@ def search_index(table: str) -> Index:
     """The one index of a searchable table: grams of its text, keyed grams of its sealed values, its facts."""
     columns: tuple[Any, ...] = ("grams", "contact_grams", "facets")
     return Index(f"ix_{table}_search", *columns, postgresql_using="gin")
+
+
+def area_indexes(table: str) -> tuple[Index, Index]:
+    """The rows of a county, and those of a city, in the order of lists."""
+    return (
+        Index(f"ix_{table}_region_no", "region_code", "no"),
+        Index(f"ix_{table}_city_no", text('"left"(region_code::text, 4)'), "no"),
+    )

@@ -1,10 +1,11 @@
 """检索计划 in which windows a list is walked, newest first, until its page is full.
 
-Two ways to look through a window of numbers (`no`): read its rows in order and stop at the page (cheap when
-matches are frequent), or let GIN intersect grams and facts (cheap when they are rare). Which is cheaper
-depends on how frequent matches are *after* filtering, and frequencies of single tokens do not tell: tokens
-attract and exclude each other (a county's name in a shop's name). So a window is small at first, what it
-yields tells the next one's way and width, and every step is bounded: a wrong guess costs milliseconds.
+Three ways to look through a window: read rows in order and stop at the page, either all rows or those of one
+area (cheap when matches are frequent), or let GIN intersect grams and facts (cheap when they are rare). Which
+is cheaper depends on how frequent matches are *after* filtering, and frequencies of single tokens do not
+tell: tokens attract and exclude each other (a county's name in a shop's name). So a window is small at
+first, what it yields tells the next one's way and width, and every step is bounded: a wrong guess costs
+milliseconds.
 """
 
 from __future__ import annotations
@@ -18,20 +19,23 @@ BUCKET_BITS: Final = 14
 GRAMS_ASKED: Final = 3
 # Fewer rows than this are fetched in one go, whatever the page.
 FEW: Final = 1_000
-# From this share of rows on it pays to read rows in order.
+# From this share of rows on it pays to read rows in order, as long as nothing better is known.
 FREQUENT: Final = 0.02
-_FIRST_SCAN: Final = 2_048
-_LONGEST_SCAN: Final = 65_536
+_FIRST_READ: Final = 512
+_LONGEST_READ: Final = 65_536
 # So many candidates are asked of the index at first, for a page of a few dozen.
 _FIRST_ASKED: Final = 300
+# Rows that could be read in the time that a stretch asked of the index takes, about.
+_COST_ASKED: Final = 2_000
 # GIN pays for every token of an "any of" at every row it looks at: more than a few cost more than they save.
 _BUCKETS_ASKED: Final = 8
 
 
 class Way(StrEnum):
-    """How a window is looked through."""
+    """How a window is looked through: all rows in order, those of the area in order, by GIN."""
 
     SCAN = "scan"
+    AREA = "area"
     INDEX = "index"
 
 
@@ -55,27 +59,34 @@ class Shape:
 class Tokens:
     """What a row's arrays must have: the query's grams (of its text, or of its contacts) and facts.
 
-    facets: all of these; groups: one of each. Without grams the query was too short to have any, or empty.
+    area: leading digits (4 or 6) of the divisions asked for, empty for all; facets: all of these; groups: one
+    of each. Without grams the query was too short to have any, or empty.
     """
 
     grams: tuple[int, ...] = ()
     contacts: tuple[int, ...] = ()
+    area: str = ""
     facets: tuple[str, ...] = ()
     groups: tuple[tuple[str, ...], ...] = ()
 
     @property
-    def any(self) -> bool:
-        """Whether GIN can narrow anything."""
+    def narrow(self) -> bool:
+        """Whether GIN can narrow anything but the area."""
         return bool(self.grams or self.facets or self.groups)
 
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """Numbers from `low` (None: the lowest) to below `before` (None: the highest), and the way through."""
+    """What is looked through next, and the way.
+
+    Numbers from `low` (None: the lowest) to below `before` (None: the highest); of those at most `rows`
+    (None: all), the highest.
+    """
 
     way: Way
     before: int | None
-    low: int | None
+    low: int | None = None
+    rows: int | None = None
     buckets: tuple[str, ...] = ()
 
 
@@ -86,7 +97,7 @@ def rarest(grams: Sequence[int], shares: Mapping[int, float]) -> tuple[int, ...]
 
 
 def share(tokens: Tokens, shape: Shape) -> float:
-    """At most this share of rows can match, by the rarest token asked."""
+    """At most this share of the area's rows can match, by the rarest token asked, the area apart."""
     facets = [shape.facets.get(token, shape.floor) for token in tokens.facets]
     facets += [sum(shape.facets.get(token, shape.floor) for token in group) for group in tokens.groups]
     narrowed = min([1.0, *facets])
@@ -102,81 +113,129 @@ class Walk:
     """The windows of one list, newest first; told after each how much it yielded."""
 
     def __init__(
-        self, tokens: Tokens, shape: Shape, before: int | None, wanted: int, *, few: bool = False
+        self,
+        tokens: Tokens,
+        shape: Shape,
+        before: int | None,
+        wanted: int,
+        *,
+        few: bool = False,
+        most: int | None = None,
     ) -> None:
         """before: only numbers below it (a page's cursor; None: all); wanted: how many matches are enough.
 
-        few: other conditions leave few rows and have an index: one window is enough.
+        few: other conditions leave few rows and have an index: one window is enough; most: the walk may end
+        when about so many rows were looked through (None: never before its end).
         """
         self._tokens, self._shape, self._wanted = tokens, shape, wanted
         self._before = before
-        self._first = shape.high + 1 if before is None else before
         self._share = share(tokens, shape)
-        # Numbers may have gaps (imports undone): widths are in numbers, shares in rows.
-        self._spread = max((shape.high + 1 - shape.low) / max(shape.rows, 1), 1.0)
-        self._width = self._found = 0
-        self._few = few or (tokens.any and self._share * shape.rows <= FEW)
+        area = shape.facets.get(f"r{tokens.area}", shape.floor) if tokens.area else 1.0
+        self._rows = max(shape.rows, 1) * area
+        # Rows of the area there are for each number (imports undone leave gaps).
+        self._density = min(self._rows / max(shape.high + 1 - shape.low, 1), 1.0)
+        self._found = 0
+        self._read = 0.0  # rows of the area that were looked through
+        self._width = 0.0  # rows in the last window that was read
+        self._asked = 0  # numbers in the last window asked of the index
+        self._few = few or (tokens.narrow and self._share * self._rows <= max(FEW, wanted))
         self._done = False
+        self._most, self._cost = most, 0.0
+        self.cut = False
+        """Whether the walk ended, or may have ended, because enough was looked through."""
 
     @property
     def needs_top(self) -> bool:
         """Whether the highest number must be known first: buckets get named, and `shape` may be old."""
-        scans = self._share >= FREQUENT or not self._tokens.any
-        return self._before is None and not self._few and not scans
+        asks = not self._few and self._tokens.narrow and not self._tokens.area
+        return self._before is None and asks and self._share < FREQUENT
 
     def next(self) -> Window | None:
         """The next window; None when the lowest number has been passed or enough was found."""
         if self._done or self._found >= self._wanted:
             return None
         if self._few:
-            return self._last(Way.INDEX)
-        start = self._first if self._before is None else self._before
-        way, width = self._choose(start)
-        low = start - width
-        if way is Way.INDEX:
-            low = low >> BUCKET_BITS << BUCKET_BITS
-        if low <= self._shape.low:
-            return self._last(way)
-        self._width = start - low
-        window = Window(way, self._before, low, self._buckets(way, low, start))
-        self._before = low
-        return window
+            return self._last()
+        if self._most is not None and self._cost >= self._most:
+            self.cut = True
+            return None
+        if not self._tokens.narrow or self._frequent():
+            return self._read_on()
+        return self._ask()
 
-    def learn(self, found: int) -> None:
-        """How many matches the last window yielded."""
+    def learn(self, found: int, last: int | None = None) -> None:
+        """How many matches the last window yielded, and the number of the last of them (None: no match)."""
         self._found += found
+        if self._tokens.area and last is not None and not self._done:
+            self._before = last
+
+    @property
+    def must_pass(self) -> bool:
+        """Whether the end of the last window must be told: nothing but reading on leads to the end."""
+        return bool(self._tokens.area) and not self._tokens.narrow and self._found < self._wanted
+
+    def passed(self, lowest: int | None) -> None:
+        """The last window went down to this number; None: to the end."""
+        self._done = lowest is None
+        self._before = lowest
 
     def resume(self, before: int) -> None:
         """The last window was not looked through to its end: go on below this number."""
         self._before, self._done = before, False
 
-    def _last(self, way: Way) -> Window:
+    def _frequent(self) -> bool:
+        """Whether reading on costs less than asking the index: rows to read against rows it would give."""
+        if self._read:
+            rate = self._found / self._read
+            return rate * rate * self._rows >= self._wanted - self._found
+        return self._share >= FREQUENT or bool(self._tokens.area)
+
+    def _read_on(self) -> Window:
+        rate = self._found / self._read if self._read else max(self._share, FREQUENT)
+        least = _FIRST_READ if self._tokens.narrow else max(4 * self._width, _FIRST_READ)
+        rows = min(max(1.5 * (self._wanted - self._found) / max(rate, 0.001), least), _LONGEST_READ)
+        self._width = rows
+        self._read += rows
+        self._cost += rows
+        if self._tokens.area:
+            return Window(Way.AREA, self._before, rows=int(rows))
+        return self._down_to(Way.SCAN, self._start - int(rows / self._density))
+
+    def _ask(self) -> Window:
+        """Ask the index: for all of an area (they are few, or it would be read), else in stretches."""
+        if self._tokens.area:
+            return self._last()
+        most = _BUCKETS_ASKED - 1 << BUCKET_BITS
+        if self._read == 0:
+            width = int(max(_FIRST_ASKED, self._wanted) / self._share / self._density)
+        elif self._found / self._read * self._rows <= max(FEW, self._wanted) and self._asked >= most:
+            return self._last()  # what is left holds few by all that is known
+        else:
+            width = most
+        self._asked = min(width, most)
+        self._cost += _COST_ASKED
+        low = self._start - self._asked >> BUCKET_BITS << BUCKET_BITS
+        self._read += max(self._start - low, 0) * self._density
+        return self._down_to(Way.INDEX, low)
+
+    @property
+    def _start(self) -> int:
+        return self._shape.high + 1 if self._before is None else self._before
+
+    def _down_to(self, way: Way, low: int) -> Window:
+        if low <= self._shape.low:
+            self._done = True
+            return Window(way, self._before, buckets=self._buckets(way, 0))
+        window = Window(way, self._before, low, buckets=self._buckets(way, low))
+        self._before = low
+        return window
+
+    def _last(self) -> Window:
         self._done = True
-        buckets = () if self._before is None else self._buckets(way, 0, self._before)
-        return Window(way, self._before, None, buckets)
+        return Window(Way.INDEX, self._before)
 
-    def _choose(self, start: int) -> tuple[Way, int]:
-        walked, most = self._first - start, _BUCKETS_ASKED - 1 << BUCKET_BITS
-        missing = self._wanted - self._found
-        if walked <= 0:
-            if self._share >= FREQUENT or not self._tokens.any:
-                return Way.SCAN, self._scan_width(missing / self._share)
-            return Way.INDEX, min(int(max(_FIRST_ASKED, missing) / self._share * self._spread), most)
-        rate = self._found / walked
-        if rate * self._spread >= FREQUENT / 4:
-            return Way.SCAN, self._scan_width(1.5 * missing / rate / self._spread)
-        if not self._tokens.any:
-            return Way.SCAN, 4 * self._width
-        # What is left holds few by all that is known: ask for all of it.
-        if self._width >= most and rate * start <= FEW:
-            return Way.INDEX, start
-        return Way.INDEX, most
-
-    def _scan_width(self, rows: float) -> int:
-        return int(min(max(rows, _FIRST_SCAN), _LONGEST_SCAN) * self._spread)
-
-    def _buckets(self, way: Way, low: int, before: int) -> tuple[str, ...]:
-        first, last = low >> BUCKET_BITS, (before - 1) >> BUCKET_BITS
-        if way is Way.SCAN or last - first >= _BUCKETS_ASKED:
+    def _buckets(self, way: Way, low: int) -> tuple[str, ...]:
+        first, last = low >> BUCKET_BITS, (self._start - 1) >> BUCKET_BITS
+        if way is not Way.INDEX or self._before is None or last - first >= _BUCKETS_ASKED:
             return ()
         return tuple(f"b{bucket}" for bucket in range(first, last + 1))

@@ -1,131 +1,190 @@
-"""SQL of search: windows of a list, the shape of a table, and what shorter lists need."""
+"""SQL of search: windows of a list, the shape of a table, and what shorter lists need.
 
-from collections.abc import Iterable, Sequence
-from typing import Any, TypeVar
+Lists are asked on the driver itself: a page is a few short statements, and building them with SQLAlchemy
+took longer than running them.
+"""
 
-from sqlalchemy import (
-    ARRAY,
-    ColumnElement,
-    CompoundSelect,
-    Row,
-    Select,
-    Text,
-    cast,
-    false,
-    func,
-    not_,
-    or_,
-    select,
-    text,
-    true,
-)
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from typing import Any, NamedTuple, TypeVar
+
+from sqlalchemy import ColumnElement, Select, func, or_, select, text, true
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 from sqlalchemy.orm import InstrumentedAttribute
 
+from services.common.database import run
 from services.common.identity import Claims
-from services.common.scope import region_filter, region_prefix
+from services.common.scope import region_prefix
 from services.registry.search.models import Searched
 from services.registry.search.plan import Shape, Tokens, Way, Window
-from services.registry.search.rules import EQUAL, inspection_periods, like_pattern, needle, start_of
+from services.registry.search.rules import EQUAL, inspection_periods, needle, start_of
 from services.registry.search.schemas import SearchQuery
 
 COUNT_CAP = 1_000
 # Pages and rows a sample looks at, and how often a token must be in it to count as frequent.
 _SAMPLE_PAGES, _SEEN = 1_500, 4
+# What a row is found by is not what is shown of it.
+_HIDDEN = frozenset({"search_text", "grams", "contact_grams", "facets"})
+
+_HIGHEST = 2**63 - 1
+_HOLDS = "strpos(search_text, %(needle)s) > 0"
 
 R = TypeVar("R")
 
 
-def holds(table: Searched, query: str) -> ColumnElement[bool]:
-    """Condition: the row's search text contains the query, folded."""
-    condition: ColumnElement[bool] = table.search_text.like(like_pattern(query), escape="\\")
-    return condition
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """Conditions on a row, as SQL with `%(name)s` parameters, and the parameters' values."""
+
+    conditions: tuple[str, ...]
+    values: dict[str, Any]
+
+    def and_equal(self, columns: Mapping[str, str]) -> "Filter":
+        """The same, and each of the columns has the value."""
+        more = tuple(f"{column} = %(also_{column})s" for column in columns)
+        values = {f"also_{column}": value for column, value in columns.items()}
+        return Filter((*self.conditions, *more), {**self.values, **values})
 
 
-def _facts(table: Searched, tokens: Tokens, window: Window) -> list[ColumnElement[bool]]:
-    facts = [table.facets.contains(cast(list(tokens.facets), ARRAY(Text)))] if tokens.facets else []
-    groups = [*tokens.groups, window.buckets] if window.buckets else list(tokens.groups)
-    return facts + [table.facets.overlap(cast(list(group), ARRAY(Text))) for group in groups]
+class Match(NamedTuple):
+    """One row of a window: its number, its columns in the order asked for, and what contacts need.
+
+    held: the text holds the query; where it does not, the contacts may, and `id` and `personal` are there to
+    look.
+    """
+
+    no: int
+    held: bool
+    id: str
+    personal: bytes | None
+    columns: tuple[Any, ...]
 
 
-def _indexed(
-    table: Searched, tokens: Tokens, window: Window, query: str, wanted: Sequence[ColumnElement[bool]]
-) -> Select[Any] | CompoundSelect[Any]:
+@cache
+def shown(table: Searched) -> tuple[str, ...]:
+    """The columns of a row that may be shown."""
+    return tuple(column.name for column in table.__table__.columns if column.name not in _HIDDEN)
+
+
+def narrowed(table: Searched, claims: Claims, query: SearchQuery) -> tuple[Filter, Tokens]:
+    """Conditions of the filters and of the caller's area, and the facts that GIN can ask for in their place.
+
+    Merged rows are listed only when that is asked for: their values stand in the row they were merged into.
+    """
+    wanted, values, facets, groups = _inspected(query)
+    own = region_prefix(claims.region)
+    prefix = region_prefix(query.region) if query.region else own
+    for name, digits in (("own", own), ("area", prefix)):
+        if name == "own" and prefix.startswith(own):
+            continue  # the area says it
+        values[name] = digits
+        wanted.append(f"starts_with(region_code || '', %({name})s)")  # by no index: see `window_rows`
+    for name, column, letter in EQUAL:
+        value = getattr(query, name, None)
+        if value is not None:
+            values[name] = str(value)
+            wanted.append(f"{column} = %({name})s")
+            facets.append(f"{letter}{value}")
+    if query.status is None:
+        wanted.append("status <> 'merged'")
+    if query.tag is not None:
+        values["tag"] = query.tag
+        wanted.append("tags @> ARRAY[%(tag)s::integer]")
+        facets.append(str(query.tag))
+    if query.risk_min:
+        values["risk"] = query.risk_min
+        wanted.append("risk >= %(risk)s::integer")
+        groups.append(tuple(f"w{tens}" for tens in range(query.risk_min // 10, 11)))
+    label = getattr(query, "label", None)
+    if label is not None:
+        wanted.append(f"label_no IS {'NOT ' if label else ''}NULL")
+        facets += ["l"] if label else []
+    tokens = Tokens(area=prefix if len(prefix) > 2 else "", facets=tuple(facets), groups=tuple(groups))
+    return Filter(tuple(wanted), values), tokens
+
+
+def _inspected(query: SearchQuery) -> tuple[list[str], dict[str, Any], list[str], list[tuple[str, ...]]]:
+    wanted: list[str] = []
+    values: dict[str, Any] = {}
+    facets: list[str] = []
+    groups: list[tuple[str, ...]] = []
+    if query.inspected == "never":
+        facets.append("i-")
+        wanted.append("last_inspected_at IS NULL")
+    if query.inspected_since:
+        values["since"] = start_of(query.inspected_since)
+        wanted.append("last_inspected_at >= %(since)s")
+        groups += inspection_periods(query.inspected_since)
+    if query.not_inspected_since:
+        values["until"] = start_of(query.not_inspected_since)
+        wanted.append("(last_inspected_at IS NULL OR last_inspected_at < %(until)s)")
+    return wanted, values, facets, groups
+
+
+def _facts(tokens: Tokens, window: Window, values: dict[str, Any]) -> list[str]:
+    """What GIN is asked of the facts, in the order of what they narrow."""
+    values["facts"] = [f"r{tokens.area}"] * bool(tokens.area) + list(tokens.facets)
+    wanted = ["facets @> %(facts)s::text[]"] if values["facts"] else []
+    for at, group in enumerate([*tokens.groups, *([window.buckets] if window.buckets else [])]):
+        values[f"group{at}"] = list(group)
+        wanted.append(f"facets && %(group{at})s::text[]")
+    return wanted
+
+
+def _indexed(table: str, tokens: Tokens, facts: list[str], wanted: list[str], words: bool) -> str:
     """`(no, held)` by GIN: rows whose text holds the query, and rows whose contacts have its grams.
 
     Two statements in one: as one condition with OR the planner takes the facts out of both sides and asks the
     index for nothing else.
     """
-    both = [*wanted, *_facts(table, tokens, window)]
-    if not needle(query):
-        return select(table.no, true().label("held")).where(*both)
-    held = holds(table, query)
-    by_text = select(table.no, true().label("held")).where(*both, *_contains(table.grams, tokens.grams), held)
+
+    def arm(held: str, *more: str) -> str:
+        conditions = " AND ".join([*more, *facts, *wanted])
+        return f"SELECT no, {held} AS held FROM {table} WHERE {conditions}"  # noqa: S608
+
+    grams = ["grams @> %(grams)s::integer[]"] if tokens.grams else []
+    by_text = arm("true", *grams, *([_HOLDS] if words else []))
     if not tokens.contacts:
         return by_text
-    in_contacts = _contains(table.contact_grams, tokens.contacts)
-    return by_text.union_all(select(table.no, false().label("held")).where(*both, *in_contacts, not_(held)))
+    contacts = "contact_grams @> %(contacts)s::integer[]"
+    return f"{by_text} UNION ALL {arm('false', contacts, f'NOT {_HOLDS}')}"
 
 
-def _contains(column: InstrumentedAttribute[list[int]], grams: Sequence[int]) -> list[ColumnElement[bool]]:
-    return [column.contains(list(grams))] if grams else []
+def _where(conditions: Sequence[str]) -> str:
+    return f" WHERE {' AND '.join(conditions)}" if conditions else ""
 
 
-def _read(table: Searched, tokens: Tokens, query: str) -> list[ColumnElement[bool]]:
-    """The same for rows read one by one."""
-    if not needle(query):
-        return []
-    return [or_(holds(table, query), *_contains(table.contact_grams, tokens.contacts))]
+def _span(table: str, window: Window, tokens: Tokens) -> str:
+    """The rows of a window that is read, highest number first.
 
-
-def narrowed(table: Searched, claims: Claims, query: SearchQuery) -> tuple[list[ColumnElement[bool]], Tokens]:
-    """Conditions of the filters and of the caller's area, and the facts that GIN can ask for in their place.
-
-    Merged rows are listed only when that is asked for: their values stand in the row they were merged into.
+    Of an area by comparing pairs: written as "= … ORDER BY no", the planner may read all numbers instead and
+    hope to meet the area's soon. Cut to its rows in a statement of its own, or conditions choose the index.
     """
-    wanted: list[ColumnElement[bool]] = [region_filter(table.region_code, claims)]
-    facets: list[str] = []
-    groups: list[tuple[str, ...]] = []
-    if query.region:
-        wanted.append(table.region_code.startswith(region_prefix(query.region), autoescape=True))
-    prefix = region_prefix(query.region or claims.region)
-    facets += [f"r{prefix}"] if len(prefix) > 2 else []
-    for name, column, letter in EQUAL:
-        value = getattr(query, name, None)
-        if value is not None:
-            wanted.append(getattr(table, column) == value)
-            facets.append(f"{letter}{value}")
-    if query.status is None:
-        wanted.append(table.status != "merged")
-    if query.tag is not None:
-        wanted.append(table.tags.contains([query.tag]))
-        facets.append(str(query.tag))
-    if query.risk_min:
-        wanted.append(table.risk >= query.risk_min)
-        groups.append(tuple(f"w{tens}" for tens in range(query.risk_min // 10, 11)))
-    label = getattr(query, "label", None)
-    if label is not None:
-        wanted.append(table.label_no.is_not(None) if label else table.label_no.is_(None))
-        facets += ["l"] if label else []
-    return wanted + _inspected(table, query, facets, groups), Tokens(
-        facets=tuple(facets), groups=tuple(groups)
-    )
+    if window.way is Way.AREA:
+        place = "region_code" if len(tokens.area) == 6 else "left(region_code, 4)"
+        pair, order = f"({place}, no)", f"{place} DESC, no DESC"
+        span = f"{pair} >= (%(place)s, 0) AND {pair} < (%(place)s, %(before)s::bigint)"
+    else:
+        place, order = "''", "no DESC"
+        span = "no >= %(low)s::bigint AND no < %(before)s::bigint"
+    return f"SELECT *, {place} AS place FROM {table} WHERE {span} ORDER BY {order} LIMIT %(rows)s::bigint"  # noqa: S608
 
 
-def _inspected(
-    table: Searched, query: SearchQuery, facets: list[str], groups: list[tuple[str, ...]]
-) -> list[ColumnElement[bool]]:
-    at = table.last_inspected_at
-    wanted: list[ColumnElement[bool]] = []
-    if query.inspected == "never":
-        facets.append("i-")
-        wanted.append(at.is_(None))
-    if query.inspected_since:
-        wanted.append(at >= start_of(query.inspected_since))
-        groups += inspection_periods(query.inspected_since)
-    if query.not_inspected_since:
-        wanted.append(or_(at.is_(None), at < start_of(query.not_inspected_since)))
-    return wanted
+def _read(table: str, tokens: Tokens, window: Window, wanted: list[str], words: bool) -> str:
+    """`(no, held)` of rows read in order, at most `limit`."""
+    held = _HOLDS if words else "true"
+    if words:
+        in_contacts = " OR contact_grams @> %(contacts)s::integer[]" if tokens.contacts else ""
+        wanted = [f"({held}{in_contacts})", *wanted]  # in this order: most rows fail here
+    found = f"SELECT no, {held} AS held FROM ({_span(table, window, tokens)}) AS rows{_where(wanted)}"  # noqa: S608
+    return f"{found} ORDER BY {'place DESC, ' * (window.way is Way.AREA)}no DESC LIMIT %(limit)s::bigint"
+
+
+def _ends(window: Window, tokens: Tokens) -> dict[str, Any]:
+    """Parameters of `_span`."""
+    before = _HIGHEST if window.before is None else window.before
+    return {"place": tokens.area, "before": before, "low": window.low or 0, "rows": window.rows or _HIGHEST}
 
 
 async def window_rows(
@@ -134,42 +193,42 @@ async def window_rows(
     window: Window,
     tokens: Tokens,
     query: str,
-    conditions: Sequence[ColumnElement[bool]],
-    columns: Sequence[Any],
+    asked: Filter,
+    columns: Sequence[str],
     limit: int,
-) -> Sequence[Row[Any]]:
-    """Rows of a window that meet the conditions and may hold the query, highest number first.
-
-    Each row has the columns asked for (or the whole object) first, then `no` and, for a query that contacts
-    may hold, `held` (the text holds it), `id` and `personal`, for the caller to open and look.
-    """
-    wanted = list(conditions)
-    if window.before is not None:
-        wanted.append(table.no < window.before)
-    if window.low is not None:
-        wanted.append(table.no >= window.low)
-    shown: list[Any] = [*columns, table.no]
-    held = holds(table, query).label("held")
-    if tokens.contacts:
-        shown += [table.id, table.personal]
-    if window.way is Way.SCAN:
-        shown += [held] if tokens.contacts else []
-        wanted += _read(table, tokens, query)
-        statement: Select[Any] = select(*shown).where(*wanted).order_by(table.no.desc()).limit(limit)
+) -> list[Match]:
+    """Rows of a window that meet the conditions and may hold the query, highest number first."""
+    name, words, wanted = table.__tablename__, bool(needle(query)), list(asked.conditions)
+    values = {**asked.values, **_ends(window, tokens), "limit": limit, "needle": needle(query)}
+    values |= {"grams": list(tokens.grams), "contacts": list(tokens.contacts)}
+    if window.way is Way.INDEX:
+        # `+ 0`: not by the index on numbers.
+        wanted += ["no + 0 < %(before)s::bigint"] * (window.before is not None)
+        wanted += ["no + 0 >= %(low)s::bigint"] * (window.low is not None)
+        found = _indexed(name, tokens, _facts(tokens, window, values), wanted, words)
+        newest = "(SELECT * FROM found ORDER BY no DESC LIMIT %(limit)s::bigint)"
     else:
-        # Kept apart from the order, or the planner may read the table by number and hope.
-        indexed = _indexed(table, tokens, window, query, wanted)
-        found = indexed.cte("found").prefix_with("MATERIALIZED", dialect="postgresql")
-        newest = select(found).order_by(found.c.no.desc()).limit(limit).subquery()
-        shown += [newest.c.held] if tokens.contacts else []
-        statement = select(*shown).join(newest, newest.c.no == table.no).order_by(newest.c.no.desc())
-    rows: Sequence[Row[Any]] = (await session.execute(statement)).all()
-    return rows
+        found, newest = _read(name, tokens, window, wanted, words), "found"
+    fields = ", ".join(f"t.{column}" for column in ("id", "personal", *columns))
+    statement = (
+        f"WITH found AS MATERIALIZED ({found}) SELECT t.no, f.held, {fields} FROM {newest} AS f"  # noqa: S608
+        f" JOIN {name} AS t ON t.no = f.no ORDER BY f.no DESC"
+    )
+    return [Match(row[0], row[1], row[2], row[3], row[4:]) for row in await run(session, statement, values)]
+
+
+async def lowest(session: AsyncSession, table: Searched, window: Window, tokens: Tokens) -> int | None:
+    """Number of the last row of a window that was read; None when it has fewer rows than it might have."""
+    span = _span(table.__tablename__, window, tokens).replace("SELECT *", "SELECT no", 1)
+    ends = _ends(window, tokens)
+    found = await run(session, f"{span} OFFSET %(skip)s::bigint", {**ends, "skip": ends["rows"] - 1})
+    return int(found[0][0]) if found else None
 
 
 async def top(session: AsyncSession, table: Searched) -> int:
     """One more than the highest number."""
-    return ((await session.execute(select(func.max(table.no)))).scalar_one() or 0) + 1
+    ((highest,),) = await run(session, f"SELECT coalesce(max(no), 0) FROM {table.__tablename__}", {})  # noqa: S608
+    return int(highest) + 1
 
 
 async def shape(connection: AsyncConnection | AsyncSession, table: Searched) -> Shape:

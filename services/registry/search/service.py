@@ -1,11 +1,12 @@
 """Use cases of search: the rows of a list, newest first, and how its matches are spread."""
 
-from collections import Counter
-from collections.abc import AsyncIterator, Sequence
+from collections import Counter, namedtuple
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Final, Generic, TypeVar
+from functools import cache
+from types import MappingProxyType
+from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Row
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from services.common.identity import Claims
@@ -15,24 +16,29 @@ from services.common.scope import region_prefix
 from services.registry.search import repository
 from services.registry.search.models import Searched
 from services.registry.search.plan import Tokens, Walk, rarest
+from services.registry.search.repository import Filter, Match
 from services.registry.search.rules import contact_holds, contact_query, needle, query_grams
 from services.registry.search.schemas import Facet, Facets, SearchQuery
 from services.registry.search.shapes import shape_of
 
 FACET_CAP: Final = 5_000
+# So many rows are looked through for facets, at most (about 50 ms).
+_FACET_READ: Final = 20_000
 _FACET_VALUES: Final = 50
 _EXPORT_STEP: Final = 500
 # Rows asked beyond the page where contacts decide: some of them will not hold the query.
 _SPARE: Final = 20
-
-R = TypeVar("R")
+_NOTHING: Final[Mapping[str, str]] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
-class Found(Generic[R]):
-    """One page: its rows in order, the cursor of the next, and the number of matches when all are here."""
+class Found:
+    """One page: its rows in order, the cursor of the next, and the number of matches when all are here.
 
-    rows: list[R]
+    A row has the columns that may be shown as attributes; it is no object of the session: changing is no use.
+    """
+
+    rows: list[Any]
     next_cursor: str | None
     total: int | None
 
@@ -43,30 +49,35 @@ class _Asked:
 
     table: Searched
     text: str
-    conditions: Sequence[ColumnElement[bool]]
+    filter: Filter
     tokens: Tokens
-    columns: Sequence[Any]
+    columns: Sequence[str]
     few: bool
+
+
+@cache
+def _row_of(table: Searched) -> Any:
+    return namedtuple(f"{table.__name__}Row", repository.shown(table))
 
 
 async def page(
     session: AsyncSession,
     personal: PersonalData,
     claims: Claims,
-    table: type[R],
+    table: Searched,
     query: SearchQuery,
-    *also: ColumnElement[bool],
-) -> Found[R]:
+    also: Mapping[str, str] = _NOTHING,
+) -> Found:
     """One page of the rows the caller may see that meet the query, newest (highest number) first.
 
-    also: conditions that leave few rows and have an index of their own. Raises Problem 422
+    also: values of columns that leave few rows and have an index of their own. Raises Problem 422
     `paging.cursor_invalid`.
     """
     asked, before = _asked(personal, claims, table, query, also), query.before
-    rows = await _take(session, personal, asked, before, query.limit + 1)
-    shown, more = rows[: query.limit], len(rows) > query.limit
+    matches, _ = await _take(session, personal, asked, before, query.limit + 1)
+    shown, more = matches[: query.limit], len(matches) > query.limit
     return Found(
-        rows=[row[0] for row in shown],
+        rows=[_row_of(table)._make(match.columns) for match in shown],
         next_cursor=encode_cursor([shown[-1].no]) if more else None,
         total=None if more or before is not None else len(shown),
     )
@@ -76,20 +87,19 @@ async def every(
     session: AsyncSession,
     personal: PersonalData,
     claims: Claims,
-    table: type[R],
+    table: Searched,
     query: SearchQuery,
-    *also: ColumnElement[bool],
-) -> AsyncIterator[R]:
+    also: Mapping[str, str] = _NOTHING,
+) -> AsyncIterator[Any]:
     """All rows that meet the query, newest first, read in steps (exports, deeds on many)."""
     asked, before = _asked(personal, claims, table, query, also), query.before
     while True:
-        rows = await _take(session, personal, asked, before, _EXPORT_STEP)
-        for row in rows:
-            yield row[0]
-        if len(rows) < _EXPORT_STEP:
+        matches, _ = await _take(session, personal, asked, before, _EXPORT_STEP)
+        for match in matches:
+            yield _row_of(table)._make(match.columns)
+        if len(matches) < _EXPORT_STEP:
             return
-        before = rows[-1].no
-        session.expunge_all()  # what was given out is not kept: an export may be millions of rows
+        before = matches[-1].no
 
 
 async def facets(
@@ -99,21 +109,24 @@ async def facets(
     table: Searched,
     query: SearchQuery,
     names: Sequence[tuple[str, str]],
-    *also: ColumnElement[bool],
+    also: Mapping[str, str] = _NOTHING,
 ) -> Facets:
-    """How the matches are spread over regions, tags and `names` (facet, column), counted to 5,000 matches."""
-    columns = [table.region_code, table.tags, *(getattr(table, column) for _, column in names)]
+    """How the matches are spread over regions, tags and `names` (facet, column).
+
+    Counted are the newest matches, to 5,000 and as far as 20,000 rows looked through lead.
+    """
+    columns = ("region_code", "tags", *(column for _, column in names))
     asked = replace(_asked(personal, claims, table, query, also), columns=columns)
-    rows = await _take(session, personal, asked, None, FACET_CAP + 1)
-    counted = rows[:FACET_CAP]
+    matches, whole = await _take(session, personal, asked, None, FACET_CAP + 1, most=_FACET_READ)
+    counted = [match.columns for match in matches[:FACET_CAP]]
     area = region_prefix(query.region or claims.region)
-    spread = {"region": Counter(filter(None, (_child(area, row.region_code) for row in counted)))}
-    spread["tag"] = Counter(str(tag) for row in counted for tag in row.tags)
-    for name, column in names:
-        spread[name] = Counter(value for row in counted if (value := getattr(row, column)) is not None)
+    spread = {"region": Counter(filter(None, (_child(area, row[0]) for row in counted)))}
+    spread["tag"] = Counter(str(tag) for row in counted for tag in row[1])
+    for at, (name, _) in enumerate(names, 2):
+        spread[name] = Counter(row[at] for row in counted if row[at] is not None)
     return Facets(
         total=len(counted),
-        capped=len(rows) > FACET_CAP,
+        capped=not whole or len(matches) > FACET_CAP,
         facets={name: _most(counter) for name, counter in spread.items()},
     )
 
@@ -134,44 +147,56 @@ def _asked(
     claims: Claims,
     table: Searched,
     query: SearchQuery,
-    also: Sequence[ColumnElement[bool]],
+    also: Mapping[str, str],
 ) -> _Asked:
-    conditions, tokens = repository.narrowed(table, claims, query)
+    wanted, tokens = repository.narrowed(table, claims, query)
+    wanted = wanted.and_equal(also)
     text = query.q if query.q and needle(query.q) else ""
     if text:
         grams, contacts = query_grams(text), contact_query(text, personal.gram)
         tokens = replace(tokens, grams=tuple(grams), contacts=tuple(contacts))
-    return _Asked(table, text, [*conditions, *also], tokens, columns=[table], few=bool(also))
+    return _Asked(table, text, wanted, tokens, columns=repository.shown(table), few=bool(also))
 
 
 async def _take(
-    session: AsyncSession, personal: PersonalData, asked: _Asked, before: int | None, wanted: int
-) -> list[Row[Any]]:
-    """The first `wanted` matches below `before`."""
+    session: AsyncSession,
+    personal: PersonalData,
+    asked: _Asked,
+    before: int | None,
+    wanted: int,
+    *,
+    most: int | None = None,
+) -> tuple[list[Match], bool]:
+    """The first `wanted` matches below `before`, and whether all that there could be was looked through.
+
+    most: so many rows are looked through, about (None: as many as it takes).
+    """
     shape = await shape_of(session, asked.table)
     tokens = replace(
         asked.tokens,
         grams=rarest(asked.tokens.grams, shape.grams),
         contacts=rarest(asked.tokens.contacts, shape.contacts),
     )
-    walk, found = Walk(tokens, shape, before, wanted, few=asked.few), list[Row[Any]]()
+    walk, found = Walk(tokens, shape, before, wanted, few=asked.few, most=most), list[Match]()
     if walk.needs_top:
         top = await repository.top(session, asked.table)
-        walk = Walk(tokens, shape, top, wanted, few=asked.few)
+        walk = Walk(tokens, shape, top, wanted, few=asked.few, most=most)
     while window := walk.next():
         limit = wanted - len(found) + (_SPARE if tokens.contacts else 0)
         rows = await repository.window_rows(
-            session, asked.table, window, tokens, asked.text, asked.conditions, asked.columns, limit
+            session, asked.table, window, tokens, asked.text, asked.filter, asked.columns, limit
         )
-        hits = [row for row in rows if not tokens.contacts or row.held or _opened(personal, row, asked.text)]
+        hits = [row for row in rows if row.held or _opened(personal, row, asked.text)]
         found += hits
-        walk.learn(len(hits))
+        walk.learn(len(hits), rows[-1].no if rows else None)
         if len(rows) >= limit:
             walk.resume(rows[-1].no)
-    return found[:wanted]
+        elif walk.must_pass:
+            walk.passed(await repository.lowest(session, asked.table, window, tokens))
+    return found[:wanted], not walk.cut
 
 
-def _opened(personal: PersonalData, row: Row[Any], text: str) -> bool:
+def _opened(personal: PersonalData, row: Match, text: str) -> bool:
     try:
         return row.personal is not None and contact_holds(personal.open(row.personal, row.id).values(), text)
     except PersonalDataError:

@@ -8,7 +8,7 @@ from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
 from services.registry.base import Base, Filed, Owned
-from services.registry.search.models import SUBJECT_FACETS, Searchable, search_index
+from services.registry.search.models import SUBJECT_FACETS, Searchable, area_indexes, search_index
 
 
 class Subject(Owned, Filed, Searchable, Base):
@@ -29,7 +29,7 @@ class Subject(Owned, Filed, Searchable, Base):
             unique=True,
             postgresql_where=text("licence_norm IS NOT NULL"),
         ),
-        Index("ix_subjects_region_id", "region_code", "id"),
+        *area_indexes("subjects"),
         search_index("subjects"),
         Index("ix_subjects_import_id", "import_id", postgresql_where=text("import_id IS NOT NULL")),
     )
