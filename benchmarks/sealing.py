@@ -13,9 +13,11 @@ the package's SHA-256 as it is read back.
 import asyncio
 import datetime as dt
 import hashlib
+import http.client
 import json
 import os
 import shutil
+import socket
 import subprocess
 import sys
 import tempfile
@@ -41,14 +43,20 @@ from services.evidence.timestamps.client import open_client
 from tests.evidence_samples import URL, artefact_entries, make_statement, rfc3339, sample_artefacts, sm3
 
 # Bytes of the picture, and what is aimed at: so many times the floor, so many milliseconds beside it.
+# The fixed cost aimed at is without the authority's own answer.
+_FIXED = 15
 _AIMS: tuple[tuple[int, float, float], ...] = (
-    (4_000, 1.05, 15),
+    (4_000, 1.05, _FIXED),
     (4_000_000, 1.3, 50),
     (25_000_000, 1.3, 50),
     (100_000_000, 1.3, 50),
     (100_000_000, 1.05, 0),
+    (100_000_000, 1.05, _FIXED),
+    (400_000_000, 1.05, 0),
+    (400_000_000, 1.05, _FIXED),
 )
-_RUNS = 8
+# Of a small package more: its best run is that in which nothing else wanted the two cores.
+_RUNS, _SMALL_RUNS, _SMALL = 8, 40, 1_000_000
 
 
 @contextmanager
@@ -81,11 +89,24 @@ def _platform(settings: Settings) -> Iterator[None]:
         server.stop()
 
 
+class _Connection(http.client.HTTPConnection):
+    """To a service's UNIX socket."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__("evidence")
+        self._path = path
+
+    def connect(self) -> None:
+        self.sock = socket.socket(socket.AF_UNIX)
+        self.sock.connect(str(self._path))
+
+
 class _Worker:
     """A capture worker without a browser."""
 
     def __init__(self, settings: Settings, client: httpx.AsyncClient) -> None:
         self._client, self._issuer = client, TokenIssuer(settings.keys_dir, "crawler")
+        self._socket = settings.run_dir / "evidence.sock"
         self._key = load_signers(settings, "worker")[0]
 
     @property
@@ -119,15 +140,21 @@ class _Worker:
         statement = make_statement(evidence_id, entries, ordered["checkpoint"], mark, times=times)
         body = {"envelope": {**sign_envelope(self._key, rfc8785.dumps(statement))}}
         await asyncio.sleep(0.5)
-        post = f"/internal/intakes/{evidence_id}/seal"
-        request = self._client.build_request("POST", post, json=body, headers=self._token)
-        took: dict[str, float] = {}
+        return self._timed(f"/internal/intakes/{evidence_id}/seal", json.dumps(body).encode())
+
+    def _timed(self, path: str, body: bytes) -> tuple[float, float]:
+        """Over a plain connection: an HTTP client's own processor time is not the sealing's."""
+        connection, took = _Connection(self._socket), dict[str, float]()
+        connection.connect()
+        headers = {**self._token, "content-type": "application/json"}
         began = time.perf_counter()
-        answer = await self._client.send(request, stream=True)
-        async for line in answer.aiter_lines():
-            took[json.loads(line)["op"]] = time.perf_counter() - began
+        connection.request("POST", path, body, headers)
+        with connection.getresponse() as answer:
+            while line := answer.readline():
+                took[json.loads(line)["op"]] = time.perf_counter() - began
+        connection.close()
         if "digested" not in took:
-            raise RuntimeError(line)
+            raise RuntimeError(f"not sealed: {list(took)}")
         return took["sealed"], took["digested"]
 
 
@@ -140,7 +167,8 @@ async def _measure(settings: Settings) -> list[Row]:
         for size in dict.fromkeys(of for of, _, _ in _AIMS):
             artefacts = sample_artefacts({"evidence/page.png": os.urandom(size)})
             entries, whole = artefact_entries(artefacts), b"".join(artefacts.values())
-            times = sorted([await worker.seal(artefacts, entries) for _ in range(_RUNS)])
+            runs = _SMALL_RUNS if size < _SMALL else _RUNS
+            times = sorted([await worker.seal(artefacts, entries) for _ in range(runs)])
             floor, parallel = double_hash.seconds(whole), double_hash.seconds_parallel(whole)
             found += _rows(size, times, (floor, parallel), answer)
     return found
@@ -161,13 +189,12 @@ async def _answer(settings: Settings) -> float:
 def _rows(
     size: int, times: list[tuple[float, float]], floors: tuple[float, float], answer: float
 ) -> list[Row]:
-    sealed, digested = (1000 * sorted(times)[_RUNS // 2][n] for n in (0, 1))
+    sealed, digested = (1000 * sorted(times)[len(times) // 2][n] for n in (0, 1))
     note = (
-        f"best of {_RUNS}; median {sealed:.0f} ms, {digested:.0f} with the package's SM3;"
+        f"best of {len(times)}; median {sealed:.0f} ms, {digested:.0f} with the package's SM3;"
         f" two hashing threads alone {floors[1] * 1000:.0f} ms"
     )
-    if size < 1_000_000:
-        note += f"; the authority's answer ({1000 * answer:.1f} ms) is allowed for"
+    allowed = f"; the authority's answer ({1000 * answer:.1f} ms) is allowed for"
     return [
         Row(
             f"seal {size / 1_000_000:g} MB",
@@ -176,8 +203,8 @@ def _rows(
             "ms",
             "SHA-256 + SM3, one thread",
             ratio,
-            allowance=fixed + (1000 * answer if size < 1_000_000 else 0),
-            note=note,
+            allowance=fixed + (1000 * answer if fixed == _FIXED else 0),
+            note=note + (allowed if fixed == _FIXED else ""),
         )
         for of, ratio, fixed in _AIMS
         if of == size
@@ -185,7 +212,7 @@ def _rows(
 
 
 def rows() -> list[Row]:
-    """Sealing of a small package, of 4, 25 and 100 MB."""
+    """Sealing of a small package, of 4, 25, 100 and 400 MB."""
     home = Path(tempfile.mkdtemp(prefix="wj-bench-"))
     settings = Settings(home=home)
     settings.run_dir.mkdir(mode=0o700, parents=True, exist_ok=True)

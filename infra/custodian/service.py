@@ -12,7 +12,7 @@ from aiohttp import web
 from infra.custodian.clients import CLIENT_NAME, Client
 from infra.custodian.identity import Identity, load_or_create
 from infra.custodian.settings import CustodianSettings
-from infra.custodian.vault import EVIDENCE_ID, PACKAGE_LIMIT, RefusedError, Vault
+from infra.custodian.vault import EVIDENCE_ID, PACKAGE_LIMIT, TAKEN_AT_ONCE, RefusedError, Vault
 from infra.custodian.witness import parse_request
 from services.common.canonical import canonical
 from services.common.settings import Settings
@@ -24,6 +24,7 @@ _READ_AHEAD = 4 << 20
 _MOST_RECEIPTS = 1000
 _MOST_RANGES = 64
 _MOST_CHALLENGED = 64 << 20
+_TAKING = ThreadPoolExecutor(TAKEN_AT_ONCE, "take")
 
 
 class Custodian:
@@ -112,8 +113,8 @@ async def _receive(request: web.Request, vault: Vault, evidence_id: str) -> byte
     """
     if (request.content_length or 0) > PACKAGE_LIMIT:
         raise RefusedError(413, "too large")
-    arrival, own = vault.begin(), ThreadPoolExecutor(1, "take")
-    taking = own.submit(vault.take, evidence_id, arrival)
+    arrival = vault.begin()
+    taking = _TAKING.submit(vault.take, evidence_id, arrival)
     try:
         async for chunk in request.content.iter_any():
             vault.receive(arrival, chunk)
@@ -124,8 +125,7 @@ async def _receive(request: web.Request, vault: Vault, evidence_id: str) -> byte
     finally:
         # However this ends, no reader is left waiting for bytes that will not come.
         arrival.cut()
-        own.submit(arrival.close)
-        own.shutdown(wait=False)
+        taking.add_done_callback(lambda _: _TAKING.submit(arrival.close))
 
 
 async def _list_packages(request: web.Request) -> web.Response:

@@ -13,6 +13,7 @@ from services.common.database import Transaction, run
 from services.common.identity import Claims
 from services.common.scope import region_filter
 from services.evidence.grants.repository import opened_to
+from services.evidence.intakes.rules import Received
 from services.evidence.items.models import EvidenceItem, Receipt
 from services.evidence.orders.rules import LoggedOrder, log_ref
 
@@ -32,15 +33,21 @@ def _visible(claims: Claims) -> ColumnElement[bool]:
 
 _ORDERED = (
     "SELECT o.id, o.url, o.purpose, o.ordered_by, o.org_code, o.region_code, l.shard, l.index,"
-    " EXISTS (SELECT FROM evidence_items i WHERE i.id = o.id)"
+    " EXISTS (SELECT FROM evidence_items i WHERE i.id = o.id),"
+    " (SELECT jsonb_agg(jsonb_build_array(a.path, a.media_type, a.bytes, a.sha256, a.sm3, a.crc32))"
+    " FROM artefacts a WHERE a.evidence_id = o.id)"
     " FROM orders o LEFT JOIN log_entries l ON l.ref = %(ref)s WHERE o.id = %(id)s"
 )
 
 
-async def ordered(session: Transaction, evidence_id: str) -> LoggedOrder | None:
-    """The order of an item that is to be sealed."""
+async def ordered(session: Transaction, evidence_id: str) -> tuple[LoggedOrder, list[Received]] | None:
+    """The order of an item that is to be sealed, and what was received for it in byte order of its paths."""
     found = await run(session, _ORDERED, {"id": evidence_id, "ref": log_ref(evidence_id)})
-    return LoggedOrder(*found[0]) if found else None
+    if not found:
+        return None
+    *order, received = found[0]
+    artefacts = sorted((Received(*row) for row in received or ()), key=lambda row: row.path)
+    return LoggedOrder(*order), artefacts
 
 
 async def load(session: AsyncSession, evidence_id: str) -> EvidenceItem | None:

@@ -148,15 +148,15 @@ class Sealer:
         self, session: Transaction, evidence_id: str, envelope: Mapping[str, Any]
     ) -> tuple[EvidenceItem, list[Member], str] | None:
         """The item as it is to be kept, signed; its artefacts; its purpose. None when sealing has begun."""
-        order = await repository.ordered(session, evidence_id)
-        if order is None:
+        found = await repository.ordered(session, evidence_id)
+        if found is None:
             raise not_found("采集任务", "order")
+        order, artefacts = found
         if order.begun:
             return None
         suites = self.runtime.settings.suites
         signed, statement = rules.open_submission(envelope, self.runtime.worker_keys(), suites)
         worker_keyids = [signature["keyid"] for signature in signed["signatures"]]
-        artefacts = await intakes.of_item(session, evidence_id)
         rules.check_against_intake(statement, order, artefacts, worker_keyids, self.runtime.policy)
         await self._check_beacon(session, order, statement["predicate"]["times"]["beacon_checkpoint"])
         for signer in self.runtime.sealing_signers:
