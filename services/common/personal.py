@@ -7,9 +7,9 @@ first start). A sealed value is bound to the row it belongs to: moved to another
 Sealed form: version (1 byte) · number of the data key (2) · nonce (12) · ciphertext with tag (16).
 """
 
-import hmac
+import hashlib
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Annotated, Any, Final
@@ -23,6 +23,14 @@ _NONCE: Final = 12
 _HEAD: Final = 3
 _BETWEEN: Final = "\0"  # no text of ours holds NUL: neither the wire nor PostgreSQL takes it
 _GRAM: Final = b"\xff"  # no kind of identifier has this number
+_KINDS: Final = [bytes([number]) for number in range(256)]
+
+
+def _halves(key: bytes) -> list[Any]:
+    """The two hashes of HMAC-SHA256 (RFC 2104) with the key in them: half the work of `hmac` a message."""
+    block = hashlib.sha256().block_size
+    padded = (hashlib.sha256(key).digest() if len(key) > block else key).ljust(block, b"\0")
+    return [hashlib.sha256(bytes(byte ^ pad for byte in padded)) for pad in (0x36, 0x5C)]
 
 
 class PersonalDataError(Exception):
@@ -49,7 +57,7 @@ class PersonalData:
         self._head = _VERSION.to_bytes(1, "big") + ring.current.to_bytes(2, "big")
         self._open = {number: AESGCM(key) for number, key in ring.data.items()}
         self._seal = self._open[ring.current]
-        self._hash = hmac.new(ring.index, b"", "sha256")
+        self._inner, self._outer = _halves(ring.index)
         self.gram = lru_cache(maxsize=1 << 16)(self._gram)
 
     def adopt(self, ring: KeyRing) -> None:
@@ -64,11 +72,20 @@ class PersonalData:
 
     def seal(self, values: Mapping[str, str], about: str) -> bytes:
         """The values sealed for the row `about`. Raises ValueError for a value with NUL."""
-        plain = _BETWEEN.join([part for pair in values.items() for part in pair])
-        if plain.count(_BETWEEN) != max(2 * len(values) - 1, 0):
-            raise ValueError("NUL in a personal value")
-        nonce = os.urandom(_NONCE)
-        return self._head + nonce + self._seal.encrypt(nonce, plain.encode(), about.encode())
+        return self.seal_many([(values, about)])[0]
+
+    def seal_many(self, rows: Iterable[tuple[Mapping[str, str], str]]) -> list[bytes]:
+        """The same for many rows `(values, about)`: their nonces are drawn at once (imports)."""
+        given = list(rows)
+        head, encrypt, nonces = self._head, self._seal.encrypt, os.urandom(_NONCE * len(given))
+        sealed = []
+        for at, (values, about) in enumerate(given):
+            plain = _BETWEEN.join([part for pair in values.items() for part in pair])
+            if plain.count(_BETWEEN) != max(2 * len(values) - 1, 0):
+                raise ValueError("NUL in a personal value")
+            nonce = nonces[_NONCE * at : _NONCE * (at + 1)]
+            sealed.append(head + nonce + encrypt(nonce, plain.encode(), about.encode()))
+        return sealed
 
     def open(self, sealed: bytes, about: str) -> dict[str, str]:
         """The values sealed for the row `about`. Raises PersonalDataError."""
@@ -103,15 +120,18 @@ class PersonalData:
 
         First 8 bytes of HMAC-SHA256(index key, kind · norm); kind: `identifiers.kinds.Kind`, one byte.
         """
-        hashed = self._hash.copy()
-        hashed.update(kind.to_bytes(1, "big") + norm.encode())
-        return int.from_bytes(hashed.digest()[:8], "big", signed=True)
+        return int.from_bytes(self._hmac(_KINDS[kind] + norm.encode())[:8], "big", signed=True)
 
     def _gram(self, text: str) -> int:
         """Keyed hash of a gram, a signed 32-bit integer, for substring search in sealed values."""
-        hashed = self._hash.copy()
-        hashed.update(_GRAM + text.encode())
-        return int.from_bytes(hashed.digest()[:4], "big", signed=True)
+        return int.from_bytes(self._hmac(_GRAM + text.encode())[:4], "big", signed=True)
+
+    def _hmac(self, message: bytes) -> bytes:
+        inner, outer = self._inner.copy(), self._outer.copy()
+        inner.update(message)
+        outer.update(inner.digest())
+        digest: bytes = outer.digest()
+        return digest
 
     def __reduce__(self) -> tuple[Any, ...]:
         return PersonalData, (self.ring,)

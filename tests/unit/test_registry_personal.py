@@ -1,5 +1,6 @@
 """Personal values: sealed for their row, equal only by keyed hash, keys never made twice."""
 
+import hmac
 import pickle
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -77,6 +78,25 @@ def test_hashes_tell_equality_within_a_kind_and_a_key_only(personal: PersonalDat
     assert -(2**63) <= key < 2**63
     assert personal.gram("1387") != other.gram("1387")
     assert -(2**31) <= personal.gram("1387") < 2**31
+
+
+@given(key=st.binary(min_size=1, max_size=130), kind=st.integers(0, 254), norm=texts)
+def test_the_keyed_hash_is_hmac_sha256(key: bytes, kind: int, norm: str) -> None:
+    expected = hmac.digest(key, bytes([kind]) + norm.encode(), "sha256")[:8]
+    personal = PersonalData(KeyRing(RING.data, 2, key))
+    assert personal.key(kind, norm) == int.from_bytes(expected, "big", signed=True)
+
+
+def test_many_rows_are_sealed_each_for_itself(personal: PersonalData) -> None:
+    rows = [(VALUES, HERE)] * 300 + [({"qq": "1"}, THERE), ({}, THERE)]
+    sealed = personal.seal_many(rows)
+    assert [personal.open(one, about) for one, (_, about) in zip(sealed, rows, strict=True)] == [
+        values for values, _ in rows
+    ]
+    assert len({one[3:15] for one in sealed}) == len(sealed)  # no nonce is drawn twice
+    with pytest.raises(PersonalDataError):
+        personal.open(sealed[0], THERE)
+    assert personal.seal_many([]) == []
 
 
 def test_old_data_keys_open_and_the_newest_seals(personal: PersonalData) -> None:

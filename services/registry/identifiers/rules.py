@@ -32,6 +32,7 @@ from services.registry.search.rules import visible
 _VALUE: Final = {character: value for value, character in enumerate(USCC_ALPHABET)}
 _WEIGHTS: Final = tuple(pow(3, place, 31) for place in range(17))  # GB 32100-2015, table 4
 _USCC: Final = re.compile(f"[{USCC_ALPHABET}]{{18}}").fullmatch
+_COMPACT: Final = re.compile("[0-9A-Z]*").fullmatch
 _SHORT_LINE: Final = re.compile(r"9[5-6]\d{3,4}").fullmatch  # 95188: lines of whole companies
 _LOCAL: Final = re.compile(r"[2-9]\d{6,7}").fullmatch
 _MANY_DIGITS: Final = re.compile(r"(?:[0-9][ -]?){5}").search
@@ -57,6 +58,8 @@ class Finding:
 def compact(value: str) -> str:
     """Comparison form of a cell: NFKC (full-width to half-width), upper case, nothing invisible."""
     value = value[:CELL]
+    if _COMPACT(value):
+        return value
     return unicodedata.normalize("NFKC", visible(unicodedata.normalize("NFKC", value).upper()))
 
 

@@ -33,7 +33,7 @@ class Import(Owned, Base):
     last record taken, which is where a run that broke off goes on. `rows_total`: records of the file, headers
     included. `plan`: what the dry run found. `tallies`: how often each remark was made. `actor`: who started
     it, for the rows and the audit. `stamp`: the one moment all rows of this import bear. `undone`: what
-    undoing it did.
+    undoing it did. `file_removed_at`: since when the file is kept no more (`keeping`).
     """
 
     __tablename__ = "imports"
@@ -71,6 +71,7 @@ class Import(Owned, Base):
     problem: Mapped[dict[str, Any] | None] = mapped_column(JSONB(none_as_null=True))
     links: Mapped[str | None] = mapped_column(String(10))
     finished_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
+    file_removed_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
 
 
 class ImportRemark(Base):

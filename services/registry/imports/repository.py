@@ -113,9 +113,33 @@ async def to_be_linked(session: AsyncSession) -> list[str]:
     return list((await session.scalars(query)).all())
 
 
-async def linked(session: AsyncSession, ids: list[str]) -> None:
-    """Links were made anew behind these imports."""
-    await session.execute(update(Import).where(Import.id.in_(ids)).values(links=Links.DONE))
+async def linked(session: AsyncSession, ids: list[str], since: datetime) -> None:
+    """Links were made anew behind these imports, from the rows there were at `since`.
+
+    One that went on meanwhile, or is being undone, waits again.
+    """
+    query = update(Import).where(Import.id.in_(ids), Import.state.not_in(WORKING), Import.updated_at <= since)
+    await session.execute(query.values(links=Links.DONE))
+
+
+async def take_overdue(
+    session: AsyncSession, before: datetime, now: datetime, limit: int
+) -> list[tuple[str, str, str]]:
+    """Mark imports nobody worked on since `before` as having no file any more: (id, organisation, region)."""
+    overdue = (
+        select(Import.id)
+        .where(Import.file_removed_at.is_(None), Import.updated_at < before, Import.state.not_in(WORKING))
+        .order_by(Import.id)
+        .limit(limit)
+        .with_for_update(skip_locked=True)
+    )
+    query = (
+        update(Import)
+        .where(Import.id.in_(overdue))
+        .values(file_removed_at=now)
+        .returning(Import.id, Import.org_code, Import.region_code)
+    )
+    return [(row.id, row.org_code, row.region_code) for row in await session.execute(query)]
 
 
 async def newer_of_source(session: AsyncSession, row: Import) -> str | None:

@@ -67,14 +67,17 @@ ACTIONS: Final[dict[str, frozenset[State]]] = {
 """Action → the states in which it is allowed. `start` after a stop goes on where it stopped."""
 
 
-def allowed(action: str, state: str) -> bool:
-    """Whether an action is possible in a state."""
-    return State(state) in ACTIONS[action]
+_OF_THE_FILE: Final = frozenset({"describe", "check", "start"})
 
 
-def actions_in(state: str) -> list[str]:
+def allowed(action: str, state: str, *, has_file: bool = True) -> bool:
+    """Whether an action is possible in a state; has_file: whether the file is still kept."""
+    return State(state) in ACTIONS[action] and (has_file or action not in _OF_THE_FILE)
+
+
+def actions_in(state: str, *, has_file: bool = True) -> list[str]:
     """The actions possible in a state."""
-    return [action for action in ACTIONS if allowed(action, state)]
+    return [action for action in ACTIONS if allowed(action, state, has_file=has_file)]
 
 
 def neutralise(cell: str) -> str:

@@ -11,12 +11,11 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-import psycopg
 import structlog
 from sqlalchemy.exc import DBAPIError
-from sqlalchemy.ext.asyncio import AsyncSession
 
 from services.common.audit import record
+from services.common.bulk import settle
 from services.common.clock import utc_now
 from services.common.database import Database
 from services.common.identity import Claims
@@ -72,12 +71,13 @@ class ImportRunner:
 
     async def _link_anew(self) -> bool:
         """After long lists links are made anew, once for all of them; True when that was done."""
+        since = utc_now()
         async with self._database.transaction() as session:
             waiting = await repository.to_be_linked(session)
         if waiting:
             await linking.rebuild(self._database)
             async with self._database.transaction() as session:
-                await repository.linked(session, waiting)
+                await repository.linked(session, waiting, since)
         return bool(waiting)
 
     async def work(self, row: Import) -> None:
@@ -143,9 +143,12 @@ class ImportRunner:
         await taker.end(claims, whole)
 
     async def _settle(self) -> None:
-        with suppress(DBAPIError, psycopg.Error):  # autovacuum does it later else
-            async with self._database.transaction() as session:
-                await taking.settle(session)
+        async def one(index: str) -> None:
+            with suppress(DBAPIError):  # autovacuum does it later else
+                async with self._database.transaction() as session:
+                    await settle(session, index)
+
+        await asyncio.gather(*map(one, taking.SEARCH_INDEXES))
 
     async def _setting(self, row: Import, claims: Claims) -> Setting:
         async with self._database.transaction() as session:
@@ -167,12 +170,9 @@ class ImportRunner:
         )
 
 
-async def follow_links(session: AsyncSession, row: Import, nos: list[int], touched: int) -> None:
-    """Let links follow a batch: at once while the list changes little, else all are made anew at the end."""
-    if touched > FOLLOWED_ROWS or row.links == Links.WANTED:
-        row.links = Links.WANTED
-    else:
-        await linking.changed(session, nos)
+def _linked_anew(row: Import, touched: int) -> bool:
+    """Whether all links are made anew at the end: they follow at once while a list changes little."""
+    return touched > FOLLOWED_ROWS or row.links == Links.WANTED
 
 
 class _Take:
@@ -196,12 +196,16 @@ class _Take:
                 return False
             if row.cursor > batch.after:
                 raise RuntimeError("another process took these records in")
-            await taking.write(session, stamp, prepared)
+            linked_anew = _linked_anew(row, self._counts.created + self._counts.updated)
+            await taking.write(session, stamp, prepared, linked_anew=linked_anew)
             if batch.unchanged:
                 ids, nos = (list(column) for column in zip(*batch.unchanged, strict=True))
                 await taking.seen(session, stamp, ids, nos)
             await taking.add_remarks(session, self._id, prepared.remarks[: max(room, 0)])
-            await follow_links(session, row, prepared.nos, self._counts.created + self._counts.updated)
+            if linked_anew:
+                row.links = Links.WANTED
+            else:
+                await linking.changed(session, prepared.nos)
             await repository.advance(
                 session,
                 self._id,

@@ -254,6 +254,15 @@ async def own(session: AsyncSession, claims: Claims, import_id: str, action: str
             zh="只有导入单位可以操作",
             en="only the organisation that imported it may do this",
         )
+    if allowed(action, row.state) and not allowed(action, row.state, has_file=not row.file_removed_at):
+        raise Problem(
+            "import.file_removed",
+            409,
+            zh="原始文件保存期已满，已删除",
+            en="the file was removed when its time was over",
+            todo_zh="请重新上传该文件",
+            todo_en="upload it again",
+        )
     if not allowed(action, row.state):
         zh, en = STATE_LABELS[State(row.state)]
         raise Problem("import.state", 409, zh=f"当前状态（{zh}）不能这样做", en=f"not possible now: {en}")

@@ -58,7 +58,7 @@ def full(row: Import, claims: Claims, remarks: Sequence[ImportRemark]) -> Import
         "undone": row.undone,
         "problem": row.problem,
         "progress": _progress(row),
-        "actions": actions_in(row.state) if mine else [],
+        "actions": actions_in(row.state, has_file=not row.file_removed_at) if mine else [],
         "by_name": (row.actor or {}).get("name", ""),
         "errors": [remark_out(one) for one in remarks if one.severity == 2],
         "warnings": [remark_out(one) for one in remarks if one.severity == 1],

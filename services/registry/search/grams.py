@@ -25,6 +25,7 @@ _Flags = npt.NDArray[np.bool_]
 # Odd multipliers of a polynomial modulo 2^32 (from Murmur3 and xxHash): nothing secret, only well spread.
 _TWO, _THREE, _FOUR = np.uint32(0x9E3779B1), np.uint32(0x85EBCA6B), np.uint32(0xC2B2AE35)
 _WIDTH: Final = np.uint64(21)  # bits of a Unicode code point
+_NUMBER, _HALF = np.int64(32), np.int64(1 << 31)  # bits of a gram's number; half of what they hold
 
 
 class _Text(NamedTuple):
@@ -39,7 +40,7 @@ class _Text(NamedTuple):
 
 
 def _laid_out(texts: Sequence[str]) -> _Text:
-    joined = SEPARATOR.join(texts) + SEPARATOR
+    joined = SEPARATOR.join(texts) + SEPARATOR if texts else ""
     codes = np.frombuffer(joined.encode("utf-32-le", "surrogatepass"), np.uint32)
     lengths = np.fromiter((len(text) + 1 for text in texts), np.int64, len(texts))
     owner = np.repeat(np.arange(len(texts)), lengths)
@@ -63,10 +64,20 @@ def _windows(text: _Text) -> tuple[list[npt.NDArray[np.int64]], _Flags]:
     return [np.flatnonzero(twos), np.flatnonzero(threes), np.flatnonzero(_all(text.digit, 4))], latin
 
 
-def plain_grams(texts: Sequence[str]) -> list[list[int]]:
-    """Of each folded text: its grams as signed 32-bit integers, each once, stable across versions."""
-    if not texts:
-        return []
+class Grams(NamedTuple):
+    """Grams of many texts: their numbers, ascending in each text and each once; where each text's end."""
+
+    numbers: npt.NDArray[np.int32]
+    ends: npt.NDArray[np.int64]
+
+    def lists(self) -> list[list[int]]:
+        """Of each text its own."""
+        flat, ends = self.numbers.tolist(), self.ends.tolist()
+        return [flat[begin:end] for begin, end in zip([0, *ends], ends, strict=False)]
+
+
+def plain_grams(texts: Sequence[str]) -> Grams:
+    """Of each folded text: its grams as signed 32-bit integers, stable across versions."""
     text = _laid_out(texts)
     (twos, threes, fours), _ = _windows(text)
     c = text.codes
@@ -78,13 +89,11 @@ def plain_grams(texts: Sequence[str]) -> list[list[int]]:
     return _by_text(text, [twos, threes, fours], np.concatenate(numbers).view(np.int32), len(texts))
 
 
-def keyed_grams(texts: Sequence[str], gram: Callable[[str], int]) -> list[list[int]]:
-    """Of each folded text: the keyed hashes of its grams, each once; `gram` is asked once for each different.
+def keyed_grams(texts: Sequence[str], gram: Callable[[str], int]) -> Grams:
+    """Of each folded text: the keyed hashes of its grams; `gram` is asked once for each different one.
 
     gram: signed 32-bit keyed hash of a short text (`PersonalData.gram`).
     """
-    if not texts:
-        return []
     text = _laid_out(texts)
     (twos, threes, fours), latin = _windows(text)
     threes = threes[latin[threes]]
@@ -106,12 +115,10 @@ def keyed_grams(texts: Sequence[str], gram: Callable[[str], int]) -> list[list[i
     return _by_text(text, [twos, threes, fours], hashes[back], len(texts))
 
 
-def _by_text(text: _Text, begins: list[Any], numbers: npt.NDArray[np.int32], count: int) -> list[list[int]]:
+def _by_text(text: _Text, begins: list[Any], numbers: npt.NDArray[np.int32], count: int) -> Grams:
+    # Text and number in one integer: sorting is then all the grouping there is.
     owners = text.owner[np.concatenate(begins)]
-    order = np.argsort(owners, kind="stable")
-    ends = np.cumsum(np.bincount(owners, minlength=count)).tolist()
-    flat, lists, start = numbers[order].tolist(), [], 0
-    for end in ends:
-        lists.append(list(set(flat[start:end])))
-        start = end
-    return lists
+    both = np.sort((owners << _NUMBER) + numbers)
+    both = both[np.append(True, both[1:] != both[:-1])] if len(both) else both
+    ends = np.cumsum(np.bincount((both + _HALF) >> _NUMBER, minlength=count))
+    return Grams(both.astype(np.int32), ends)

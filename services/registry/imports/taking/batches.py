@@ -26,7 +26,7 @@ class Setting:
     dry: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Known:
     """Where a record goes: the row's number and id, taken in advance; `old`: its values when it is there
     already.
@@ -40,7 +40,7 @@ class Known:
     seen: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Item:
     """One record: number, physical lines, cells; its id in the list (empty: none), and its fingerprint."""
 

@@ -5,10 +5,14 @@ Built in the preparing processes, so that the writing one only hands bytes on.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from datetime import UTC, datetime
+from functools import cache, lru_cache
 from struct import Struct, pack
 from typing import Final
+
+import numpy as np
+
+from services.registry.search.grams import Grams
 
 HEAD: Final = b"PGCOPY\n\xff\r\n\0" + pack(">ii", 0, 0)
 TAIL: Final = b"\xff\xff"
@@ -19,7 +23,8 @@ _LENGTH = Struct(">i").pack
 _INT2 = Struct(">ih").pack
 _INT4 = Struct(">ii").pack
 _INT8 = Struct(">iq").pack
-_EMPTY_ARRAY: Final = pack(">iiii", 12, 0, 0, _INT4_OID)
+_ELEMENT: Final = np.dtype([("length", ">i4"), ("value", ">i4")])
+EMPTY_ARRAY: Final = pack(">iiii", 12, 0, 0, _INT4_OID)
 
 
 def text(value: str | None) -> bytes:
@@ -28,6 +33,12 @@ def text(value: str | None) -> bytes:
         return NULL
     raw = value.encode()
     return _LENGTH(len(raw)) + raw
+
+
+@lru_cache(maxsize=1 << 12)
+def word(value: str | None) -> bytes:
+    """text of which a list has few different ones."""
+    return text(value)
 
 
 def raw(value: bytes | None) -> bytes:
@@ -64,14 +75,20 @@ def instant(value: datetime) -> bytes:
     return _INT8(8, (since.days * 86_400 + since.seconds) * 1_000_000 + since.microseconds)
 
 
-def int4s(values: Sequence[int]) -> bytes:
-    """integer[]."""
-    count = len(values)
-    if not count:
-        return _EMPTY_ARRAY
-    pairs = [4] * (2 * count)
-    pairs[1::2] = values
-    return pack(f">iiiiii{2 * count}i", 20 + 8 * count, 1, 0, _INT4_OID, count, 1, *pairs)
+def int4_arrays(grams: Grams) -> list[bytes]:
+    """integer[], one for each text."""
+    pairs = np.empty(len(grams.numbers), _ELEMENT)
+    pairs["length"], pairs["value"] = 4, grams.numbers
+    flat, ends = pairs.tobytes(), grams.ends.tolist()
+    return [
+        _array_head(end - begin) + flat[8 * begin : 8 * end] if end > begin else EMPTY_ARRAY
+        for begin, end in zip([0, *ends], ends, strict=False)
+    ]
+
+
+@cache
+def _array_head(count: int) -> bytes:
+    return pack(">iiiiii", 20 + 8 * count, 1, 0, _INT4_OID, count, 1)
 
 
 def fields(count: int) -> bytes:

@@ -7,13 +7,14 @@ is part of their text.
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime
-from typing import Any, cast
+from typing import Any, Final, cast
 
 from psycopg import AsyncConnection
 from psycopg.sql import SQL, Composed, Identifier
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from services.common.bulk import in_batches
 from services.registry.imports.taking import packing
 from services.registry.imports.taking.batches import Prepared
 from services.registry.imports.taking.rows import PLAIN
@@ -33,7 +34,13 @@ _FINGERPRINTS = SQL(
     " WHERE org_code = %s AND source = %s AND source_id = ANY(%s)"
 )
 _OLD_ROWS = SQL("SELECT {} FROM presences WHERE id = ANY(%s)").format(SQL(", ").join(map(Identifier, _OLD)))
-_SUBJECT_IDS = SQL("SELECT licence_norm, id FROM subjects WHERE org_code = %s AND licence_norm = ANY(%s)")
+# A subject that was merged stands in the one it was merged into, over as many merges as there were.
+_SUBJECT_IDS = SQL(
+    "WITH RECURSIVE found AS (SELECT licence_norm, id, merged_into FROM subjects"
+    " WHERE org_code = %s AND licence_norm = ANY(%s)"
+    " UNION SELECT f.licence_norm, s.id, s.merged_into FROM found f JOIN subjects s ON s.id = f.merged_into)"
+    " SELECT licence_norm, id FROM found WHERE merged_into IS NULL"
+)
 _NUMBERS = SQL(
     "SELECT nextval(pg_get_serial_sequence(%s, 'no')) FROM generate_series(1, CAST(%s AS integer))"
 )
@@ -56,14 +63,9 @@ def _stage(name: str, table: str, names: Sequence[str]) -> Composed:
 
 
 _STAGES = (
-    _stage("staged_subjects", "subjects", SUBJECT_COLUMNS),
     _stage("staged_presences", "presences", CHANGED_COLUMNS),
     _stage("staged_identifiers", "identifiers", IDENTIFIER_COLUMNS),
 )
-_ADD_SUBJECTS = SQL(
-    "INSERT INTO subjects ({names}) OVERRIDING SYSTEM VALUE SELECT {names} FROM staged_subjects ORDER BY id"
-    " ON CONFLICT (org_code, licence_norm) WHERE licence_norm IS NOT NULL DO NOTHING"
-).format(names=_columns(SUBJECT_COLUMNS))
 _CHANGE_PRESENCES = SQL(
     "UPDATE presences p SET {sets}, last_seen = %s, updated_at = %s FROM staged_presences s WHERE p.id = s.id"
 ).format(sets=SQL(", ").join(SQL("{0} = s.{0}").format(Identifier(name)) for name in _FOLLOWING))
@@ -79,10 +81,9 @@ _END_IDENTIFIERS = SQL(
     " AND i.ended_at IS NULL AND i.kind <> 10 AND NOT EXISTS (SELECT FROM staged_identifiers t"
     " WHERE t.presence_no = i.presence_no AND t.kind = i.kind AND t.key = i.key)"
 )
-# Grams go into their index in few large portions: a third of the work. Searches meanwhile read what waits.
-_LARGE_PORTIONS = SQL("SET LOCAL gin_pending_list_limit = '64MB'; SET LOCAL work_mem = '128MB'")
-_SETTLE = SQL("SELECT gin_clean_pending_list(CAST(%s AS regclass))")
-_SEARCH_INDEXES = ("ix_presences_search", "ix_subjects_search")
+# The log of changed identifiers serves who follows them one by one (migration 0008).
+_LINKED_ANEW = SQL("SET LOCAL wangjian.linking = 'rebuild'")
+SEARCH_INDEXES: Final = ("ix_presences_search", "ix_subjects_search")
 _ADD_REMARKS = text(
     "INSERT INTO import_remarks (import_id, row, severity, source_id, field, code, value, zh, en)"
     " SELECT :import_id, * FROM unnest(CAST(:rows AS integer[]), CAST(:severities AS smallint[]),"
@@ -112,7 +113,7 @@ async def old_rows(session: AsyncSession, ids: list[str]) -> dict[str, dict[str,
 
 
 async def subject_ids(session: AsyncSession, org_code: str, licences: list[str]) -> dict[str, str]:
-    """`licence → id` of the organisation's subjects."""
+    """`licence → id` of the organisation's subjects; of a merged one the id of that it was merged into."""
     cursor = await (await driver_of(session)).execute(_SUBJECT_IDS, (org_code, licences))
     return {row[0]: row[1] for row in await cursor.fetchall()}
 
@@ -123,19 +124,21 @@ async def numbers(session: AsyncSession, table: str, count: int) -> list[int]:
     return [row[0] for row in await cursor.fetchall()]
 
 
-async def write(session: AsyncSession, stamp: datetime, prepared: Prepared) -> None:
-    """Write a batch's rows in the caller's transaction."""
+async def write(
+    session: AsyncSession, stamp: datetime, prepared: Prepared, *, linked_anew: bool = False
+) -> None:
+    """Write a batch's rows in the caller's transaction. linked_anew: all links will be made anew after it."""
+    await in_batches(session)
     driver = await driver_of(session)
-    await driver.execute(_LARGE_PORTIONS)
-    if prepared.subjects or prepared.changed:
-        for stage in _STAGES:
-            await driver.execute(stage)
-    if prepared.subjects:
-        await _copy(driver, "staged_subjects", SUBJECT_COLUMNS, prepared.subjects)
-        await driver.execute(_ADD_SUBJECTS)
+    if linked_anew:
+        await skip_log(session)
+    # A subject somebody else made meanwhile breaks the batch: tried again, it finds that one.
+    await _copy(driver, "subjects", SUBJECT_COLUMNS, prepared.subjects)
     await _copy(driver, "presences", PRESENCE_COLUMNS, prepared.presences)
     await _copy(driver, "identifiers", IDENTIFIER_COLUMNS, prepared.identifiers)
     if prepared.changed:
+        for stage in _STAGES:
+            await driver.execute(stage)
         await _copy(driver, "staged_presences", CHANGED_COLUMNS, prepared.changed)
         await _copy(driver, "staged_identifiers", IDENTIFIER_COLUMNS, prepared.changed_identifiers)
         await driver.execute(_CHANGE_PRESENCES, (stamp, stamp))
@@ -144,16 +147,21 @@ async def write(session: AsyncSession, stamp: datetime, prepared: Prepared) -> N
         await _copy(driver, "changes", CHANGE_COLUMNS, prepared.changes)
 
 
-async def settle(session: AsyncSession) -> None:
-    """Sort the last portion of grams into the search indexes, so that searches need not read it."""
-    driver = await driver_of(session)
-    for index in _SEARCH_INDEXES:
-        await driver.execute(_SETTLE, (index,))
+async def skip_log(session: AsyncSession) -> None:
+    """In this transaction changed identifiers are not logged: all links will be made anew after it."""
+    await (await driver_of(session)).execute(_LINKED_ANEW)
 
 
 async def refresh_statistics(session: AsyncSession) -> None:
-    """Let the planner know a long list at once; autovacuum would come a minute later."""
-    await session.execute(text("ANALYZE presences, subjects, identifiers"))
+    """Let the planner know a long list at once; autovacuum comes a minute later and looks at grams too."""
+    columns = (
+        "SELECT string_agg(quote_ident(attname), ', ') FROM pg_attribute WHERE attrelid = to_regclass(:name)"
+        " AND attnum > 0 AND NOT attisdropped AND attname <> ALL(:left)"
+    )
+    for table in ("presences", "subjects", "identifiers"):
+        given = {"name": table, "left": ["grams", "contact_grams", "search_text", "personal"]}
+        names = (await session.execute(text(columns), given)).scalar_one()
+        await session.execute(text(f"ANALYZE {table} ({names})"))
 
 
 async def seen(session: AsyncSession, stamp: datetime, ids: list[str], nos: list[int]) -> None:

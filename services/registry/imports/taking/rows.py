@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
+from itertools import chain
 from operator import itemgetter
 from typing import Any, Final
 
@@ -13,6 +14,7 @@ from services.registry.claims.machine import UNDECIDED
 from services.registry.identifiers.normal import Found, identifying
 from services.registry.identifiers.rules import Finding, check_fields, compact, licence_kind
 from services.registry.imports.taking.batches import Batch, Item, Known, Prepared, Setting
+from services.registry.imports.taking.packing import EMPTY_ARRAY, int4_arrays
 from services.registry.imports.taking.values import (
     BadRowError,
     Row,
@@ -24,7 +26,7 @@ from services.registry.imports.taking.values import (
 from services.registry.imports.taking.writing import Writer
 from services.registry.personal.rules import PERSONAL, mask, personal_of
 from services.registry.presences.rules import channel_of_platform
-from services.registry.search.rules import contact_grams_many, search_fields_many
+from services.registry.search.rules import contact_grams_flat, search_fields_flat
 from services.registry.subjects.rules import kind_of, searched
 
 PLAIN: Final = ("name", "licence", "icp", "police_no", "platform", "url", "ownership")
@@ -193,32 +195,47 @@ class RowMaker:
         return bool(differing)
 
     def _write(self, out: Prepared, work: _Work) -> None:
-        shops, operators, gram = work.shops, work.operators, self._personal.gram
-        every = [*[shop.facts for shop in shops], *[one.facts for one in operators]]
-        search = search_fields_many([searched(facts) for facts in every])
-        different = [one.personal for one in operators if one.like is None]
-        contacts = contact_grams_many([*[shop.personal for shop in shops], *different], gram)
-        presences: list[bytes] = []
-        changed: list[bytes] = []
-        identifiers: list[bytes] = []
-        changed_identifiers: list[bytes] = []
+        shops, operators = work.shops, work.operators
+        texts, grams = search_fields_flat(
+            [searched(one.facts) for one in chain[_Shop | _Operator](shops, operators)]
+        )
+        plain = int4_arrays(grams)
+        keyed, sealed = self._contacts(work)
+        shown = self._writer.identifiers([(shop.known.no, shop.identifiers) for shop in shops])
+        rows: dict[bool, list[bytes]] = {True: [], False: []}
+        identifiers: dict[bool, list[bytes]] = {True: [], False: []}
         for at, shop in enumerate(shops):
             new = shop.known.old is None
-            packed = self._writer.presence(shop.known, shop.facts, shop.personal, search[at], contacts[at])
-            (presences if new else changed).append(packed)
-            shown = self._writer.identifiers(shop.known.no, shop.identifiers)
-            (identifiers if new else changed_identifiers).append(shown)
-        rest = iter(contacts[len(shops) :])
+            row = self._writer.presence(shop.known, shop.facts, sealed[at], texts[at], plain[at], keyed[at])
+            rows[new].append(row)
+            identifiers[new].append(shown[at])
         out.subjects = b"".join(
-            self._writer.subject(
-                one.id, one.no, one.facts, one.personal, search[len(shops) + at],
-                next(rest) if one.like is None else contacts[one.like],
-            )
-            for at, one in enumerate(operators)
-        )  # fmt: skip
-        out.presences, out.changed = b"".join(presences), b"".join(changed)
-        out.identifiers, out.changed_identifiers = b"".join(identifiers), b"".join(changed_identifiers)
+            self._writer.subject(one.id, one.no, one.facts, sealed[at], texts[at], plain[at], keyed[at])
+            for at, one in enumerate(operators, start=len(shops))
+        )
+        out.presences, out.changed = b"".join(rows[True]), b"".join(rows[False])
+        out.identifiers, out.changed_identifiers = map(b"".join, (identifiers[True], identifiers[False]))
         out.changes = b"".join(work.changes)
+
+    def _contacts(self, work: _Work) -> tuple[list[bytes], list[bytes]]:
+        """Keyed grams and sealed values of the shops, then of the operators; empty where there are none."""
+        shops, operators = work.shops, work.operators
+        about = [(shop.personal, shop.known.id) for shop in shops] + [
+            (one.personal, one.id) for one in operators
+        ]
+        sealing = iter(self._personal.seal_many([row for row in about if row[0]]))
+        sealed = [next(sealing) if values else b"" for values, _ in about]
+        different = [one.personal for one in operators if one.like is None and one.personal]
+        values = [*[shop.personal for shop in shops], *different]
+        keyed = int4_arrays(contact_grams_flat(values, self._personal.gram))
+        rest = iter(keyed[len(shops) :])
+        for one in operators:
+            if one.like is not None:
+                keyed.append(keyed[one.like])
+            else:
+                keyed.append(next(rest) if one.personal else EMPTY_ARRAY)
+        del keyed[len(shops) : len(values)]
+        return keyed, sealed
 
 
 def _operator(

@@ -21,7 +21,8 @@ from services.registry.imports.taking.pool import Pool
 from services.registry.imports.taking.sorting import Sorted, Sorter
 
 BATCH: Final = 2_000
-_AHEAD: Final = 4
+_AHEAD: Final = 12
+"""Batches under way, about 4 MB each: while grams are sorted into their index, preparing goes on."""
 
 
 @dataclass

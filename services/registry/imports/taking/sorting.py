@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from services.common.ids import new_id
+from services.common.ids import new_ids
 from services.common.personal import PersonalData
 from services.registry.imports.fields import FIELDS
 from services.registry.imports.reading.tables import Record
@@ -84,7 +84,9 @@ class Sorter:
         known = await self._known(session, there, changed)
         new = list(dict.fromkeys(item.source_id for item in fresh if item.source_id))
         numbers = [0] * len(new) if self._at.dry else await repository.numbers(session, "presences", len(new))
-        known |= {name: Known(no, new_id()) for name, no in zip(new, numbers, strict=True)}
+        known |= {
+            name: Known(no, row_id) for name, no, row_id in zip(new, numbers, new_ids(len(new)), strict=True)
+        }
         subjects = await self._subjects(session, [*fresh, *changed])
         return Sorted(after, last, count, Batch([*fresh, *changed], known, subjects), unchanged)
 
@@ -110,8 +112,9 @@ class Sorter:
             if norm not in found and norm in self._under_way:
                 found[norm] = self._under_way[norm]
         new = [norm for norm in wanted if norm not in found]
-        for norm, no in zip(new, await repository.numbers(session, "subjects", len(new)), strict=True):
-            found[norm] = self._under_way[norm] = (new_id(), no)
+        numbers = await repository.numbers(session, "subjects", len(new))
+        for norm, no, row_id in zip(new, numbers, new_ids(len(new)), strict=True):
+            found[norm] = self._under_way[norm] = (row_id, no)
         return found
 
     def _norm(self, item: Item) -> str | None:

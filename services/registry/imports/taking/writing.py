@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from struct import Struct
 from typing import Any, Final
 
 from services.common.personal import PersonalData
@@ -31,6 +32,8 @@ CHANGE_COLUMNS: Final = (
     "object_type", "object_id", "field", "old", "new", "sealed", "source", "import_id", "at", "by", "by_name",
     "org_code",
 )  # fmt: skip
+# Number of fields; presence_no, kind and key, each with its length; the length of the value.
+_IDENTIFIER: Final = Struct(">hiqihiqi").pack
 _FIELD_OF: Final = {int(kind): FIELD_OF_KIND[kind] for kind in Kind}
 
 
@@ -47,27 +50,30 @@ class Writer:
         self._presence_head = p.fields(len(PRESENCE_COLUMNS))
         self._changed_head = p.fields(len(CHANGED_COLUMNS))
         self._subject_head = p.fields(len(SUBJECT_COLUMNS))
-        self._identifier_head = p.fields(len(IDENTIFIER_COLUMNS))
         self._change_head = p.fields(len(CHANGE_COLUMNS))
 
     def presence(
         self,
         known: Known,
         facts: Mapping[str, Any],
-        personal: Mapping[str, str],
-        search: tuple[str, Sequence[int]],
-        contacts: Sequence[int],
+        sealed: bytes,
+        search_text: str,
+        grams: bytes,
+        contact_grams: bytes,
     ) -> bytes:
-        """A new presence, or one that is there already with its new values."""
-        get, text = facts.get, p.text
+        """A new presence, or one that is there already with its new values.
+
+        sealed: its personal values, empty for none; grams: as packed by `packing.int4_arrays`.
+        """
+        get, text, word = facts.get, p.text, p.word
         pieces = [
             self._presence_head if known.old is None else self._changed_head,
-            text(known.id), p.int8(known.no), text(get("subject_id")), text(get("channel")),
-            text(get("platform")), text(get("name")), text(get("url")), text(get("domain")),
-            text(get("licence")), text(get("icp")), text(get("police_no")), text(get("ownership")),
-            warnings(facts["findings"]), text(search[0]), p.int4s(search[1]),
-            p.raw(self._personal.seal(personal, known.id)) if personal else p.NULL,
-            p.int4s(contacts), p.int8(facts["fingerprint"]), text(facts["region_code"]),
+            text(known.id), p.int8(known.no), text(get("subject_id")), word(get("channel")),
+            word(get("platform")), text(get("name")), text(get("url")), word(get("domain")),
+            text(get("licence")), text(get("icp")), text(get("police_no")), word(get("ownership")),
+            warnings(facts["findings"]), text(search_text), grams,
+            p.raw(sealed) if sealed else p.NULL,
+            contact_grams, p.int8(facts["fingerprint"]), word(facts["region_code"]),
         ]  # fmt: skip
         if known.old is None:
             source_id = text(facts["source_id"])
@@ -79,32 +85,41 @@ class Writer:
         row_id: str,
         no: int,
         facts: Mapping[str, Any],
-        personal: Mapping[str, str],
-        search: tuple[str, Sequence[int]],
-        contacts: Sequence[int],
+        sealed: bytes,
+        search_text: str,
+        grams: bytes,
+        contact_grams: bytes,
     ) -> bytes:
-        """A subject that becomes known by its licence."""
-        text = p.text
+        """A subject that becomes known by its licence; what is given is as for `presence`."""
+        text, word = p.text, p.word
         return b"".join(
             (
-                self._subject_head, text(row_id), p.int8(no), text(facts["name"]), text(facts["kind"]),
-                text(facts["licence"]), text(facts["licence_kind"]), text(facts["licence_norm"]),
-                warnings(facts["findings"]), text(search[0]), p.int4s(search[1]),
-                p.raw(self._personal.seal(personal, row_id)) if personal else p.NULL,
-                p.int4s(contacts), text(facts["region_code"]), self._owned,
+                self._subject_head, text(row_id), p.int8(no), text(facts["name"]), word(facts["kind"]),
+                text(facts["licence"]), word(facts["licence_kind"]), text(facts["licence_norm"]),
+                warnings(facts["findings"]), text(search_text), grams, p.raw(sealed) if sealed else p.NULL,
+                contact_grams, word(facts["region_code"]), self._owned,
             )
         )  # fmt: skip
 
-    def identifiers(self, no: int, found: Found) -> bytes:
-        """The identifiers a presence shows."""
-        personal, about, number = self._personal, str(no), self._identifier_head + p.int8(no)
-        pieces = []
-        for kind, norm, raw in found:
-            value = personal.seal({_FIELD_OF[kind]: raw}, about)
-            pieces += [
-                number, p.int2(kind), p.int8(personal.key(kind, norm)), p.raw(value), self._identifier_tail
-            ]  # fmt: skip
-        return b"".join(pieces)
+    def identifiers(self, shown: Sequence[tuple[int, Found]]) -> list[bytes]:
+        """The identifiers presences show, by their numbers; packed for each of them."""
+        key, tail = self._personal.key, self._identifier_tail
+        given = [
+            ({_FIELD_OF[kind]: raw}, about)
+            for about, found in ((str(no), found) for no, found in shown)
+            for kind, _, raw in found
+        ]
+        sealed = iter(self._personal.seal_many(given))
+        count, packed = len(IDENTIFIER_COLUMNS), []
+        for no, found in shown:
+            pieces = []
+            for kind, norm, _ in found:
+                value = next(sealed)
+                pieces += [
+                    _IDENTIFIER(count, 8, no, 2, kind, 8, key(kind, norm), len(value)), value, tail,
+                ]  # fmt: skip
+            packed.append(b"".join(pieces))
+        return packed
 
     def change(self, row_id: str, field: str, old: Any, new: Any) -> bytes:
         """One value of a presence that changed, for its history."""

@@ -69,6 +69,8 @@ async def _step(
     done = dict(row.undone or {})
     phase, after = done["phase"], done["after"]
     assert row.stamp is not None  # noqa: S101 - see undo_all
+    if row.links == Links.WANTED:
+        await taking.skip_log(session)
     if phase == "own":
         found = await repository.next_own(session, row.id, row.stamp, after, _BATCH)
         going = [one for one in found if not one.built]
