@@ -56,11 +56,20 @@ class Settings(BaseSettings):
     market_port: int | None = None
     session_idle_minutes: int = 15
     session_absolute_hours: int = 8
+    import_file_days: int = 180
+    """Days the registry keeps an imported file as received after the last work on it; 0: for good."""
 
     @field_validator("home")
     @classmethod
     def _absolute(cls, value: Path) -> Path:
         return value.expanduser().absolute()
+
+    @field_validator("import_file_days")
+    @classmethod
+    def _days(cls, value: int) -> int:
+        if value < 0:
+            raise ValueError("WANGJIAN_IMPORT_FILE_DAYS: not a number of days")
+        return value
 
     @field_validator("capture_allow", mode="before")
     @classmethod

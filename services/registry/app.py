@@ -19,6 +19,7 @@ from services.registry.exchange.routes import router as exchange
 from services.registry.findings.routes import router as findings
 from services.registry.hubs.routes import router as hubs
 from services.registry.imports.jobs import ImportJobs
+from services.registry.imports.keeping import FileKeeping
 from services.registry.imports.reading.kept import KeptFiles
 from services.registry.imports.routes import router as imports
 from services.registry.imports.runner import ImportRunner
@@ -63,6 +64,10 @@ async def _startup(app: FastAPI) -> None:
     app.state.import_files = KeptFiles(app.state.settings.imports_dir, app.state.personal)
     app.state.imports = ImportJobs(ImportRunner(app.state.db, app.state.import_files, app.state.personal))
     app.state.imports.start()
+    app.state.file_keeping = FileKeeping(
+        app.state.db, app.state.import_files, app.state.settings.import_file_days
+    )
+    app.state.file_keeping.start()
     app.state.report_files = KeptFiles(app.state.settings.home / "platform-reports", app.state.personal)
     app.state.report_jobs = ReportJobs(app.state.db, app.state.report_files)
     app.state.report_jobs.start()
@@ -72,6 +77,7 @@ async def _startup(app: FastAPI) -> None:
 async def _shutdown(app: FastAPI) -> None:
     await app.state.duplicate_searches.stop()
     await app.state.report_jobs.stop()
+    await app.state.file_keeping.stop()
     await app.state.imports.stop()
     await app.state.verification_plans.stop()
     await app.state.claim_jobs.stop()

@@ -9,6 +9,8 @@ import pytest
 from services.common.identity import Claims
 from services.common.settings import Settings
 from services.registry.bootstrap import load_demo
+from services.registry.imports.keeping import FileKeeping
+from services.registry.imports.reading.kept import ORIGINAL
 from tests.records_world import World, officer, running_world, sql
 from tests.registry_lists import HEADER, do, importer, load, upload, workbook
 
@@ -303,3 +305,54 @@ async def test_links_follow_a_list(world: World, long: bool, monkeypatch: pytest
             return
         await asyncio.sleep(0.02)
     raise AssertionError(tuple(found))
+
+
+async def test_a_licence_of_a_merged_subject_leads_to_the_one_it_was_merged_into(world: World) -> None:
+    claims = importer("360483")
+    http = world.at_registry(claims)
+    made = [
+        await http.post("/subjects", name="合并茶行", licence=licence, phone="13807915678")
+        for licence in ("91360483MA35TJ1X0A", "913604837055412345", "360483210012345")
+    ]
+    database = world.registry.state.db
+    first = f"{HEADER}\n1,合并茶行拼多多店,,,,,{made[0]['licence']},,拼多多\n"
+    await load(world, claims, first)
+    owner = "SELECT subject_id AS id FROM presences WHERE source_id = :n AND region_code = '360483'"
+    assert (await sql(database, owner, n="1"))[0].id == made[0]["id"]  # nothing is merged yet
+    for gone, kept in ((0, 1), (1, 2)):
+        await sql(
+            database,
+            "UPDATE subjects SET merged_into = :kept, status = 'merged' WHERE id = :gone",
+            kept=made[kept]["id"],
+            gone=made[gone]["id"],
+        )
+    again = f"{first.replace('拼多多店', '拼多多旗舰店')}2,合并茶行淘宝店,,,,,{made[1]['licence']},,淘宝\n"
+    result = await load(world, claims, again)
+    assert (result["created"], result["updated"]) == (1, 1)
+    for number in ("1", "2"):
+        assert (await sql(database, owner, n=number))[0].id == made[2]["id"]
+
+
+async def test_a_file_whose_time_is_over_is_removed_and_what_was_taken_stays(world: World) -> None:
+    claims = importer("360502")
+    database, files = world.registry.state.db, world.registry.state.import_files
+    made = await load(world, claims, f"{HEADER}\n1,渝水茶行,,,,,,,淘宝\n")
+    waiting = await upload(world, claims, f"{HEADER}\n2,渝水果行,,,,,,,淘宝\n", source="另一来源")
+    young = await upload(world, claims, f"{HEADER}\n3,渝水粮行,,,,,,,淘宝\n", source="第三来源")
+    age = "UPDATE imports SET updated_at = updated_at - make_interval(days => 31) WHERE id = :i"
+    for one in (made, waiting):
+        await sql(database, age, i=one["id"])
+    assert await FileKeeping(database, files, 0).run() == 0  # 0: for good
+    assert await FileKeeping(database, files, 32).run() == 0
+    assert await FileKeeping(database, files, 30).run() == 2
+    assert [files.has(one["id"], ORIGINAL) for one in (made, waiting, young)] == [False, False, True]
+    http = world.at_registry(claims)
+    assert (await http.get("/presences", q="渝水茶行"))["total"] == 1
+    assert (await http.get(f"/imports/{waiting['id']}"))["actions"] == ["discard"]
+    refused = await http.call("POST", f"/imports/{waiting['id']}/start", json={})
+    assert (refused.status_code, refused.json()["code"]) == (409, "import.file_removed")
+    assert (await do(world, claims, made["id"], "undo"))["state"] == "undone"
+    assert (await do(world, claims, young["id"], "start"))["created"] == 1
+    assert await FileKeeping(database, files, 30).run() == 0
+    noted = "SELECT count(*) AS n FROM audit WHERE event = 'import.file_removed' AND object_id = :i"
+    assert (await sql(database, noted, i=made["id"]))[0].n == 1
