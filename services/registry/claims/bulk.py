@@ -9,6 +9,7 @@ from typing import Any, Final
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from services.common.audit import record
+from services.common.bulk import durable, in_batches, settle
 from services.common.clock import utc_now
 from services.common.database import Database
 from services.common.identity import Claims
@@ -202,6 +203,7 @@ async def run_chunk(database: Database, work: Any) -> bool:
         job = await repository.next_job(session)
         if job is None:
             return False
+        await in_batches(session)
         claims, now = Claims(**{**job.caller, "permissions": frozenset(job.caller["permissions"])}), utc_now()
         selection = Selection.model_validate(job.selection)
         bounds = (job.cursor, job.upto)
@@ -212,8 +214,12 @@ async def run_chunk(database: Database, work: Any) -> bool:
         job.done, job.changed = job.done + len(rows), job.changed + len(judged.steps)
         job.skipped = dict(Counter(job.skipped) + judged.skipped)
         job.cursor = rows[-1][0].no if rows else job.upto
-        if len(rows) < CHUNK:
+        over = len(rows) < CHUNK
+        if over:
             await _finish(session, claims, job, now)
+    if over:
+        async with database.transaction() as session:
+            await settle(session, "ix_presences_search")
     return True
 
 
@@ -227,6 +233,7 @@ async def fail_job(database: Database, reason: str) -> None:
 
 
 async def _finish(session: AsyncSession, claims: Claims, job: ClaimJob, now: datetime) -> None:
+    await durable(session)
     job.state, job.finished_at = "done", now
     after = {"done": job.done, "changed": job.changed, "skipped": job.skipped}
     await record(
