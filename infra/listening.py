@@ -6,7 +6,6 @@ import ssl
 from pathlib import Path
 from urllib.parse import urlsplit
 
-import uvloop
 from aiohttp import web
 
 
@@ -15,9 +14,8 @@ def serve_app(
 ) -> None:
     """Serve until SIGTERM or SIGINT. url: `unix:/path.sock`, `http://host:port`, or `https://host:port` with
     a PEM certificate chain and key. Raises OSError and ValueError when these cannot be used."""
-    loop = uvloop.new_event_loop()
     if url.startswith("unix:"):
-        web.run_app(app, path=url.removeprefix("unix:"), print=None, access_log=None, loop=loop)
+        web.run_app(app, path=url.removeprefix("unix:"), print=None, access_log=None)
         return
     where = urlsplit(url)
     context = None
@@ -26,9 +24,7 @@ def serve_app(
             raise ValueError("https needs a certificate")
         context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
         context.load_cert_chain(certificate, key)
-    web.run_app(
-        app, host=where.hostname, port=where.port, print=None, access_log=None, ssl_context=context, loop=loop
-    )
+    web.run_app(app, host=where.hostname, port=where.port, print=None, access_log=None, ssl_context=context)
 
 
 def serve_apps(pairs: list[tuple[web.Application, str]]) -> None:

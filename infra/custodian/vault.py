@@ -36,8 +36,8 @@ class RefusedError(Exception):
         self.status = status
 
 
-# Kept, because to start and to end a thread takes as long as a sync. Nobody waits for a free one here: packages
-# that are taken at once are as many at most.
+# Kept, because to start and to end a thread takes as long as a sync. Nobody waits for a free one here:
+# packages that are taken at once are as many at most.
 _SYNCING = ThreadPoolExecutor(TAKEN_AT_ONCE, "sync")
 
 
