@@ -3,6 +3,8 @@
 
 WANGJIAN = .venv/bin/wangjian
 PYTHON_IN_VENV = .venv/bin/python
+# One test process a core (tests/sharding.py); ARGS="-n0 …" runs in one.
+SHARDED = -n auto --dist loadgroup --no-loadscope-reorder
 ARGS ?=
 
 .PHONY: help up down status test test-s3 test-all check bench tour clean lock install install-dev console replay
@@ -20,14 +22,14 @@ status: ## 查看各进程 show what runs
 	@exec $(WANGJIAN) status
 
 test: install-dev console replay ## 测试 run the tests
-	@exec $(PYTHON_IN_VENV) -m pytest $(ARGS)
+	@exec $(PYTHON_IN_VENV) -m pytest $(SHARDED) $(ARGS)
 
 test-s3: install-dev ## 在真实的 S3 服务上测试存储 the store's tests on a real S3 server (needs radosgw; installs it as root)
 	@sh infra/bootstrap.sh s3
 	@exec env REQUIRE_S3=1 $(PYTHON_IN_VENV) -m pytest -m s3 $(ARGS)
 
 test-all: install-dev console replay ## 全部测试，含慢的 all tests, slow ones too
-	@exec $(PYTHON_IN_VENV) -m pytest -m "" $(ARGS)
+	@exec $(PYTHON_IN_VENV) -m pytest -m "" $(SHARDED) $(ARGS)
 
 check: install-dev console ## 格式、类型、结构检查 style, types, structure, lock files, compose file
 	@exec sh infra/checks/run.sh

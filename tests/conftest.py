@@ -1,7 +1,7 @@
 """Fixtures that all tests share.
 
-Strategy: one embedded PostgreSQL and Redis a run, in a folder of its own under the system's temporary
-folder; each test module that asks gets fresh databases, migrated with the real migrations. Nothing
+Strategy: one embedded PostgreSQL and Redis a test process, in a folder of its own under the system's
+temporary folder; each test module that asks gets fresh databases, migrated with the real migrations. Nothing
 is mocked that the platform brings itself; peers outside it are small real servers. `stack` is the whole
 platform as `make up` starts it, once a run, for tests marked `stack`.
 """
@@ -10,6 +10,7 @@ import atexit
 import faulthandler
 import os
 import shutil
+import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -25,6 +26,9 @@ for _name in [name for name in os.environ if name.startswith("WANGJIAN_") and no
     del os.environ[_name]
 os.environ["WANGJIAN_HOME"] = str(_HOME)
 os.environ["WANGJIAN_SECRETS_DIR"] = str(_HOME / "secrets")  # the default lies in the account's own folder
+# Each of the hundreds of processes the tests start would otherwise compile all our sources anew.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
 
 from infra.embedded.postgres import EmbeddedPostgres  # noqa: E402
 from infra.embedded.redis import EmbeddedRedis  # noqa: E402
@@ -36,7 +40,7 @@ from services.common.settings import Settings, get_settings  # noqa: E402
 # How long an example takes says how busy the machine is, nothing of the code.
 hypothesis_settings.register_profile("wangjian", deadline=None)
 hypothesis_settings.load_profile("wangjian")
-pytest_plugins = ["tests.stack", "tests.s3_server"]
+pytest_plugins = ["tests.stack", "tests.s3_server", "tests.sharding"]
 
 
 def pytest_unconfigure() -> None:
@@ -60,8 +64,8 @@ def settings(home: Path) -> Settings:
 
 @pytest.fixture(scope="session")
 def postgres(home: Path, settings: Settings) -> Iterator[EmbeddedPostgres]:
-    """The real PostgreSQL of the embedded stack."""
-    server = EmbeddedPostgres(home, settings.run_dir)
+    """The real PostgreSQL of the embedded stack; only a crash of the machine itself would harm its data."""
+    server = EmbeddedPostgres(home, settings.run_dir, settings={"fsync": "off"})
     server.start()
     yield server
     server.stop()
@@ -78,14 +82,17 @@ def redis(home: Path, settings: Settings) -> Iterator[EmbeddedRedis]:
 
 @pytest.fixture(scope="session")
 def make_database(postgres: EmbeddedPostgres) -> Callable[[str], str]:
-    """`make_database("casework")` gives the URL of a new, migrated database of that service."""
+    """`make_database("casework")` gives the URL of a new, migrated database of that service.
+
+    The migrations run once a service; each database is a copy of what they made.
+    """
 
     def make(service: str) -> str:
-        name = f"{service}_{new_id().lower()}"
-        postgres.ensure_database(name)
-        url = postgres.url(name)
-        upgrade(service, url)
-        return url
+        name, migrated = f"{service}_{new_id().lower()}", f"{service}_migrated"
+        if postgres.ensure_database(migrated):
+            upgrade(service, postgres.url(migrated))
+        postgres.ensure_database(name, template=migrated)
+        return postgres.url(name)
 
     return make
 

@@ -1,8 +1,10 @@
 """The whole platform, started as a person starts it, for browser, command-line and fault tests."""
 
+import contextlib
 import json
 import os
 import re
+import secrets
 import shutil
 import signal
 import socket
@@ -22,16 +24,16 @@ _KEPT = ("WANGJIAN_CHROMIUM", "WANGJIAN_SECRETS_DIR")
 
 
 def free_port_pair() -> int:
-    """A port whose successor is free as well (gateway and demo market)."""
+    """A port whose successor is free as well (gateway and demo market).
+
+    Below those the kernel hands out by itself (32768 on), or a connection might take it before the platform.
+    """
     for _ in range(200):
-        with socket.socket() as first, socket.socket() as second:
-            first.bind(("127.0.0.1", 0))
-            port = first.getsockname()[1]
-            try:
-                second.bind(("127.0.0.1", port + 1))
-            except OSError:
-                continue
-            return int(port)
+        port = secrets.randbelow(6_000) * 2 + 20_000
+        with socket.socket() as first, socket.socket() as second, contextlib.suppress(OSError):
+            first.bind(("127.0.0.1", port))
+            second.bind(("127.0.0.1", port + 1))
+            return port
     raise RuntimeError("no two free ports side by side")
 
 

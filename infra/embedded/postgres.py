@@ -15,7 +15,7 @@ import shutil
 import signal
 import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import IO
 from urllib.parse import quote
@@ -51,7 +51,15 @@ class EmbeddedPostgres:
 
     stop_signal = STOP_SIGNAL
 
-    def __init__(self, home: Path, run_dir: Path, *, installation: Path | None = None) -> None:
+    def __init__(
+        self,
+        home: Path,
+        run_dir: Path,
+        *,
+        installation: Path | None = None,
+        settings: Mapping[str, str] | None = None,
+    ) -> None:
+        self._settings = {**SERVER_SETTINGS, **(settings or {})}
         self.home = home.resolve()
         self.root = self.home / "postgres"
         self.data = self.root / "data"
@@ -86,7 +94,7 @@ class EmbeddedPostgres:
 
     def argv(self) -> list[str]:
         """Command line of the server, dropped to its id and told to shut down fast when its parent dies."""
-        settings = {**SERVER_SETTINGS, "unix_socket_directories": str(self.socket_dir)}
+        settings = {**self._settings, "unix_socket_directories": str(self.socket_dir)}
         options = [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
         command = [str(self._installation / "bin" / "postgres"), "-D", str(self.data), *options]
         return self._drop.argv(command, death_signal="INT")
@@ -165,15 +173,20 @@ class EmbeddedPostgres:
         """SQLAlchemy URL of one database."""
         return f"postgresql+psycopg://postgres@/{quote(database)}?host={quote(str(self.socket_dir), safe='')}"
 
-    def ensure_database(self, name: str) -> bool:
-        """Create the database unless it exists. True when it was created. Name: a-z, 0-9, _."""
-        if not re.fullmatch(r"[a-z][a-z0-9_]{0,62}", name):
-            raise ValueError(f"not a database name: {name!r}")
+    def ensure_database(self, name: str, template: str = "template1") -> bool:
+        """Create the database, a copy of `template`, unless it exists. True when it was created.
+
+        Names: a-z, 0-9, _. Nobody may be connected to the template.
+        """
+        for given in (name, template):
+            if not re.fullmatch(r"[a-z][a-z0-9_]{0,62}", given):
+                raise ValueError(f"not a database name: {given!r}")
         with self._connect("postgres", timeout=30) as connection:
             connection.autocommit = True
             if connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", (name,)).fetchone():
                 return False
-            connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
+            names = map(sql.Identifier, (name, template))
+            connection.execute(sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(*names))
         return True
 
     def last_words(self) -> str:
