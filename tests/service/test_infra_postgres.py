@@ -101,10 +101,10 @@ def test_runs_as_its_own_id_with_at_most_one_capability(server: EmbeddedPostgres
 
 @as_root
 def test_home_and_programs_below_a_closed_folder(tmp_path: Path) -> None:
-    closed = tmp_path / "closed"
+    closed, home = tmp_path / "c", tmp_path / "c" / "h"  # short: a socket's path lies below
     closed.mkdir(mode=0o700)
     programs = installation.copy_installation(installation.find_installation(), closed)
-    server = EmbeddedPostgres(closed / "home", closed / "home" / "run", installation=programs)
+    server = EmbeddedPostgres(home, home / "run", installation=programs)
     try:
         # The control: without the capability this id does reach nothing here.
         assert can_reach(Drop(POSTGRES_ID), [closed], []) is not None
