@@ -42,8 +42,8 @@ async def clear(database: Database) -> None:
                 " findings CASCADE"
             )
         )
-        await session.execute(text("ALTER TABLE judgements DISABLE TRIGGER USER"))
-        await session.execute(text("ALTER TABLE hub_rulings DISABLE TRIGGER USER"))
+        await session.execute(text("ALTER TABLE judgements DISABLE TRIGGER stays_on_record"))
+        await session.execute(text("ALTER TABLE hub_rulings DISABLE TRIGGER stays_on_record"))
         await session.execute(text("DELETE FROM judgements"))
         await session.execute(text("DELETE FROM hub_rulings"))
 

@@ -16,7 +16,7 @@ from services.registry.hubs.models import HubRuling
 from services.registry.identifiers.models import Identifier
 from services.registry.imports.models import Import, ImportRemark, ImportSource
 from services.registry.inspections.models import Inspection
-from services.registry.judgements.models import Judgement
+from services.registry.judgements.models import BoundJudgement, Judgement
 from services.registry.linking.models import Cluster, IdentifierChange, IdentifierValue, LinkChange
 from services.registry.organisations.models import Organisation
 from services.registry.permits.models import Permit
@@ -30,6 +30,7 @@ from services.registry.verifications.models import StatusStep, Verification, Ver
 
 __all__ = [
     "Base",
+    "BoundJudgement",
     "Change",
     "ClaimJob",
     "ClaimStep",

@@ -47,18 +47,19 @@ def measure(world: World) -> tuple[float, float, float, float]:
     return found.precision, found.f1 / oracle(world).f1, right, found.largest / largest
 
 
-def good(world: World) -> None:
-    """The goals: precision 0.95, 95 % of the oracle, links 0.995, nothing above five operators in size."""
+def good(world: World, right: float = 0.995) -> None:
+    """The goals: precision 0.95, 95 % of the oracle, links right, nothing above five operators in size."""
     precision, share, links, largest = measure(world)
     assert precision >= 0.95
     assert share >= 0.95
-    assert links >= 0.99 if world.shops < 100_000 else links >= 0.994
+    assert links >= right
     assert largest <= 5
 
 
-@pytest.mark.parametrize(("seed", "hubs"), [(101, 0.3), (102, 1.0), (103, 2.0)])
-def test_goals_hold_in_a_county(seed: int, hubs: float) -> None:
-    good(make(40_000, seed, hubs))
+# Among so few shops a single agent weighs up to half a percent of all links.
+@pytest.mark.parametrize(("seed", "hubs", "right"), [(101, 0.3, 0.995), (102, 1.0, 0.995), (103, 2.0, 0.99)])
+def test_goals_hold_in_a_county(seed: int, hubs: float, right: float) -> None:
+    good(make(40_000, seed, hubs), right)
 
 
 @pytest.mark.slow
@@ -73,6 +74,31 @@ def test_goals_hold_in_a_province(seed: int, hubs: float) -> None:
 @pytest.mark.parametrize(("seed", "hubs"), [(301, 0.3), (302, 1.0), (303, 2.0)])
 def test_goals_hold_at_ten_million(seed: int, hubs: float) -> None:
     good(make(10_000_000, seed, hubs))
+
+
+def test_many_clashes_speak_against_a_few_holders() -> None:
+    """Three shops with one telephone, but three WeChat names and three licences: nobody's operator."""
+    facts = [(Kind.PHONE, 1, shop) for shop in range(3)]
+    facts += [(kind, 10 + shop, shop) for shop in range(3) for kind in (Kind.WECHAT, Kind.LICENCE)]
+    assert of_facts(facts)[0][Kind.PHONE, 1] == "scattered"
+    tied = [*facts, (Kind.QQ, 7, 0), (Kind.QQ, 7, 1), (Kind.QQ, 8, 1), (Kind.QQ, 8, 2)]
+    assert of_facts(tied)[0][Kind.PHONE, 1] == "few"
+
+
+def test_a_shared_licence_outweighs_clashes() -> None:
+    facts = [(kind, 10 + shop, shop) for shop in range(3) for kind in (Kind.WECHAT, Kind.PHONE)]
+    codes, clusters = of_facts([*facts, *((Kind.LICENCE, 1, shop) for shop in range(3))])
+    assert codes[Kind.LICENCE, 1] == "few" and set(clusters.values()) == {0}
+    codes, _ = of_facts([*facts, *((Kind.ICP, 1, shop) for shop in range(3))])
+    assert codes[Kind.ICP, 1] == "scattered"  # a site's filing is often the agent's who made it
+
+
+def test_pictures_of_its_own_speak_against_nobody() -> None:
+    facts = [(Kind.PHONE, 1, shop) for shop in range(6)]
+    facts += [(kind, 10 + shop, shop) for shop in range(6) for kind in (Kind.IMAGE, Kind.DOMAIN)]
+    assert of_facts(facts)[0][Kind.PHONE, 1] == "unknown"
+    facts += [(Kind.LICENCE, 10 + shop, shop) for shop in range(6)]
+    assert of_facts(facts)[0][Kind.PHONE, 1] == "scattered"
 
 
 def test_without_the_test_of_hubs_everything_is_one_cluster() -> None:
@@ -149,16 +175,15 @@ def test_one_phone_on_five_thousand_shops_changes_no_cluster() -> None:
 
 
 def test_a_single_weak_bridge_is_cut() -> None:
-    facts = [(Kind.PHONE, 1, shop) for shop in range(10)] + [(Kind.WECHAT, 1, shop) for shop in range(10)]
+    facts = [(Kind.PHONE, 1, shop) for shop in range(10)]
     facts += [(Kind.PHONE, 2, shop) for shop in range(10, 20)]
-    facts += [(Kind.WECHAT, 2, shop) for shop in range(10, 20)]
     codes, clusters = of_facts([*facts, (Kind.QQ, 9, 0), (Kind.QQ, 9, 10)])
     assert codes[Kind.QQ, 9] == "bridge"
     assert len(set(clusters.values())) == 2
     codes, clusters = of_facts(
-        [*facts, (Kind.QQ, 9, 0), (Kind.QQ, 9, 10), (Kind.ICP, 9, 3), (Kind.ICP, 9, 12)]
+        [*facts, (Kind.QQ, 9, 0), (Kind.QQ, 9, 10), (Kind.PAYMENT, 9, 3), (Kind.PAYMENT, 9, 12)]
     )
-    assert codes[Kind.QQ, 9] == codes[Kind.ICP, 9] == "few"  # two ways across: neither is a bridge
+    assert codes[Kind.QQ, 9] == codes[Kind.PAYMENT, 9] == "few"  # two ways across: neither is a bridge
     assert len(set(clusters.values())) == 1
 
 

@@ -83,7 +83,7 @@ async def merge(
     if isinstance(kept, Presence):
         await repository.end_identifiers(session, other.no, now)
         await _show(session, personal, [kept], now)
-        await linking.changed(session, [other.no])
+        await linking.changed(session, [kept.no, other.no])  # judgements of the one bind the other now
     return done
 
 

@@ -2,7 +2,18 @@
 
 from datetime import datetime
 
-from sqlalchemy import BigInteger, Boolean, CheckConstraint, DateTime, Identity, Index, String, Text, text
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    CheckConstraint,
+    DateTime,
+    ForeignKey,
+    Identity,
+    Index,
+    String,
+    Text,
+    text,
+)
 from sqlalchemy.orm import Mapped, mapped_column
 
 from services.registry.base import Base
@@ -35,3 +46,24 @@ class Judgement(Base):
     region_code: Mapped[str] = mapped_column(String(6))
     at: Mapped[datetime] = mapped_column(DateTime(timezone=True))
     live: Mapped[bool] = mapped_column(Boolean)
+
+
+class BoundJudgement(Base):
+    """A judgement that counts, with the shops it is about today: a merged shop's is its survivor's.
+
+    Triggers on `judgements` and on `presences.merged_into` write it; nothing where both are one shop by now.
+    Of several of one pair the latest counts (view `counting_judgements`).
+    """
+
+    __tablename__ = "bound_judgements"
+    __table_args__ = (
+        Index("ix_bound_judgements_pair", "shop_a", "shop_b", "judgement"),
+        Index("ix_bound_judgements_b", "shop_b"),
+    )
+
+    judgement: Mapped[int] = mapped_column(
+        ForeignKey("judgements.id", ondelete="CASCADE"), primary_key=True, autoincrement=False
+    )
+    shop_a: Mapped[int] = mapped_column(BigInteger)
+    shop_b: Mapped[int] = mapped_column(BigInteger)
+    verdict: Mapped[str] = mapped_column(String(10))

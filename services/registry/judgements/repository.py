@@ -9,7 +9,7 @@ from sqlalchemy.orm import aliased
 
 from services.common.identity import Claims
 from services.common.scope import region_filter
-from services.registry.judgements.models import Judgement
+from services.registry.judgements.models import BoundJudgement, Judgement
 from services.registry.judgements.rules import BINDING, Pair, Verdict
 from services.registry.judgements.schemas import JudgementQuery
 from services.registry.presences.models import Presence
@@ -20,14 +20,14 @@ _SHOP = (Presence.no, Presence.id, Presence.name, Presence.region_code)
 # The officers' graph around some shops: along `same`, as far as it goes (their deeds, hence small).
 _AROUND = text(
     "WITH RECURSIVE same AS ("
-    " SELECT shop_a, shop_b FROM judgements WHERE live AND verdict = 'same'"
+    " SELECT shop_a, shop_b FROM counting_judgements WHERE verdict = 'same'"
     " AND (shop_a = ANY(:nos) OR shop_b = ANY(:nos))"
     " UNION"
-    " SELECT j.shop_a, j.shop_b FROM same JOIN judgements j ON j.live AND j.verdict = 'same'"
+    " SELECT j.shop_a, j.shop_b FROM same JOIN counting_judgements j ON j.verdict = 'same'"
     " AND (j.shop_a IN (same.shop_a, same.shop_b) OR j.shop_b IN (same.shop_a, same.shop_b))"
     "), touched AS (SELECT shop_a AS no FROM same UNION SELECT shop_b FROM same)"
     " SELECT shop_a, shop_b, 'same' AS verdict FROM same"
-    " UNION ALL SELECT shop_a, shop_b, verdict FROM judgements WHERE live AND verdict = 'different'"
+    " UNION ALL SELECT shop_a, shop_b, verdict FROM counting_judgements WHERE verdict = 'different'"
     " AND shop_a IN (SELECT no FROM touched) AND shop_b IN (SELECT no FROM touched)"
 )
 
@@ -37,13 +37,13 @@ async def live(session: AsyncSession, nos: Sequence[int] | None = None) -> dict[
 
     nos: only pairs that touch one of these shops. For the linking itself, hence not scoped.
     """
-    statement = select(Judgement.shop_a, Judgement.shop_b, Judgement.verdict).where(
-        Judgement.live, Judgement.verdict.in_([one.value for one in BINDING])
-    )
+    counting = BoundJudgement
+    statement = select(counting.shop_a, counting.shop_b, counting.verdict).order_by(counting.judgement)
     if nos is not None:
         touched = [int(no) for no in nos]
-        statement = statement.where(or_(Judgement.shop_a.in_(touched), Judgement.shop_b.in_(touched)))
-    return {(row.shop_a, row.shop_b): row.verdict for row in await session.execute(statement)}
+        statement = statement.where(or_(counting.shop_a.in_(touched), counting.shop_b.in_(touched)))
+    found = {(row.shop_a, row.shop_b): row.verdict for row in await session.execute(statement)}
+    return {pair: verdict for pair, verdict in found.items() if verdict in BINDING}
 
 
 async def around(session: AsyncSession, nos: Sequence[int]) -> dict[Pair, str]:
@@ -53,9 +53,13 @@ async def around(session: AsyncSession, nos: Sequence[int]) -> dict[Pair, str]:
 
 
 async def current(session: AsyncSession, pair: Pair) -> Judgement | None:
-    """The judgement of a pair that counts now."""
-    statement = select(Judgement).where(
-        Judgement.live, Judgement.shop_a == pair[0], Judgement.shop_b == pair[1]
+    """The judgement of a pair that counts now, be it of shops that were merged into these."""
+    statement = (
+        select(Judgement)
+        .join(BoundJudgement, BoundJudgement.judgement == Judgement.id)
+        .where(BoundJudgement.shop_a == pair[0], BoundJudgement.shop_b == pair[1])
+        .order_by(Judgement.id.desc())
+        .limit(1)
     )
     return (await session.scalars(statement)).one_or_none()
 

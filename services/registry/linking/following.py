@@ -8,7 +8,7 @@ holders. Verdicts and groups come from the code that computes everything, on the
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -21,108 +21,79 @@ from services.registry.linking.grouping import Groups, group
 from services.registry.linking.incidence import Incidence, build
 from services.registry.linking.judging import CODES, judge
 from services.registry.linking.noticing import Change, notice, too_large
-from services.registry.linking.repository import Fact, Stored, Value
+from services.registry.linking.repository import Blocks, Fact, Outcome, Seen, Stored, Value
 from services.registry.linking.rules import Code, State
 
 
 @dataclass
 class _Verdict:
-    """What is known about a value now: before cutting, and whether it is cut."""
+    """What is known about a value now: before cutting, and whether it is cut. reason None: as stored."""
 
     holders: int
     code: Code
     state: State
-    reason: dict[str, Any]
+    reason: dict[str, Any] | None
     cut: bool = False
 
     @property
     def hub(self) -> bool:
         return self.cut or self.state is State.HUB
 
-    def final(self) -> dict[str, Any]:
-        return {**self.reason, "code": Code.BRIDGE.value} if self.cut else self.reason
+    def final(self, reason: dict[str, Any]) -> dict[str, Any]:
+        return {**reason, "code": Code.BRIDGE.value} if self.cut else reason
 
 
 @dataclass
 class _Work:
-    """One change on its way through, and what was read of its neighbourhood so far."""
+    """One change on its way through: the values it touched, how many show each, verdicts before and now."""
 
     session: AsyncSession
     nos: set[int]
-    moved: dict[Value, dict[int, int]]
+    moved: Mapping[Value, Mapping[int, int]]
+    seen: Mapping[Value, Seen]
     touched: set[Value]
-    before: dict[Value, Stored | None] = field(default_factory=dict)
-    count: dict[Value, int] = field(default_factory=dict)
+    count: dict[Value, int]
+    before: dict[Value, Stored | None]
     now: dict[Value, _Verdict] = field(default_factory=dict)
-    _holders: dict[Value, list[int]] = field(default_factory=dict)
-    _shown: dict[int, list[Value]] = field(default_factory=dict)
-
-    async def recount(self) -> None:
-        """How many show the touched values now."""
-        for value, (row, nos) in (await repository.touched(self.session, self.touched)).items():
-            self.before[value] = row
-            if nos is not None:
-                self._holders[value], self.count[value] = nos, len(nos)
-            elif row is not None:
-                self.count[value] = row.holders + sum(self.moved.get(value, {}).values())
-
-    async def holders(self, values: Iterable[Value]) -> dict[Value, list[int]]:
-        """All who show each value."""
-        wanted = list(values)
-        missing = [value for value in wanted if value not in self._holders]
-        self._holders |= await repository.holders(self.session, missing)
-        return {value: self._holders[value] for value in wanted}
-
-    async def shown(self, nos: Iterable[int]) -> dict[int, list[Value]]:
-        """What each shop shows; `count` then knows how many show it."""
-        wanted = list(nos)
-        missing = [no for no in wanted if no not in self._shown]
-        self._shown |= {no: [] for no in missing}
-        for no, kind, key, holders in await repository.of_shops(self.session, missing):
-            self._shown[no].append((kind, key))
-            self.count.setdefault((kind, key), holders)
-        return {no: self._shown[no] for no in wanted}
-
-    async def remember(self, values: Iterable[Value]) -> None:
-        """What is stored about each value."""
-        missing = [value for value in values if value not in self.before]
-        self.before |= dict.fromkeys(missing)
-        self.before |= await repository.stored(self.session, missing)
 
 
-async def follow(session: AsyncSession, nos: Sequence[int], values: Iterable[Value] = ()) -> None:
-    """Let everything follow what changed at these shops and the rulings on these values."""
-    moved, marked = await repository.take(session, nos)
-    work = _Work(session, set(nos) - {repository.NOBODY}, moved, set(moved) | marked | set(values))
-    await work.recount()
-    await _judge(work, await _targets(work))
+async def follow(session: AsyncSession, nos: Sequence[int], values: Iterable[Value] = ()) -> bool:
+    """Let everything follow what changed at these shops and the rulings on these values.
+
+    False while everything is being rebuilt: nothing was done then.
+    """
+    given = list(values)
+    around = await repository.around(session, nos, given)
+    if around is None:
+        return False
+    work = _Work(
+        session,
+        set(nos) - {repository.NOBODY},
+        around.moved,
+        around.seen,
+        set(around.moved) | set(given) | around.marked,
+        {value: _count(seen, around.moved.get(value, {})) for value, seen in around.seen.items()},
+        {value: seen.stored for value, seen in around.seen.items() if seen.target},
+    )
+    _judge(work)
     await _regroup(work)
+    return True
 
 
-async def _targets(work: _Work) -> list[Value]:
-    """The values whose verdict may have moved and that at least two shops show."""
-    small = []
-    for value in work.touched:
-        row = work.before[value]
-        if min(work.count[value], row.holders if row else 1) <= rules.CONNECTOR:
-            small.append(value)
-    near = {no for shops in work.moved.values() for no in shops}
-    near.update(no for shops in (await work.holders(small)).values() for no in shops)
-    found = set(work.touched)
-    found.update(value for shown in (await work.shown(near)).values() for value in shown)
-    return [value for value in found if work.count[value] >= 2]
+def _count(seen: Seen, moved: Mapping[int, int]) -> int:
+    if seen.count is not None:
+        return seen.count
+    return (seen.stored.holders if seen.stored else 0) + sum(moved.values())
 
 
-async def _judge(work: _Work, targets: Sequence[Value]) -> None:
-    await work.remember(targets)
-    tested = [value for value in targets if rules.SMALL < work.count[value] <= rules.LIMIT]
-    facts, known = await _neighbourhood(work, tested)
-    ruled = await repository.ruled(work.session, known | set(targets))
-    looked = _looked_at(work, tested, facts, ruled)
+def _judge(work: _Work) -> None:
+    """The verdicts on the values that may have moved and that at least two shops show."""
+    targets = [value for value, seen in work.seen.items() if seen.target and work.count[value] >= 2]
+    ruled = {value: seen.ruled for value, seen in work.seen.items() if seen.ruled is not None}
+    looked = _looked_at(work, [value for value in targets if work.count[value] <= rules.LIMIT], ruled)
     for value in targets:
         number = work.count[value]
-        few = Code.FEW if number <= rules.SMALL else Code.TOO_MANY
-        code, facts_of = looked.get(value) or (few, rules.Facts(value[0], number))
+        code, facts_of = looked.get(value) or (Code.TOO_MANY, rules.Facts(value[0], number))
         if value in ruled:
             code = Code.RULED_HUB if ruled[value] else Code.RULED_NOT_HUB
         state = rules.state_of(value[0], code)
@@ -132,11 +103,11 @@ async def _judge(work: _Work, targets: Sequence[Value]) -> None:
 
 
 def _looked_at(
-    work: _Work, tested: Sequence[Value], facts: Iterable[Fact], ruled: dict[Value, bool]
+    work: _Work, tested: Sequence[Value], ruled: dict[Value, bool]
 ) -> dict[Value, tuple[Code, rules.Facts]]:
     if not tested:
         return {}
-    inc = _incidence(work, facts)
+    inc = _incidence(work, [(*value, no) for value, seen in work.seen.items() for no in seen.nos])
     place = {value: at for at, value in enumerate(_values(inc))}
     which = np.zeros(inc.values, bool)
     which[[place[value] for value in tested]] = True
@@ -147,20 +118,8 @@ def _looked_at(
     }
 
 
-async def _neighbourhood(work: _Work, tested: Sequence[Value]) -> tuple[set[Fact], set[Value]]:
-    """All holders of these values, all they show, and who else shows that where few do."""
-    members = {no for nos in (await work.holders(tested)).values() for no in nos}
-    shown = await work.shown(members)
-    facts = {(kind, key, no) for no, values in shown.items() for kind, key in values}
-    known = {(kind, key) for kind, key, _ in facts}
-    ties = [value for value in known if 2 <= work.count[value] <= rules.CONNECTOR]
-    for (kind, key), nos in (await work.holders(ties)).items():
-        facts.update((kind, key, no) for no in nos)
-    return facts, known
-
-
-def _incidence(work: _Work, facts: Iterable[Fact]) -> Incidence:
-    columns = np.array(list(facts), np.int64).reshape(-1, 3).T
+def _incidence(work: _Work, facts: Sequence[Fact]) -> Incidence:
+    columns = np.array(facts, np.int64).reshape(-1, 3).T
     return build(columns[0], columns[1], columns[2], work.count)
 
 
@@ -170,107 +129,103 @@ def _values(inc: Incidence) -> list[Value]:
 
 async def _regroup(work: _Work) -> None:
     """Blocks and clusters around everything that links now and did not, or did and does not."""
-    around = set(work.nos) | {no for shops in work.moved.values() for no in shops}
-    joining = []
-    for value in work.touched | set(work.now):
-        was, links = _linked(work.before.get(value)), _links(work.now.get(value))
-        if was != links or (value in work.touched and links):
-            joining.append(value)
-    around.update(no for nos in (await work.holders(joining)).values() for no in nos)
-    old = await repository.blocks(work.session, around)
-    shops = around | set(old)
-    shown = await work.shown(shops)
-    shared = {value for values in shown.values() for value in values if work.count[value] >= 2}
-    await _remember(work, [value for value in shared if value not in work.now])
-    linking = [
-        (kind, key, no)
-        for no, values in shown.items()
-        for kind, key in values
-        if _links(work.now.get((kind, key)))
-    ]
-    groups, inc, places = await _grouped(work, linking, shops)
-    for value, cut in zip(_values(inc), groups.cut.tolist(), strict=True):
-        work.now[value].cut = cut
-    await _write_values(work)
-    await _write_clusters(work, groups, inc, places, old, shops)
+    around = work.nos | {no for shops in work.moved.values() for no in shops}
+    joining = [value for value in work.touched | set(work.now) if _joins(work, value)]
+    blocks = await repository.blocks(work.session, around, joining)
+    linking = _remembered(work, blocks)
+    groups, inc, places = _grouped(work, blocks, linking)
+    await _recut(work, dict(zip(_values(inc), groups.cut.tolist(), strict=True)))
+    outcome = Outcome()
+    changes = _changed_values(work, outcome)
+    large = _changed_clusters(outcome, groups, inc, places, blocks)
+    now = utc_now()
+    await repository.put(work.session, outcome, now)
+    await notice(work.session, changes, now)
+    await too_large(work.session, large)
 
 
-def _linked(row: Stored | None) -> bool:
-    return row is not None and row.state == State.LINKS
+def _joins(work: _Work, value: Value) -> bool:
+    row, verdict = work.before.get(value), work.now.get(value)
+    linked = row is not None and row.state == State.LINKS
+    links = verdict is not None and verdict.state is State.LINKS
+    return linked != links or (links and value in work.touched)
 
 
-def _links(verdict: _Verdict | None) -> bool:
-    return verdict is not None and verdict.state is State.LINKS
+def _remembered(work: _Work, blocks: Blocks) -> list[Fact]:
+    """Who shows what links; of values that were not judged now what is stored holds on."""
+    linking = []
+    for value, known in blocks.values.items():
+        verdict = work.now.get(value)
+        if verdict is None and value not in work.touched and known.state == State.LINKS:
+            code = Code(known.code) if known.code else Code.FEW
+            work.count[value] = known.holders or 0
+            verdict = work.now[value] = _Verdict(known.holders or 0, code, State.LINKS, None)
+            verdict.cut = code is Code.BRIDGE
+        if verdict is not None and verdict.state is State.LINKS:
+            linking += [(*value, no) for no in known.nos]
+    return linking
 
 
-async def _remember(work: _Work, values: Sequence[Value]) -> None:
-    """What is stored about values that were not judged now holds on."""
-    await work.remember(values)
-    for value in values:
-        row = work.before[value]
-        if row is None:
-            continue
-        code = Code(row.reason["code"])
-        if code is Code.BRIDGE:
-            code = rules.decide(rules.facts_of(value[0], row.reason))
-        reason = {**row.reason, "code": code.value}
-        work.now[value] = _Verdict(row.holders, code, State(row.state), reason)
-
-
-async def _grouped(
-    work: _Work, linking: Sequence[Fact], shops: set[int]
+def _grouped(
+    work: _Work, blocks: Blocks, linking: Sequence[Fact]
 ) -> tuple[Groups, Incidence, dict[int, int]]:
     # A shop nothing links still has a place: a value of its own that no kind has.
-    alone = [(0, no, no) for no in sorted(shops)]
+    alone = [(0, no, no) for no in sorted(blocks.shops)]
     inc = _incidence(work, [*linking, *alone])
     places = {no: at for at, no in enumerate(inc.nos.tolist())}
     fixed = np.array([work.now[value].code is Code.RULED_NOT_HUB for value in _values(inc)], bool)
     pairs: dict[str, list[tuple[int, int]]] = {"same": [], "different": []}
-    for a, b, verdict in sorted(await repository.judged(work.session, shops)):
+    for a, b, verdict in sorted(blocks.judged):
         pairs[verdict].append((places[a], places[b]))
     groups = group(inc, np.ones(inc.values, bool), fixed, pairs["same"], pairs["different"])
     return groups, inc, places
 
 
-async def _write_values(work: _Work) -> None:
-    rows, changes = [], []
+async def _recut(work: _Work, cuts: Mapping[Value, bool]) -> None:
+    """Cuts as they are now; of a value that was not judged now the reason is read only if its cut moved."""
+    moved = [value for value, cut in cuts.items() if work.now[value].cut != cut]
+    missing = [value for value in moved if work.now[value].reason is None]
+    if missing:
+        work.before |= await repository.stored(work.session, missing)
+    for value in missing:
+        row, verdict = work.before[value], work.now[value]
+        if row is None:
+            raise LookupError(f"no stored value {value}")
+        if verdict.code is Code.BRIDGE:
+            verdict.code = rules.decide(rules.facts_of(value[0], row.reason))
+        verdict.reason = {**row.reason, "code": verdict.code.value}
+    for value in moved:
+        work.now[value].cut = cuts[value]
+
+
+def _changed_values(work: _Work, outcome: Outcome) -> list[Change]:
+    changes = []
     for (kind, key), verdict in sorted(work.now.items()):
+        if verdict.reason is None:
+            continue
         row = work.before[kind, key]
-        final = Stored(verdict.holders, verdict.hub, int(verdict.state), verdict.final())
+        final = Stored(verdict.holders, verdict.hub, int(verdict.state), verdict.final(verdict.reason))
         if row == final:
             continue
         named = {"kind": kind, "key": key, **final._asdict(), "reason": json.dumps(final.reason)}
-        rows.append(named)
+        outcome.values.append(named)
         changes.append(Change((kind, key), row, final.holders, final.hub, final.reason))
-    gone = [value for value in sorted(work.touched) if work.count[value] < 2 and work.before[value]]
-    now = utc_now()
-    await repository.put_values(work.session, rows, now)
-    await repository.drop_values(work.session, gone)
-    await notice(work.session, changes, now)
+    outcome.gone = [v for v in sorted(work.touched) if work.count.get(v, 0) < 2 and work.before.get(v)]
+    return changes
 
 
-async def _write_clusters(
-    work: _Work,
-    groups: Groups,
-    inc: Incidence,
-    places: dict[int, int],
-    old: dict[int, tuple[int, int]],
-    shops: set[int],
-) -> None:
+def _changed_clusters(
+    outcome: Outcome, groups: Groups, inc: Incidence, places: dict[int, int], blocks: Blocks
+) -> list[tuple[int, int]]:
+    """What is to be written of the shops here; gives clusters of unusual size with their sizes."""
     size = np.bincount(groups.block, minlength=len(inc.nos)).tolist()
     nos, cluster, block = inc.nos.tolist(), groups.cluster.tolist(), groups.block.tolist()
-    put, drop = [], []
-    for no in sorted(shops):
+    for no, old in sorted(blocks.shops.items()):
         at = places[no]
-        if size[block[at]] < 2:
-            if no in old:
-                drop.append(no)
-            continue
-        row = nos[cluster[at]], nos[block[at]]
-        if old.get(no) != row:
-            put.append((no, *row))
-    await repository.drop_clusters(work.session, drop)
-    await repository.put_clusters(work.session, put)
+        row = (nos[cluster[at]], nos[block[at]])
+        if size[block[at]] >= 2 and old != row:
+            outcome.clusters.append((no, *row))
+        elif size[block[at]] < 2 and old is not None:
+            outcome.alone.append(no)
     sizes = np.bincount(groups.cluster, minlength=len(inc.nos))
-    large = [(nos[at], int(sizes[at])) for at in np.flatnonzero(sizes > rules.LARGE)]
-    await too_large(work.session, large)
+    return [(nos[at], int(sizes[at])) for at in np.flatnonzero(sizes > rules.LARGE)]

@@ -126,11 +126,6 @@ def _totals(kind: Ints, key: Ints, count: Ints, holders: dict[tuple[int, int], i
     return np.array(known, np.int64)
 
 
-def registered_bits() -> int:
-    """Bits of `shows` of the kinds an operator is registered by."""
-    return sum(1 << kind for kind in rules.REGISTERED)
-
-
 def portions(weight: Ints, most: int) -> Iterator[slice]:
     """Slices of consecutive items whose weights add up to about `most` each."""
     ends = np.cumsum(weight)

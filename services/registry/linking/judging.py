@@ -9,12 +9,15 @@ import numpy as np
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
+from services.registry.identifiers.kinds import Kind
 from services.registry.linking import rules
-from services.registry.linking.incidence import Bools, Incidence, Ints, portions, ranges, registered_bits
+from services.registry.linking.incidence import Bools, Incidence, Ints, portions, ranges
 from services.registry.linking.rules import Code, Facts, State, Tally
 
 CODES = tuple(Code)
 _NUMBER = {code: number for number, code in enumerate(CODES)}
+_TALLY = 5
+"""Figures of a tally."""
 _PORTION = 400_000
 """Holders that are looked at together: bounds memory, nothing else."""
 
@@ -32,7 +35,7 @@ class Verdicts:
         found = [int(figure) for figure in self.figures[value]]
         if found[0] < 0:
             return Facts(kind, holders)
-        return Facts(kind, holders, Tally(*found[:3]), Tally(*found[4:7]), found[3], found[7])
+        return Facts(kind, holders, Tally(*found[:_TALLY]), Tally(*found[_TALLY:]))
 
     def state(self, kind: Ints) -> Ints:
         """State of each value (`rules.State`)."""
@@ -57,8 +60,8 @@ def judge(
     wanted = np.ones(inc.values, bool) if which is None else which
     code = np.full(inc.values, _NUMBER[Code.FEW], np.int64)
     code[inc.holders > rules.LIMIT] = _NUMBER[Code.TOO_MANY]
-    figures = np.full((inc.values, 8), -1, np.int32)
-    tested = np.flatnonzero(wanted & (inc.holders > rules.SMALL) & (inc.holders <= rules.LIMIT))
+    figures = np.full((inc.values, 2 * _TALLY), -1, np.int32)
+    tested = np.flatnonzero(wanted & (inc.holders <= rules.LIMIT) & _doubtful(inc, wanted))
     usable = (inc.holders <= rules.CONNECTOR) & ~hub
     weight = inc.holders[tested]
     for part in portions(weight, _PORTION):
@@ -68,6 +71,18 @@ def judge(
     code[hub] = _NUMBER[Code.RULED_HUB]
     code[free] = _NUMBER[Code.RULED_NOT_HUB]
     return Verdicts(code, figures.astype(np.int64))
+
+
+def _doubtful(inc: Incidence, wanted: Bools) -> Bools:
+    """Values on more than SMALL shops, and those on fewer that clash enough if nothing ties them."""
+    doubtful = inc.holders > rules.SMALL
+    few = np.flatnonzero(wanted & ~doubtful)
+    holders = inc.holders[few]
+    value = np.repeat(np.arange(len(few)), holders)
+    shown = inc.shows[inc.shop[ranges(inc.start[few], holders)]] & ~(np.int64(1) << inc.kind[few])[value]
+    clashes = _clashes(len(few), value, np.arange(len(value)), shown)[:, 0]
+    doubtful[few] = clashes >= _few(inc.kind[few], holders)
+    return doubtful
 
 
 def _rulings(inc: Incidence, ruled: dict[tuple[int, int], bool]) -> tuple[Bools, Bools]:
@@ -82,7 +97,7 @@ def _rulings(inc: Incidence, ruled: dict[tuple[int, int], bool]) -> tuple[Bools,
 
 
 def _figures(inc: Incidence, targets: Ints, usable: Bools) -> Ints:
-    """Showing, tied, largest, registered; then the same without twins."""
+    """The figures of a tally, then the same without twins."""
     holders = inc.holders[targets]
     at = np.repeat(np.arange(len(targets)), holders)
     shop = inc.shop[ranges(inc.start[targets], holders)]
@@ -98,9 +113,9 @@ def _figures(inc: Incidence, targets: Ints, usable: Bools) -> Ints:
     )
     of = pair // inc.values
     twin = (times >= 3) & (100 * times >= rules.TWIN * holders[of])
-    result = np.empty((len(targets), 8), np.int64)
-    result[:, :4] = _tally(inc, len(targets), at, shop, pair, other)
-    result[:, 4:] = result[:, :4]
+    result = np.empty((len(targets), 2 * _TALLY), np.int64)
+    result[:, :_TALLY] = _tally(inc, len(targets), at, shop, pair, other)
+    result[:, _TALLY:] = result[:, :_TALLY]
     twinned = np.zeros(len(targets), bool)
     twinned[of[twin]] = True
     if twinned.any():
@@ -108,13 +123,13 @@ def _figures(inc: Incidence, targets: Ints, usable: Bools) -> Ints:
         both = twin[shared.reshape(-1)]
         np.bitwise_and.at(rest, holder[both], ~(np.int64(1) << inc.kind[tie[both]]))
         again = _tally(inc, len(targets), at, shop, pair[~twin & twinned[of]], rest)
-        result[twinned, 4:] = again[twinned]
+        result[twinned, _TALLY:] = again[twinned]
     return result
 
 
 def _tally(inc: Incidence, targets: int, at: Ints, shop: Ints, pair: Ints, other: Ints) -> Ints:
     """Joins the holders of each target that show another value alike, or values that one other shop shows."""
-    shows, registered = other != 0, (other & registered_bits()) != 0
+    shows = other != 0
     of, tie = pair // inc.values, pair % inc.values
     count = inc.holders[tie]
     met = inc.shop[ranges(inc.start[tie], count)]
@@ -130,43 +145,67 @@ def _tally(inc: Incidence, targets: int, at: Ints, shop: Ints, pair: Ints, other
     tied = np.zeros(len(mine), bool)
     inside = found < len(node)
     tied[inside] = node[found[inside]] == mine[inside]
-    label, size = np.unique(group[found[tied]], return_counts=True)
-    owner = np.zeros(len(label), np.int64)
-    owner[np.searchsorted(label, group[found[tied]])] = at[tied]
-    largest = np.zeros(targets, np.int64)
-    np.maximum.at(largest, owner, size)
-    result = np.empty((targets, 4), np.int64)
+    alone = len(pair) + len(node) + np.arange(len(mine))  # a holder nothing ties is a group
+    alone[tied] = group[found[tied]]
+    _, first, name, size = np.unique(alone, return_index=True, return_inverse=True, return_counts=True)
+    owner = at[first]
+    result = np.empty((targets, _TALLY), np.int64)
     result[:, 0] = np.bincount(at[shows | tied], minlength=targets)
     result[:, 1] = np.bincount(at[tied], minlength=targets)
+    largest = np.zeros(targets, np.int64)
+    np.maximum.at(largest, owner, size * tied[first])
     result[:, 2] = largest
-    result[:, 3] = np.bincount(at[registered | tied], minlength=targets)
+    result[:, 3:] = _clashes(targets, owner, name.reshape(-1), other)
+    return result
+
+
+def _clashes(targets: int, owner: Ints, name: Ints, other: Ints) -> Ints:
+    """For each target, and of REGISTERED alone: by kind, one less than the groups that show something of it.
+
+    owner: target of each group; name: group of each holder; other: what the holder shows.
+    """
+    shown = np.zeros(len(owner), np.int64)
+    np.bitwise_or.at(shown, name, other)
+    result = np.zeros((targets, 2), np.int64)
+    for kind in sorted(rules.CLASHING):
+        groups = np.bincount(owner[(shown >> kind & 1).astype(bool)], minlength=targets)
+        clashes = np.maximum(groups - 1, 0)
+        result[:, 0] += clashes
+        if kind in rules.REGISTERED:
+            result[:, 1] += clashes
     return result
 
 
 def _decide(kind: Ints, holders: Ints, figures: Ints) -> Ints:
     """`rules.decide` for many values at once (a test holds the two against each other)."""
-    apart = (figures[:, :3] != figures[:, 4:7]).any(axis=1)
-    first = _judge(kind, holders, figures[:, :4], np.zeros(len(kind), bool))
-    second = _judge(kind, holders, figures[:, 4:], apart)
-    against = (_NUMBER[Code.SCATTERED], _NUMBER[Code.APART])
-    return np.where(~np.isin(first, against) & np.isin(second, against), _NUMBER[Code.TWINS], first)
+    whole, apart = figures[:, :_TALLY], figures[:, _TALLY:]
+    beside = (whole != apart).any(axis=1)
+    code = _judge(kind, holders, apart, beside)
+    linking = [_NUMBER[one] for one in rules.LINKING]
+    before = _judge(kind, holders, whole, np.zeros_like(beside))
+    twins = beside & ~np.isin(code, linking) & np.isin(before, linking)
+    code = np.where(twins, _NUMBER[Code.TWINS], code)
+    against = (whole[:, 2] < 2) & (whole[:, 3] >= _few(kind, holders))
+    few = np.where(against, _NUMBER[Code.SCATTERED], _NUMBER[Code.FEW])
+    return np.where(holders <= rules.SMALL, few, code)
 
 
-def _judge(kind: Ints, holders: Ints, figures: Ints, apart: Bools) -> Ints:
-    showing, tied, largest, registered = figures.T
-    address = np.isin(kind, list(rules.ADDRESSES))
-    showing = np.where(~apart & address & (100 * (tied - 1) <= rules.HIDING * holders), registered, showing)
-    table = np.array([rules.limits(number) for number in range(rules.LIMIT + 1)])
-    together, alone = table[holders].T
-    few = np.full(len(kind), 3)
-    for one, number in rules.SHOWING_SMALL.items():
-        few[kind == one] = number
-    few = np.where(
-        holders <= 8, np.minimum(few, np.maximum(8 - holders, 1)), 1 + holders * rules.SILENT // 100
-    )
-    few = np.where(apart, np.maximum(few, holders * rules.BESIDE // 100), few)
-    scattered = (largest < 2) | (100 * largest < together * showing)
-    apart = 100 * (showing - tied) > alone * showing
-    code = np.where(apart, _NUMBER[Code.APART], _NUMBER[Code.TIED])
-    code = np.where(scattered, _NUMBER[Code.SCATTERED], code)
-    return np.where(showing <= few, _NUMBER[Code.UNKNOWN], code)
+def _few(kind: Ints, holders: Ints) -> Ints:
+    few = np.where(np.isin(kind, list(rules.SITES)), rules.few(Kind.ICP, 0), holders)
+    return np.where(np.isin(kind, list(rules.NAMING)), rules.few(Kind.LICENCE, 0), few)
+
+
+def _judge(kind: Ints, holders: Ints, figures: Ints, beside: Bools) -> Ints:
+    showing, _, largest, clashes, registered = figures.T
+    many = holders > rules.MANY
+    ties = np.where(many, rules.TIES_MANY, rules.TIES)
+    tied = (largest >= 2) & (100 * largest >= ties * showing)
+    alone = (largest < 2) | (100 * largest <= rules.HIDING * holders)
+    hiding = alone & (kind == Kind.RETURN_ADDRESS)
+    none = (holders > np.where(beside, rules.UNTIED_BESIDE, rules.UNTIED)) | np.isin(kind, list(rules.SITES))
+    limit = np.where(none, 0, rules.CLASHES_STRICT)
+    limit[(holders <= rules.UNTIED) & np.isin(kind, list(rules.NAMING))] = rules.CLASHES
+    untied = np.where(hiding, registered, clashes) <= limit
+    allowed = np.where(beside | many, rules.CLASHES_STRICT, rules.CLASHES)
+    together = np.where(clashes <= allowed, _NUMBER[Code.TIED], _NUMBER[Code.APART])
+    return np.where(tied, together, np.where(untied, _NUMBER[Code.UNKNOWN], _NUMBER[Code.SCATTERED]))

@@ -14,10 +14,10 @@ from typing import Any, Final
 
 from services.registry.identifiers.kinds import Kind
 
-RULE_VERSION: Final = "2026-1"
+RULE_VERSION: Final = "2026-2"
 
 SMALL: Final = 3
-"""Up to so many holders a value links as it is: more than 99 of 100 such values are one operator's."""
+"""Up to so many holders a value links unless they clash: 99 of 100 such values are one operator's."""
 CONNECTOR: Final = 30
 """What more shops than this show ties nobody to anybody and says nothing about a shop of its own."""
 LIMIT: Final = 200
@@ -32,18 +32,32 @@ LARGE: Final = 300
 """A cluster of more shops than this is shown to officers."""
 TWIN: Final = 67
 """Percent of a value's holders that also show another value: the two are one thing seen twice."""
-BESIDE: Final = 30
-"""Percent of the holders that may show things of their own beside twins without making the value suspect."""
-SILENT: Final = 6
-"""Percent of the holders that may show things of their own without making the value suspect."""
+TIES: Final = 25
+"""Percent of those who show anything that must be in one group; else nothing ties the holders …"""
+TIES_MANY: Final = 90
+"""… and where more than MANY shops show the value."""
+MANY: Final = 20
+"""Values on more shops than this are mostly agents': more is asked of them."""
+CLASHES: Final = 4
+"""Clashes between holders something ties up to which they are one operator's …"""
+CLASHES_STRICT: Final = 1
+"""… and where only twins tie them, many show the value, or nothing ties them …"""
+UNTIED: Final = 8
+"""… which on more shops than this must not clash at all …"""
+UNTIED_BESIDE: Final = 4
+"""… nor, beside twins, on more than this."""
 HIDING: Final = 10
-"""Percent of an address's holders tied by anything, up to which it may be an operator that hides."""
-SHOWING_SMALL: Final[Mapping[int, int]] = {Kind.ADDRESS: 1, Kind.RETURN_ADDRESS: 1}
-"""Of few holders (4 to 8), so many may show things of their own before anything must tie them; others: 3."""
+"""Percent of a return address's holders in one group, up to which it may be an operator that hides."""
 
-ADDRESSES: Final = frozenset({Kind.ADDRESS, Kind.RETURN_ADDRESS})
-REGISTERED: Final = frozenset({Kind.LICENCE, Kind.ICP, Kind.LEGAL_PERSON, Kind.PAYMENT, Kind.DOMAIN})
+EACH_ITS_OWN: Final = frozenset({Kind.IMAGE, Kind.DOMAIN, Kind.POLICE_NO})
+"""Kinds of which each shop of one operator may well have its own: that two differ says nothing."""
+CLASHING: Final = frozenset(Kind) - EACH_ITS_OWN
+REGISTERED: Final = frozenset({Kind.LICENCE, Kind.ICP, Kind.LEGAL_PERSON, Kind.PAYMENT})
 """What an operator cannot change as easily as a telephone: who he is before the authorities and the bank."""
+SITES: Final = frozenset({Kind.ICP, Kind.DOMAIN, Kind.POLICE_NO})
+"""What belongs to a site, hence often to the agent who made it: its holders must not clash unless tied."""
+NAMING: Final = frozenset({Kind.LICENCE, Kind.PAYMENT})
+"""What names the operator itself: up to UNTIED shops may clash as if something tied them."""
 SUPPORTING: Final = frozenset({Kind.LEGAL_PERSON, Kind.IMAGE})
 """Kinds that do not link by themselves: many people have one name, many shops one picture of the maker's."""
 
@@ -90,14 +104,17 @@ class Code(StrEnum):
 CODE_LABELS: Final[dict[Code, tuple[str, str]]] = {
     Code.FEW: ("持有者很少，直接形成关联", "few shops show it"),
     Code.UNKNOWN: (
-        "持有者几乎没有其他信息，未见反证",
-        "its holders show hardly anything else; nothing speaks against",
+        "持有者之间没有其他共同信息，也未见反证",
+        "nothing else ties its holders; nothing speaks against",
     ),
     Code.TIED: ("持有者之间另有其他共同信息", "its holders are tied to each other by other values"),
-    Code.SCATTERED: ("持有者之间没有其他共同信息", "its holders are not tied to each other by anything else"),
+    Code.SCATTERED: (
+        "持有者之间没有其他共同信息，且同类信息互不相同",
+        "nothing else ties its holders, and they show the same kinds, each something else",
+    ),
     Code.APART: (
-        "多数持有者各有自己的信息，与其他持有者无关",
-        "too many holders show only things of their own",
+        "持有者分属多组，各组同类信息互不相同",
+        "its holders fall into groups that show the same kinds, each something else",
     ),
     Code.TWINS: (
         "除总是同时出现的值外别无联系",
@@ -113,68 +130,68 @@ CODE_LABELS: Final[dict[Code, tuple[str, str]]] = {
 
 @dataclass(frozen=True, slots=True)
 class Tally:
-    """Holders that show something else, those it ties to others, and the largest group so tied."""
+    """Holders that show something else, those of them others show it too, the largest group so tied.
+
+    clashes: how often groups (a holder nothing ties is one) show the same kind, each something else: for each
+    kind of CLASHING one less than the groups that show it; registered: the same of REGISTERED alone.
+    """
 
     showing: int
     tied: int
     largest: int
+    clashes: int
+    registered: int
 
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What a verdict rests on. registered: holders tied or showing something of REGISTERED.
-
-    apart: the same once values that come with this one nearly always (twins) are left out.
-    """
+    """What a verdict rests on. apart: the tally without values that nearly always come along (twins)."""
 
     kind: int
     holders: int
     all: Tally | None = None
     apart: Tally | None = None
-    registered: int = 0
-    registered_apart: int = 0
 
 
-def limits(holders: int) -> tuple[int, int]:
-    """(percent of those who show anything that must be in one group, percent that may stand alone)."""
-    if holders <= 8:
-        return 30, 50
-    if holders <= 15:
-        return 34, 25
-    return (75, 10) if holders <= 30 else (90, 10)
+def few(kind: int, holders: int) -> int:
+    """Clashes from which a value on at most SMALL shops, which nothing ties, is no link."""
+    if kind in NAMING:
+        return CLASHES + 1
+    return 1 if kind in SITES else holders
 
 
-def free(kind: int, holders: int, apart: bool = False) -> int:
-    """How many holders may show things of their own before anything must tie them; apart: beside twins."""
-    few = 1 + holders * SILENT // 100
-    if holders <= 8:
-        few = min(SHOWING_SMALL.get(kind, 3), max(8 - holders, 1))
-    return max(few, holders * BESIDE // 100) if apart else few
+def untied(kind: int, holders: int, beside: bool) -> int:
+    """Clashes up to which a value on more shops, which nothing ties, links; beside: twins are left out."""
+    if kind in NAMING and holders <= UNTIED:
+        return CLASHES
+    none = kind in SITES or holders > (UNTIED_BESIDE if beside else UNTIED)
+    return 0 if none else CLASHES_STRICT
 
 
 def decide(facts: Facts) -> Code:
     """The verdict on a value no officer has ruled on."""
+    if facts.all is None or facts.apart is None:
+        return Code.FEW if facts.holders <= SMALL else Code.TOO_MANY
     if facts.holders <= SMALL:
-        return Code.FEW
-    if facts.holders > LIMIT or facts.all is None or facts.apart is None:
+        against = facts.all.largest < 2 and facts.all.clashes >= few(facts.kind, facts.holders)
+        return Code.SCATTERED if against else Code.FEW
+    if facts.holders > LIMIT:
         return Code.TOO_MANY
-    code = _judge(facts, facts.all, facts.registered, apart=False)
-    if code in (Code.SCATTERED, Code.APART):
-        return code
-    without = _judge(facts, facts.apart, facts.registered_apart, apart=facts.apart != facts.all)
-    return Code.TWINS if without in (Code.SCATTERED, Code.APART) else code
+    beside = facts.apart != facts.all
+    code = _judge(facts, facts.apart, beside=beside)
+    twins = beside and code not in LINKING and _judge(facts, facts.all, beside=False) in LINKING
+    return Code.TWINS if twins else code
 
 
-def _judge(facts: Facts, tally: Tally, registered: int, *, apart: bool) -> Code:
-    showing = tally.showing
-    if not apart and facts.kind in ADDRESSES and 100 * (tally.tied - 1) <= HIDING * facts.holders:
-        showing = registered  # an operator may give every shop a phone of its own and one place for returns
-    if showing <= free(facts.kind, facts.holders, apart):
-        return Code.UNKNOWN
-    together, alone = limits(facts.holders)
-    if tally.largest < 2 or 100 * tally.largest < together * showing:
-        return Code.SCATTERED
-    return Code.APART if 100 * (showing - tally.tied) > alone * showing else Code.TIED
+def _judge(facts: Facts, tally: Tally, *, beside: bool) -> Code:
+    many = facts.holders > MANY
+    if tally.largest >= 2 and 100 * tally.largest >= (TIES_MANY if many else TIES) * tally.showing:
+        return Code.TIED if tally.clashes <= (CLASHES_STRICT if beside or many else CLASHES) else Code.APART
+    alone = tally.largest < 2 or 100 * tally.largest <= HIDING * facts.holders
+    # An operator may give every shop a phone of its own and one place for returns.
+    clashes = tally.registered if alone and facts.kind == Kind.RETURN_ADDRESS else tally.clashes
+    against = clashes > untied(facts.kind, facts.holders, beside)
+    return Code.SCATTERED if against else Code.UNKNOWN
 
 
 LINKING: Final = frozenset({Code.FEW, Code.UNKNOWN, Code.TIED, Code.RULED_NOT_HUB})
@@ -191,27 +208,15 @@ def reason(facts: Facts, code: Code) -> dict[str, Any]:
     """The verdict with its facts, as stored beside the value. `facts_of` reads it back."""
     found: dict[str, Any] = {"rule": RULE_VERSION, "code": code.value, "members": facts.holders}
     if facts.all is not None and facts.apart is not None:
-        found["all"] = asdict(facts.all) | {"registered": facts.registered}
-        found["apart"] = asdict(facts.apart) | {"registered": facts.registered_apart}
+        found["all"], found["apart"] = asdict(facts.all), asdict(facts.apart)
     return found
 
 
 def facts_of(kind: int, stored: Mapping[str, Any]) -> Facts:
-    """The facts a stored reason rests on, so that anyone can put them before `decide` again."""
+    """The facts a stored reason of this RULE_VERSION rests on, to be put before `decide` again."""
     if "all" not in stored:
         return Facts(kind, stored["members"])
-    every, apart = (
-        Tally(stored[name]["showing"], stored[name]["tied"], stored[name]["largest"])
-        for name in ("all", "apart")
-    )
-    return Facts(
-        kind,
-        stored["members"],
-        every,
-        apart,
-        stored["all"]["registered"],
-        stored["apart"]["registered"],
-    )
+    return Facts(kind, stored["members"], Tally(**stored["all"]), Tally(**stored["apart"]))
 
 
 def weigh(kinds: Iterable[int]) -> float:

@@ -27,10 +27,8 @@ async def changed(session: AsyncSession, presence_nos: Sequence[int]) -> None:
     if not nos:
         return
     await session.flush()
-    if not await repository.may_follow(session):
+    if not await follow(session, nos):
         await repository.later(session, nos)
-        return
-    await follow(session, nos)
 
 
 async def values_changed(session: AsyncSession, values: Sequence[tuple[int, int]]) -> None:
@@ -38,10 +36,9 @@ async def values_changed(session: AsyncSession, values: Sequence[tuple[int, int]
     if not values:
         return
     await session.flush()
-    if not await repository.may_follow(session):
-        await repository.later_values(session, [(int(kind), int(key)) for kind, key in values])
-        return
-    await follow(session, (), [(int(kind), int(key)) for kind, key in values])
+    given = [(int(kind), int(key)) for kind, key in values]
+    if not await follow(session, (), given):
+        await repository.later_values(session, given)
 
 
 async def rebuild(database: Database, tell: Tell = lambda progress: None) -> Rebuilt:
@@ -60,9 +57,8 @@ async def catch_up(database: Database) -> int:
     while True:
         async with database.transaction() as session:
             nos = await repository.waiting(session, _AT_ONCE)
-            if not nos or not await repository.may_follow(session):
+            if not nos or not await follow(session, nos):
                 return done
-            await follow(session, nos)
         done += len(nos)
 
 

@@ -96,8 +96,9 @@ _AROUND = (
     " WHERE i.presence_no = %(no)s AND o.presence_no <> %(no)s"
     " AND NOT coalesce(v.hub, false) LIMIT %(cap)s)"
     " UNION ALL"
-    " SELECT CASE WHEN shop_a = %(no)s THEN shop_b ELSE shop_a END, 0, 0, NULL, verdict FROM judgements"
-    " WHERE live AND verdict IN ('same', 'different') AND (shop_a = %(no)s OR shop_b = %(no)s)"
+    " SELECT CASE WHEN shop_a = %(no)s THEN shop_b ELSE shop_a END, 0, 0, NULL, verdict"
+    " FROM counting_judgements"
+    " WHERE verdict IN ('same', 'different') AND (shop_a = %(no)s OR shop_b = %(no)s)"
 )
 _SHOPS = (
     "SELECT p.no, p.region_code, s.seen, CASE WHEN s.seen THEN p.id END, CASE WHEN s.seen THEN p.name END,"

@@ -40,6 +40,7 @@ class Presence(Owned, Filed, Claimed, Searchable, Base):
         Index("ix_presences_claim", "claim_state", "region_code", "status"),
         search_index("presences"),
         Index("ix_presences_import_id", "import_id", postgresql_where=text("import_id IS NOT NULL")),
+        Index("ix_presences_merged_into", "merged_into", postgresql_where=text("merged_into IS NOT NULL")),
     )
 
     id: Mapped[str] = mapped_column(String(26), primary_key=True)
