@@ -86,7 +86,9 @@ class _DriverPool:
                 await driver.close()
                 raise
             await driver.close()
-        driver = await AsyncConnection.connect(self._conninfo, autocommit=True)
+        driver = await AsyncConnection.connect(self._conninfo, autocommit=True, prepare_threshold=0)
+        # The few statements that come this way find their rows by key: planning them anew costs more.
+        await driver.execute("SET plan_cache_mode = force_generic_plan", prepare=False)
         await driver.execute("BEGIN", prepare=False)
         return time.monotonic(), driver
 

@@ -1,6 +1,7 @@
 """What goes into rows and packages while an item is sealed (pure)."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from services.common.canonical import canonical
@@ -10,6 +11,7 @@ from services.evidence.items.handover import Copy
 from services.evidence.items.models import EvidenceItem
 from services.evidence.items.rules import predicate_of
 from services.evidence.log.notes import Checkpoint, parse_body, split_note
+from services.evidence.orders.rules import LoggedOrder
 from services.evidence.package.layout import Member, Part
 from services.evidence.package.wacz import (
     CONSISTENCY,
@@ -82,6 +84,28 @@ def lay_out(
     proofs |= {stamp_path(stamp.position): stamp.response for stamp in item.stamps}
     proofs |= {batch_path(s.position): s.path for s in item.stamps if s.path is not None}
     return build(predicate_of(item.envelope), artefacts, proofs)
+
+
+@dataclass(frozen=True)
+class Draft:
+    """A new item, checked and signed: its order, what came, its envelope and its manifest's predicate."""
+
+    order: LoggedOrder
+    artefacts: list[Received]
+    envelope: Envelope
+    predicate: Mapping[str, Any]
+
+
+def new_item(draft: Draft) -> EvidenceItem:
+    """The row of a new item."""
+    order = draft.order
+    return EvidenceItem(
+        id=order.id,
+        org_code=order.org_code,
+        region_code=order.region_code,
+        ordered_by=order.ordered_by,
+        **item_values(draft.predicate, envelope_bytes(draft.envelope)),
+    )
 
 
 def item_values(predicate: Mapping[str, Any], envelope: bytes) -> dict[str, Any]:

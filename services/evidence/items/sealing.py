@@ -19,7 +19,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from services.common.clock import utc_now
 from services.common.database import Transaction
-from services.common.dsse import add_signature
+from services.common.dsse import Envelope, add_signature
 from services.common.problems import Problem, not_found
 from services.evidence.custody import service as custody
 from services.evidence.custody.rules import Actor, Happened
@@ -126,28 +126,37 @@ class Sealer:
         await self.runtime.keys.meet(rules.signers_of(envelope))
         async with self.runtime.database.direct() as session:
             drafted = await self._draft(session, evidence_id, envelope)
+            if drafted:
+                # Asked before anything else is done: the authorities' answer is waited for longest.
+                asked = asyncio.create_task(self._ask_stamps(drafted.envelope), name=f"stamp-{evidence_id}")
         if drafted:
-            return self._begin(*drafted)
+            try:
+                return self._begin(drafted, asked)
+            except BaseException:
+                asked.cancel()
+                raise
         run = await self._resumed(evidence_id)
         if json.loads(run.item.envelope)["payload"] != envelope.get("payload"):
             raise _other_manifest()
         return run
 
-    def _begin(self, item: EvidenceItem, members: list[Member], purpose: str) -> Run:
-        """A new item: its stamps are asked for and its artefacts travel at once."""
-        run = Run(item, None, members=members)
+    def _begin(self, draft: composing.Draft, asked: asyncio.Task[list[FreshStamp]]) -> Run:
+        """A new item whose stamps are asked for: its artefacts travel at once."""
+        item, members = composing.new_item(draft), composing.members(draft.artefacts)
+        run = Run(item, None, members=members, stamping=asked)
         values = {name: getattr(item, name) for name in composing.NEW}
-        events = now(Happened("captured", _WORKER, purpose), Happened("hashed"), Happened("signed"))
+        events = now(
+            Happened("captured", _WORKER, draft.order.purpose), Happened("hashed"), Happened("signed")
+        )
         run.unwritten = Change(values, events)
         run.took({"custody_seq": 0, "stamps": [], "receipts": [], "package_sm3": None})
-        run.stamping = asyncio.create_task(self._ask_stamps(item.envelope), name=f"stamp-{item.id}")
         run.handover = self._hand_over(item.id, begin(members))
         return run
 
     async def _draft(
         self, session: Transaction, evidence_id: str, envelope: Mapping[str, Any]
-    ) -> tuple[EvidenceItem, list[Member], str] | None:
-        """The item as it is to be kept, signed; its artefacts; its purpose. None when sealing has begun."""
+    ) -> composing.Draft | None:
+        """The item as it is to be kept, signed. None when sealing has begun."""
         found = await repository.ordered(session, evidence_id)
         if found is None:
             raise not_found("采集任务", "order")
@@ -161,17 +170,10 @@ class Sealer:
         await self._check_beacon(session, order, statement["predicate"]["times"]["beacon_checkpoint"])
         for signer in self.runtime.sealing_signers:
             signed = add_signature(signed, signer)
-        item = EvidenceItem(
-            id=evidence_id,
-            org_code=order.org_code,
-            region_code=order.region_code,
-            ordered_by=order.ordered_by,
-            **composing.item_values(statement["predicate"], composing.envelope_bytes(signed)),
-        )
-        return item, composing.members(artefacts), order.purpose
+        return composing.Draft(order, artefacts, signed, statement["predicate"])
 
-    async def _ask_stamps(self, envelope: bytes) -> list[FreshStamp]:
-        return await self.runtime.stamps().stamp(stamped_message(json.loads(envelope)))
+    async def _ask_stamps(self, envelope: Envelope) -> list[FreshStamp]:
+        return await self.runtime.stamps().stamp(stamped_message(envelope))
 
     async def _check_beacon(self, session: Transaction, order: LoggedOrder, beacon: Any) -> None:
         """The beacon must be a checkpoint this log signed, over the order: captured after it was ordered."""
@@ -190,7 +192,7 @@ class Sealer:
 
         Raises Problem 503 `evidence.tsa_unavailable`, 502 `evidence.tsa_refused`, MovedOnError.
         """
-        asked = run.stamping or asyncio.create_task(self._ask_stamps(run.item.envelope))
+        asked = run.stamping or asyncio.create_task(self._ask_stamps(json.loads(run.item.envelope)))
         run.stamping = asked
         done, _ = await asyncio.wait({asked}, timeout=_PROMPT)
         if not done:

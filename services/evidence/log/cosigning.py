@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger()
 _TRIES = 4
+# Seconds after which a checkpoint is kept as cosigned: those who wait for it come first.
+_UNHURRIED = 0.1
 
 
 def enough(note: str, custodians: Sequence[CustodianClient], quorum: int | None) -> bool:
@@ -179,9 +181,13 @@ class Cosigner:
         if self._latest is None or cosigned.size >= self._latest.size:
             self._latest = cosigned
         # Not waited for: an item keeps the cosignatures in its own proof, this copy is for monitors.
-        task = asyncio.create_task(self._keep(cosigned))
+        task = asyncio.create_task(self._keep_soon(cosigned))
         self._keeping.add(task)
         task.add_done_callback(self._keeping.discard)
+
+    async def _keep_soon(self, cosigned: Cosigned) -> None:
+        await asyncio.sleep(_UNHURRIED)
+        await self._keep(cosigned)
 
     async def _keep(self, cosigned: Cosigned) -> None:
         async with self._log.database.direct() as session:
