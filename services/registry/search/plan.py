@@ -136,9 +136,10 @@ class Walk:
         self._density = min(self._rows / max(shape.high + 1 - shape.low, 1), 1.0)
         self._found = 0
         self._read = 0.0  # rows of the area that were looked through
-        self._width = 0.0  # rows in the last window that was read
         self._asked = 0  # numbers in the last window asked of the index
-        self._few = few or (tokens.narrow and self._share * self._rows <= max(FEW, wanted))
+        # Tokens may attract each other: in an area there may be all the table's matches.
+        at_most = min(self._share * shape.rows / 3, self._rows) if tokens.area else self._share * shape.rows
+        self._few = few or (tokens.narrow and at_most <= max(FEW, wanted))
         self._done = False
         self._most, self._cost = most, 0.0
         self.cut = False
@@ -192,9 +193,9 @@ class Walk:
 
     def _read_on(self) -> Window:
         rate = self._found / self._read if self._read else max(self._share, FREQUENT)
-        least = _FIRST_READ if self._tokens.narrow else max(4 * self._width, _FIRST_READ)
+        # With nothing to ask the index for, a wide window loses nothing: it is left when the page is full.
+        least = _FIRST_READ if self._tokens.narrow else self._most or _LONGEST_READ
         rows = min(max(1.5 * (self._wanted - self._found) / max(rate, 0.001), least), _LONGEST_READ)
-        self._width = rows
         self._read += rows
         self._cost += rows
         if self._tokens.area:

@@ -171,13 +171,14 @@ def _span(table: str, window: Window, tokens: Tokens) -> str:
     return f"SELECT *, {place} AS place FROM {table} WHERE {span} ORDER BY {order} LIMIT %(rows)s::bigint"  # noqa: S608
 
 
-def _read(table: str, tokens: Tokens, window: Window, wanted: list[str], words: bool) -> str:
-    """`(no, held)` of rows read in order, at most `limit`."""
+def _read(table: str, tokens: Tokens, window: Window, wanted: list[str], words: bool, fields: str) -> str:
+    """The fields of rows read in order, at most `limit`."""
     held = _HOLDS if words else "true"
     if words:
         in_contacts = " OR contact_grams @> %(contacts)s::integer[]" if tokens.contacts else ""
         wanted = [f"({held}{in_contacts})", *wanted]  # in this order: most rows fail here
-    found = f"SELECT no, {held} AS held FROM ({_span(table, window, tokens)}) AS rows{_where(wanted)}"  # noqa: S608
+    span = _span(table, window, tokens)
+    found = f"SELECT no, {held} AS held, {fields} FROM ({span}) AS t{_where(wanted)}"  # noqa: S608
     return f"{found} ORDER BY {'place DESC, ' * (window.way is Way.AREA)}no DESC LIMIT %(limit)s::bigint"
 
 
@@ -201,19 +202,20 @@ async def window_rows(
     name, words, wanted = table.__tablename__, bool(needle(query)), list(asked.conditions)
     values = {**asked.values, **_ends(window, tokens), "limit": limit, "needle": needle(query)}
     values |= {"grams": list(tokens.grams), "contacts": list(tokens.contacts)}
+    private = ("id", "personal") if tokens.contacts else ("''", "NULL")
+    fields = ", ".join((*private, *columns))
     if window.way is Way.INDEX:
         # `+ 0`: not by the index on numbers.
         wanted += ["no + 0 < %(before)s::bigint"] * (window.before is not None)
         wanted += ["no + 0 >= %(low)s::bigint"] * (window.low is not None)
         found = _indexed(name, tokens, _facts(tokens, window, values), wanted, words)
-        newest = "(SELECT * FROM found ORDER BY no DESC LIMIT %(limit)s::bigint)"
+        statement = (
+            f"WITH found AS MATERIALIZED ({found}), newest AS (SELECT * FROM found ORDER BY no DESC"  # noqa: S608
+            f" LIMIT %(limit)s::bigint) SELECT no, held, {fields} FROM newest JOIN {name} AS t USING (no)"
+            " ORDER BY no DESC"
+        )
     else:
-        found, newest = _read(name, tokens, window, wanted, words), "found"
-    fields = ", ".join(f"t.{column}" for column in ("id", "personal", *columns))
-    statement = (
-        f"WITH found AS MATERIALIZED ({found}) SELECT t.no, f.held, {fields} FROM {newest} AS f"  # noqa: S608
-        f" JOIN {name} AS t ON t.no = f.no ORDER BY f.no DESC"
-    )
+        statement = _read(name, tokens, window, wanted, words, fields)
     return [Match(row[0], row[1], row[2], row[3], row[4:]) for row in await run(session, statement, values)]
 
 

@@ -2,6 +2,7 @@
 
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import load_only
 
 from services.common.identity import Claims
 from services.common.scope import region_filter
@@ -10,6 +11,8 @@ from services.registry.subjects.models import Subject
 
 # A subject with more presences than this is shown with its newest ones; the list of presences has all.
 SHOWN_PRESENCES = 100
+# What is shown of them: the rest of a row, its grams above all, is most of the work.
+_LISTED = (Presence.name, Presence.channel, Presence.platform, Presence.url)
 
 
 async def visible(session: AsyncSession, claims: Claims, subject_id: str) -> Subject | None:
@@ -28,12 +31,13 @@ async def for_change(session: AsyncSession, claims: Claims, subject_id: str) -> 
 
 
 async def presences_of(session: AsyncSession, claims: Claims, subject_id: str) -> list[Presence]:
-    """The newest visible presences of a subject."""
+    """The newest visible presences of a subject: their id, name, channel, platform and address on the web."""
     statement = (
         select(Presence)
         .where(Presence.subject_id == subject_id, region_filter(Presence.region_code, claims))
         .order_by(Presence.id.desc())
         .limit(SHOWN_PRESENCES)
+        .options(load_only(*_LISTED))
     )
     return list((await session.scalars(statement)).all())
 
