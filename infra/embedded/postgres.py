@@ -32,7 +32,15 @@ from infra.embedded.refusal import Refused
 STOP_SIGNAL = signal.SIGINT
 """PostgreSQL's fast shutdown: roll back what runs, write a checkpoint, end."""
 
+
+def _buffers() -> str:
+    """An eighth of the machine's memory, 128 MB to 1 GB: lists of millions of rows are read all over."""
+    memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    return f"{min(max(memory // 8 >> 20, 128), 1024)}MB"
+
+
 SERVER_SETTINGS = {
+    "shared_buffers": _buffers(),
     "listen_addresses": "",
     "unix_socket_permissions": "0700",
     "fsync": "on",
