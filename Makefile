@@ -4,7 +4,7 @@
 WANGJIAN = .venv/bin/wangjian
 PYTHON_IN_VENV = .venv/bin/python
 # One test process a core (tests/sharding.py); ARGS="-n0 …" runs in one.
-SHARDED = -n auto --dist loadgroup --no-loadscope-reorder
+SHARDED = -n auto --dist loadfile --no-loadscope-reorder
 ARGS ?=
 
 .PHONY: help up down status test test-s3 test-all check bench tour clean lock install install-dev console replay
