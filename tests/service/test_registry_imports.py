@@ -2,13 +2,19 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
+from datetime import timedelta
 from typing import Any
 
 import pytest
+from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
 
+from services.common.bulk import undisturbed
+from services.common.clock import utc_now
 from services.common.identity import Claims
 from services.common.settings import Settings
 from services.registry.bootstrap import load_demo
+from services.registry.imports import repository
 from services.registry.imports.keeping import FileKeeping
 from services.registry.imports.reading.kept import ORIGINAL
 from tests.records_world import World, officer, running_world, sql
@@ -356,3 +362,35 @@ async def test_a_file_whose_time_is_over_is_removed_and_what_was_taken_stays(wor
     assert await FileKeeping(database, files, 30).run() == 0
     noted = "SELECT count(*) AS n FROM audit WHERE event = 'import.file_removed' AND object_id = :i"
     assert (await sql(database, noted, i=made["id"]))[0].n == 1
+
+
+async def test_grams_of_a_list_are_sorted_in_when_it_is_done(world: World) -> None:
+    claims, database = importer("360602"), world.registry.state.db
+    waiting = "SELECT gin_clean_pending_list('ix_presences_search') AS pages"
+    await world.at_registry(claims).post("/presences", name="分宜散户", channel="shop")
+    assert (await sql(database, waiting))[0].pages > 0  # what waits is seen
+    await load(world, claims, f"{HEADER}\n1,分宜茶行,,,,,,,淘宝\n2,分宜果行,,,,,,,淘宝\n")
+    assert (await sql(database, waiting))[0].pages == 0
+
+
+async def test_while_a_list_is_written_its_tables_are_left_alone(world: World) -> None:
+    database = world.registry.state.db
+    analyse = "LOCK TABLE presences IN SHARE UPDATE EXCLUSIVE MODE NOWAIT"  # what ANALYZE and VACUUM take
+    async with undisturbed(database, ["presences"]):
+        async with undisturbed(database, ["presences"]):  # a second list goes on without
+            await world.at_registry(importer("360603")).post("/presences", name="照常登记", channel="shop")
+        with pytest.raises(DBAPIError):
+            await sql(database, analyse)
+    await sql(database, analyse)
+
+
+async def test_an_import_that_went_on_while_links_were_made_waits_for_the_next_time(world: World) -> None:
+    claims = importer("360681")
+    made = await load(world, claims, f"{HEADER}\n1,续行茶庄,,,,,,,淘宝\n")
+    links = text("SELECT links FROM imports WHERE id = :i")
+    async with world.registry.state.db.transaction() as session:
+        ids = {"i": made["id"]}
+        await session.execute(text("UPDATE imports SET links = 'wanted' WHERE id = :i"), ids)
+        for since, expected in ((utc_now() - timedelta(hours=1), "wanted"), (utc_now(), "done")):
+            await repository.linked(session, [made["id"]], since)
+            assert await session.scalar(links, ids) == expected

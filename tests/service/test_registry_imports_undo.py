@@ -242,9 +242,9 @@ def dying(real, point, countdown):
     def tick(now):
         countdown[0] -= now == point
         if countdown[0] == 0: os.kill(os.getpid(), signal.SIGKILL)
-    async def at(*given):
+    async def at(*given, **named):
         tick("before")
-        await real(*given)
+        await real(*given, **named)
         tick("after")
     return at
 

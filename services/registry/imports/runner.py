@@ -15,7 +15,7 @@ import structlog
 from sqlalchemy.exc import DBAPIError
 
 from services.common.audit import record
-from services.common.bulk import settle
+from services.common.bulk import Settling, undisturbed
 from services.common.clock import utc_now
 from services.common.database import Database
 from services.common.identity import Claims
@@ -135,20 +135,17 @@ class ImportRunner:
         rows = max(row.rows_total - row.cursor, 0) or 1
         processes = processes_for(rows, BATCH) if self._processes is None else self._processes
         run = Run(self._database, self._personal, setting, processes)
-        taker = _Check(self._database, row) if setting.dry else _Take(self._database, row, setting)
         with await asyncio.to_thread(self._files.open, row.id, part_of(layout)) as file:
-            whole = await run.go(file, layout, 0 if setting.dry else row.cursor, taker.take)
-        if not setting.dry:
-            await self._settle()
+            if setting.dry:
+                check = _Check(self._database, row)
+                await check.end(claims, await run.go(file, layout, 0, check.take))
+                return
+            settling = Settling(self._database, taking.SEARCH_INDEXES)
+            taker = _Take(self._database, row, setting, settling)
+            async with undisturbed(self._database, taking.TABLES if processes else ()):
+                whole = await run.go(file, layout, row.cursor, taker.take)
+                await settling.end()
         await taker.end(claims, whole)
-
-    async def _settle(self) -> None:
-        async def one(index: str) -> None:
-            with suppress(DBAPIError):  # autovacuum does it later else
-                async with self._database.transaction() as session:
-                    await settle(session, index)
-
-        await asyncio.gather(*map(one, taking.SEARCH_INDEXES))
 
     async def _setting(self, row: Import, claims: Claims) -> Setting:
         async with self._database.transaction() as session:
@@ -178,8 +175,8 @@ def _linked_anew(row: Import, touched: int) -> bool:
 class _Take:
     """Writes batches, each in one transaction with the import's cursor and counts."""
 
-    def __init__(self, database: Database, row: Import, setting: Setting) -> None:
-        self._database, self._id, self._setting = database, row.id, setting
+    def __init__(self, database: Database, row: Import, setting: Setting, settling: Settling) -> None:
+        self._database, self._id, self._setting, self._settling = database, row.id, setting, settling
         self._counts = Counts(
             row.rows, row.created, row.updated, row.unchanged, row.doubled, row.error_count,
             row.warning_count, dict(row.tallies),
@@ -212,6 +209,8 @@ class _Take:
                 State.RUNNING,
                 {**asdict(self._counts), "cursor": batch.last, "updated_at": utc_now()},
             )
+        if prepared.nos:
+            self._settling.written()
         return True
 
     async def end(self, claims: Claims, whole: bool) -> None:

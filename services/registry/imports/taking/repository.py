@@ -83,6 +83,7 @@ _END_IDENTIFIERS = SQL(
 )
 # The log of changed identifiers serves who follows them one by one (migration 0008).
 _LINKED_ANEW = SQL("SET LOCAL wangjian.linking = 'rebuild'")
+TABLES: Final = ("presences", "subjects", "identifiers")
 SEARCH_INDEXES: Final = ("ix_presences_search", "ix_subjects_search")
 _ADD_REMARKS = text(
     "INSERT INTO import_remarks (import_id, row, severity, source_id, field, code, value, zh, en)"
@@ -128,7 +129,7 @@ async def write(
     session: AsyncSession, stamp: datetime, prepared: Prepared, *, linked_anew: bool = False
 ) -> None:
     """Write a batch's rows in the caller's transaction. linked_anew: all links will be made anew after it."""
-    await in_batches(session)
+    await in_batches(session, settling=True)
     driver = await driver_of(session)
     if linked_anew:
         await skip_log(session)
@@ -158,7 +159,7 @@ async def refresh_statistics(session: AsyncSession) -> None:
         "SELECT string_agg(quote_ident(attname), ', ') FROM pg_attribute WHERE attrelid = to_regclass(:name)"
         " AND attnum > 0 AND NOT attisdropped AND attname <> ALL(:left)"
     )
-    for table in ("presences", "subjects", "identifiers"):
+    for table in TABLES:
         given = {"name": table, "left": ["grams", "contact_grams", "search_text", "personal"]}
         names = (await session.execute(text(columns), given)).scalar_one()
         await session.execute(text(f"ANALYZE {table} ({names})"))
