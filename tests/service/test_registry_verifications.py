@@ -171,6 +171,61 @@ async def test_weeding_and_restoring_keep_the_history(world: World) -> None:
             await sql(world.registry.state.db, statement)
 
 
+async def test_all_shops_of_a_filter_are_weeded_as_one_job(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("services.registry.claims.bulk.CHUNK", 3)
+    shops = [await made(world, f"成批剔除店{n}") for n in range(7)]
+    check = await ordered(world, shops[0])
+    http, stranger = world.at_registry(PROVINCE), world.at_registry(STRANGER)
+    await http.post(
+        "/verifications/weedings", action="weed", ids=shops[6:], reason_code="closed", reason="先"
+    )
+    order = {"action": "weed", "reason_code": "dead_link", "reason": "成批核实"}
+    selection = {"q": "成批剔除"}
+    seen = await http.post("/claims/preview", order=order, selection=selection)
+    assert (seen["total"], seen["change"], len(seen["sample"])) == (7, 6, 6)
+    assert [(s["code"], s["count"], s["sample"]) for s in seen["skipped"]] == [
+        ("claim.standing", 1, ["成批剔除店6"])
+    ]
+    assert (await http.get(f"/claims/{shops[0]}"))["status"] == "active"  # a preview changes nothing
+    body = {"order": order, "selection": selection, "key": "weed-filter-1", "expected": 7}
+    # Who may only claim weeds nothing out; whom the shops are hidden from finds none to weed out.
+    for path, asked in (("preview", {"order": order, "selection": selection}), ("jobs", body)):
+        refused = await world.at_registry(COUNTY).call("POST", f"/claims/{path}", json=asked)
+        assert (refused.status_code, refused.json()["code"]) == (403, "identity.forbidden")
+    assert (await stranger.post("/claims/preview", order=order, selection=selection))["total"] == 0
+    unreasoned = await http.call(
+        "POST", "/claims/preview", json={"order": {"action": "weed"}, "selection": selection}
+    )
+    assert unreasoned.status_code == 422
+    over = await finished(world, await http.post("/claims/jobs", **body))
+    assert (over["state"], over["done"], over["changed"]) == ("done", 7, 6)
+    assert (await http.get(f"/verifications/{check['id']}"))["state"] == "cancelled"
+    standing = await http.get(f"/verifications/presences/{shops[1]}")
+    assert [(s["action"], s["reason"]) for s in standing["history"]] == [("weed", "成批核实")]
+    again = await http.post("/claims/jobs", **{**body, "key": "weed-filter-2"})
+    assert (await finished(world, again))["changed"] == 0  # nothing is left to do
+    back = {
+        "order": {"action": "restore", "reason": "误剔"},
+        "selection": {**selection, "status": "weeded"},
+        "key": "restore-filter-1",
+        "expected": 7,
+    }
+    assert (await finished(world, await http.post("/claims/jobs", **back)))["changed"] == 7
+    assert (await http.get(f"/claims/{shops[0]}"))["status"] == "active"
+
+
+async def finished(world: World, job: dict[str, Any]) -> dict[str, Any]:
+    """The job when it is over."""
+    for _ in range(400):
+        shown: dict[str, Any] = await world.at_registry(PROVINCE).get(f"/claims/jobs/{job['id']}")
+        if shown["state"] not in {"queued", "running"}:
+            return shown
+        await asyncio.sleep(0.02)
+    raise AssertionError(f"not over: {shown}")
+
+
 async def test_a_second_region_and_a_stranger_see_nothing(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:

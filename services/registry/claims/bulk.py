@@ -9,13 +9,14 @@ from typing import Any, Final
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from services.common.audit import record
-from services.common.bulk import durable, in_batches, settle
+from services.common.bulk import Settling, durable, in_batches
 from services.common.clock import utc_now
 from services.common.database import Database
 from services.common.identity import Claims
 from services.common.ids import new_id
 from services.common.paging import Page, decode_cursor, encode_cursor
 from services.common.problems import Problem, not_found
+from services.common.workflow import Transition
 from services.registry.claims import repository
 from services.registry.claims.models import ClaimJob
 from services.registry.claims.rules import Authority, Held, Order, Step, check_order, judge
@@ -29,6 +30,7 @@ from services.registry.claims.schemas import (
     SkippedOut,
 )
 from services.registry.claims.service import row_of
+from services.registry.verifications import standing
 
 MOST: Final = 300_000
 """Presences one order may be for: a whole province's."""
@@ -42,6 +44,7 @@ _SKIPS: Final[dict[str, tuple[str, str]]] = {
     "claim.already": ("已在该单位名下", "with that authority already"),
     "claim.authority": ("匹配的单位不在本辖区", "its matched authority is outside your area"),
     "claim.no_superior": ("找不到可以接收退回的上级单位", "no superior to give it back to"),
+    "claim.standing": ("当前在册状态不能执行该操作", "not possible in its standing now"),
     "unplaced": ("地址不足以判断属地", "its address does not tell where it belongs"),
 }
 
@@ -51,6 +54,7 @@ class Judged:
     """What an order does to the presences seen so far."""
 
     steps: list[tuple[Held, Step]] = field(default_factory=list)
+    standings: list[tuple[int, str, Transition]] = field(default_factory=list)
     skipped: Counter[str] = field(default_factory=Counter)
     sample: defaultdict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
 
@@ -58,16 +62,25 @@ class Judged:
         self, claims: Claims, held: Held, name: str, order: Order, authorities: Mapping[str, Authority]
     ) -> bool:
         """Judge one presence; gives whether the order changes it."""
+        if order.action in standing.ORDERED:
+            change = standing.possible(held.status, order.action)
+            if change is None:
+                return self._skip("claim.standing", name)
+            self.standings.append((held.no, held.status, change))
+            return True
         try:
             self.steps.append((held, judge(claims, held, order, authorities)))
         except Problem as problem:
             if problem.code not in _SKIPS:
                 raise
-            self.skipped[problem.code] += 1
-            if len(self.sample[problem.code]) < SAMPLE:
-                self.sample[problem.code].append(name)
-            return False
+            return self._skip(problem.code, name)
         return True
+
+    def _skip(self, code: str, name: str) -> bool:
+        self.skipped[code] += 1
+        if len(self.sample[code]) < SAMPLE:
+            self.sample[code].append(name)
+        return False
 
 
 async def preview(session: AsyncSession, claims: Claims, given: BulkIn) -> ClaimPreview:
@@ -77,23 +90,26 @@ async def preview(session: AsyncSession, claims: Claims, given: BulkIn) -> Claim
     """
     order = Order(**given.order.model_dump())
     authorities = await repository.authorities(session)
-    check_order(claims, order, authorities)
+    _check(claims, order, authorities)
     upto = await repository.highest_no(session)
     await _count(session, claims, given.selection, upto)
-    judged, total, after = Judged(), 0, 0
+    judged, total, change, after = Judged(), 0, 0, 0
     shown: list[Any] = []
     by_authority: Counter[str] = Counter()
     while rows := await repository.chunk(session, claims, given.selection, (after, upto), CHUNK):
         total, after = total + len(rows), rows[-1][0].no
         for held, facts in rows:
-            if judged.take(claims, held, facts["name"], order, authorities) and len(shown) < SAMPLE:
+            changes = judged.take(claims, held, facts["name"], order, authorities)
+            change += changes
+            if changes and len(shown) < SAMPLE:
                 shown.append(row_of(held, facts))
         for _, step in judged.steps:
             by_authority[step.offered or step.authority] += 1
         judged.steps.clear()
+        judged.standings.clear()
     return ClaimPreview(
         total=total,
-        change=sum(by_authority.values()),
+        change=change,
         sample=shown,
         skipped=_skipped(judged.skipped, judged.sample),
         by_authority=dict(by_authority.most_common()),
@@ -110,7 +126,7 @@ async def order_job(session: AsyncSession, claims: Claims, given: JobIn) -> Clai
     if known:
         return job_out(known)
     order = Order(**given.order.model_dump())
-    check_order(claims, order, await repository.authorities(session))
+    _check(claims, order, await repository.authorities(session))
     upto = await repository.highest_no(session)
     total = await _count(session, claims, given.selection, upto)
     if given.expected is not None and given.expected != total:
@@ -210,16 +226,17 @@ async def run_chunk(database: Database, work: Any) -> bool:
         rows = await repository.chunk(session, claims, selection, bounds, CHUNK, lock=True)
         judged: Judged = await work(session, job, claims, rows)
         await repository.move(session, claims, judged.steps, now, job.id)
+        why = {name: job.order.get(name) for name in ("reason", "reason_code")}
+        await standing.change(session, claims, judged.standings, now, **why)
         job.state, job.updated_at = "running", now
-        job.done, job.changed = job.done + len(rows), job.changed + len(judged.steps)
+        job.done, job.changed = job.done + len(rows), job.changed + len(judged.steps) + len(judged.standings)
         job.skipped = dict(Counter(job.skipped) + judged.skipped)
         job.cursor = rows[-1][0].no if rows else job.upto
         over = len(rows) < CHUNK
         if over:
             await _finish(session, claims, job, now)
     if over:
-        async with database.transaction() as session:
-            await settle(session, "ix_presences_search")
+        await Settling(database, ["ix_presences_search"]).end()
     return True
 
 
@@ -250,6 +267,13 @@ async def judge_order(
     for held, facts in rows:
         judged.take(claims, held, facts["name"], order, authorities)
     return judged
+
+
+def _check(claims: Claims, order: Order, authorities: Mapping[str, Authority]) -> None:
+    if order.action in standing.ORDERED:
+        standing.check(claims, order.action, order.reason_code, order.reason)
+    else:
+        check_order(claims, order, authorities)
 
 
 async def _count(session: AsyncSession, claims: Claims, selection: Selection, upto: int) -> int:

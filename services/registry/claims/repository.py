@@ -104,6 +104,8 @@ def selected(claims: Claims, selection: Selection) -> list[ColumnElement[bool]]:
         conditions.append(Presence.channel == selection.channel.value)
     if selection.platform:
         conditions.append(Presence.platform == selection.platform)
+    if selection.status:
+        conditions.append(Presence.status == selection.status)
     if selection.import_id:
         conditions.append(Presence.import_id == selection.import_id)
     return conditions

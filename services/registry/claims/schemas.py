@@ -11,7 +11,8 @@ from services.registry.schemas import RegionCode
 Code = Annotated[str, StringConstraints(pattern=r"^[a-z_]{1,20}$")]
 OrgCode = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9-]{1,40}$")]
 Reason = Annotated[Text, Field(max_length=2000)]
-BulkAction = Literal["offer", "reoffer", "pool", "claim", "reject"]
+BulkAction = Literal["offer", "reoffer", "pool", "claim", "reject", "weed", "restore"]
+Standing = Literal["active", "dead", "weeded"]
 ClaimState = Literal[
     "imported", "matched", "candidate", "offered", "claimed", "rejected", "reoffered", "pool"
 ]
@@ -29,6 +30,7 @@ class Selection(BaseModel):
     channel: Channel | None = None
     platform: Annotated[str, StringConstraints(max_length=100)] | None = None
     import_id: Id | None = None
+    status: Standing | None = None
     q: SearchText | None = None
 
 
@@ -55,7 +57,10 @@ class ClaimIn(BaseModel):
 
 
 class OrderIn(BaseModel):
-    """What is to be done with many presences; `as_matched` offers each to the authority it was matched to."""
+    """What is to be done with many presences; `as_matched` offers each to the authority it was matched to.
+
+    `weed` and `restore` change whether they stand in the registry (docs/registry/jurisdiction.md).
+    """
 
     action: BulkAction
     org_code: OrgCode | None = None

@@ -16,7 +16,7 @@ from services.common.problems import Problem, not_found
 from services.common.workflow import allowed, decide, describe
 from services.registry.claims.machine import CLAIM
 from services.registry.claims.schemas import ClaimAction
-from services.registry.verifications import repository
+from services.registry.verifications import repository, standing
 from services.registry.verifications.machine import CLASSES, STATUS, VERIFICATION, WEEDINGS
 from services.registry.verifications.models import StatusStep, Verification
 from services.registry.verifications.rules import caller_of, outcome
@@ -139,9 +139,10 @@ async def give_result(
     result = outcome(check.check_class, step.action, facts["presence_status"])
     if result.alive is not None:
         await repository.set_alive(session, facts["no"], result.alive, now)
-    if result.action:
-        change = _change(facts, result.action, result.status, now)
-        await repository.set_status(session, claims, [{**change, "verification_id": check.id}])
+    following = standing.possible(facts["presence_status"], result.action) if result.action else None
+    if following:
+        steps = [(facts["no"], facts["presence_status"], following)]
+        await standing.change(session, claims, steps, now, verification_id=check.id)
     after = {"state": check.state, "check_class": check.check_class, "evidence_id": given.evidence_id}
     await _noted(session, claims, step.action, check.id, after)
     return await get_verification(session, claims, verification_id)
@@ -176,28 +177,29 @@ async def weed(session: AsyncSession, claims: Claims, given: WeedingIn) -> Weedi
     With `dry_run` nothing is changed. Open checks of what is weeded are cancelled. Done again it has nothing
     to do. Raises 403, 422 for what is wrong with the order itself.
     """
-    fields = given.model_dump(include={"reason", "reason_code"})
-    source = _STATUS_STEPS[given.action].sources[0]
-    decide(STATUS, source, given.action, caller_of(claims, claims.region), fields)
+    standing.check(claims, given.action, given.reason_code, given.reason)
     rows = await repository.presences(session, claims, given.ids, lock=not given.dry_run)
     skipped: Counter[str] = Counter()
     left: defaultdict[str, list[str]] = defaultdict(list)
     unseen = len(set(given.ids)) - len(rows)
     if unseen:
         skipped["request.not_found"] = unseen
-    now, changes, names = utc_now(), [], []
+    steps, names = [], []
     for facts in rows:
-        step = _possible(facts["presence_status"], given.action)
+        step = standing.possible(facts["presence_status"], given.action)
         if step is None:
             skipped["workflow.illegal_transition"] += 1
             left["workflow.illegal_transition"].append(facts["presence_name"])
             continue
-        changes.append({**_change(facts, step.action, step.target, now), **fields})
+        steps.append((facts["no"], facts["presence_status"], step))
         names.append(facts["presence_name"])
-    if not given.dry_run and changes:
-        await _settle(session, claims, given, changes, now)
+    if not given.dry_run and steps:
+        await standing.change(
+            session, claims, steps, utc_now(), reason=given.reason, reason_code=given.reason_code
+        )
+        await _weeding_noted(session, claims, given, len(steps))
     return WeedingOut(
-        change=len(changes),
+        change=len(steps),
         sample=names[:_SAMPLE],
         skipped=[
             LeftOut(code=code, zh=_LEFT[code][0], en=_LEFT[code][1], count=n, sample=left[code][:_SAMPLE])
@@ -207,24 +209,14 @@ async def weed(session: AsyncSession, claims: Claims, given: WeedingIn) -> Weedi
     )
 
 
-def _possible(status: str, action: str) -> Any:
-    return next((t for t in STATUS.transitions if t.action == action and status in t.sources), None)
-
-
-async def _settle(
-    session: AsyncSession, claims: Claims, given: WeedingIn, changes: list[dict[str, Any]], now: datetime
-) -> None:
-    await repository.set_status(session, claims, changes)
-    if given.action == "weed":
-        nos = [change["presence_no"] for change in changes]
-        await repository.cancel_open(session, nos, "已剔除", now)
+async def _weeding_noted(session: AsyncSession, claims: Claims, given: WeedingIn, changed: int) -> None:
     await record(
         session,
         claims,
         event=f"presence.{given.action}",
         object_type="presence",
         object_id="list" if len(given.ids) > 1 else given.ids[0],
-        after={"reason_code": given.reason_code, "changed": len(changes), "ids": given.ids[:100]},
+        after={"reason_code": given.reason_code, "changed": changed, "ids": given.ids[:100]},
     )
 
 
@@ -236,20 +228,6 @@ async def list_weeded(
     rows = await repository.weeded(session, claims, after, limit)
     shown = [WeededRow.model_validate({**row, **_ground(row["reason_code"])}) for row in rows[:limit]]
     return Page(items=shown, next_cursor=encode_cursor([shown[-1].id]) if len(rows) > limit else None)
-
-
-def _change(facts: Mapping[str, Any], action: str, target: str, now: datetime) -> dict[str, Any]:
-    return {
-        "presence_no": facts["no"],
-        "machine_version": STATUS.version,
-        "action": action,
-        "from_status": facts["presence_status"],
-        "to_status": target,
-        "reason_code": None,
-        "reason": None,
-        "verification_id": None,
-        "at": now,
-    }
 
 
 def _ground(code: str | None) -> dict[str, str | None]:

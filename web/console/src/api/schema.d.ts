@@ -5938,13 +5938,15 @@ export interface components {
         /**
          * OrderIn
          * @description What is to be done with many presences; `as_matched` offers each to the authority it was matched to.
+         *
+         *     `weed` and `restore` change whether they stand in the registry (docs/registry/jurisdiction.md).
          */
         OrderIn: {
             /**
              * Action
              * @enum {string}
              */
-            action: "offer" | "reoffer" | "pool" | "claim" | "reject";
+            action: "offer" | "reoffer" | "pool" | "claim" | "reject" | "weed" | "restore";
             /**
              * As Matched
              * @default false
@@ -7846,6 +7848,8 @@ export interface components {
             region_code?: string | null;
             /** States */
             states?: ("imported" | "matched" | "candidate" | "offered" | "claimed" | "rejected" | "reoffered" | "pool")[];
+            /** Status */
+            status?: ("active" | "dead" | "weeded") | null;
         };
         /**
          * SentOut

@@ -15,6 +15,7 @@ export type Job = Schema['ClaimJobOut']
 
 export const CLAIM_STATES = ['imported', 'matched', 'candidate', 'offered', 'claimed', 'rejected', 'reoffered', 'pool'] as const
 export const REJECTIONS = ['not_ours', 'dead_link', 'mismatch', 'illegal_site'] as const
+export const WEEDINGS = ['dead_link', 'mismatch', 'not_ours', 'illegal_site', 'closed'] as const
 
 /** A name of our own for what is ordered: ordered twice by a lost answer, it is one job. */
 export const orderKey = (): string => crypto.randomUUID()
