@@ -1,7 +1,7 @@
-"""Jurisdiction: 100,000 presences offered to their counties by one job, previewed before.
+"""Jurisdiction: 100,000 presences offered to their counties by one job, previewed before; a province matched.
 
 PostgreSQL is a process of its own. Floor: the same changes and history rows written by two statements, with
-no rule asked, no lock and no progress kept.
+no rule asked, no lock, no address opened and no progress kept.
 """
 
 import asyncio
@@ -11,6 +11,7 @@ from pathlib import Path
 
 from sqlalchemy import text
 
+from benchmarks.registry_import import ROWS, registry_at, shop_list, take_in
 from benchmarks.row import Row
 from infra.embedded.postgres import EmbeddedPostgres
 from services.common.database import Database
@@ -20,7 +21,7 @@ from services.common.personal_keys import personal_data
 from services.common.settings import Settings
 from services.registry.bootstrap import load_divisions
 from services.registry.claims import bulk
-from services.registry.claims.schemas import BulkIn, JobIn
+from services.registry.claims.schemas import BulkIn, JobIn, MatchIn
 from services.registry.claims.tasks import ClaimJobs
 
 _ROWS = 100_000
@@ -55,6 +56,21 @@ _FLOOR = (
         " org_name, at) SELECT no, claim_version, '1', 'offer', 'matched', 'offered', org_code, org_code,"
         " offered_code, region_code, 'operator_place', 'bench', 'bench', org_code, 'bench', now()"
         " FROM presences"
+    ),
+)
+
+
+# The same rows put back to what they were, and that noted.
+_BACK = (
+    text(
+        "UPDATE presences SET claim_state = 'imported', claim_version = claim_version + 1, claim_at = now()"
+        " WHERE claim_version > 0"
+    ),
+    text(
+        "INSERT INTO claim_steps (presence_no, version, machine_version, action, from_state, to_state,"
+        " authority_before, authority_code, region_code, actor, actor_name, org_code, org_name, at)"
+        " SELECT no, claim_version, '1', 'match', 'matched', 'imported', org_code, org_code, region_code,"
+        " 'bench', 'bench', org_code, 'bench', now() FROM presences WHERE claim_version > 0"
     ),
 )
 
@@ -106,22 +122,43 @@ async def _ours(server: EmbeddedPostgres) -> tuple[float, float]:
     return previewed, took
 
 
-async def _measure(folder: Path) -> tuple[float, float, float]:
+async def _matched(server: EmbeddedPostgres, folder: Path) -> tuple[float, float, int]:
+    """Seconds of matching an imported province and of the floor; how many found their authority."""
+    async with registry_at(server, folder, "registry_matching") as (database, personal, files):
+        await take_in(database, personal, files, shop_list(ROWS))
+        began = time.perf_counter()
+        async with database.transaction() as session:
+            ordered = await bulk.order_matching(session, _PROVINCE, MatchIn(key="benchmark-2"))
+        await ClaimJobs(database, personal).run()
+        took = time.perf_counter() - began
+        async with database.transaction() as session:
+            done = await bulk.get_job(session, _PROVINCE, ordered.id)
+        if (done.state, done.done) != ("done", ROWS):
+            raise RuntimeError(f"not all looked at: {done}")
+        began = time.perf_counter()
+        async with database.transaction() as session:
+            for statement in _BACK:
+                await session.execute(statement)
+        return took, time.perf_counter() - began, done.changed
+
+
+async def _measure(folder: Path) -> tuple[float, float, float, tuple[float, float, int]]:
     settings = Settings(home=folder)
     server = EmbeddedPostgres(settings.home, settings.run_dir)
     await asyncio.to_thread(server.start)
     try:
         floor = await _floor(server)
         previewed, took = await _ours(server)
+        matched = await _matched(server, folder)
     finally:
         await asyncio.to_thread(server.stop)
-    return floor, previewed, took
+    return floor, previewed, took, matched
 
 
 def rows() -> list[Row]:
-    """Bulk assignment of 100,000 offers beside the bare statements; the preview is told in the note."""
+    """Bulk assignment of 100,000 offers, and matching of a province, beside the bare statements."""
     with tempfile.TemporaryDirectory(prefix="wj-bench-") as folder:
-        floor, previewed, took = asyncio.run(_measure(Path(folder)))
+        floor, previewed, took, matched = asyncio.run(_measure(Path(folder)))
     return [
         Row(
             "offer 100,000 presences to their counties",
@@ -131,5 +168,15 @@ def rows() -> list[Row]:
             "the same rows changed and noted by two statements",
             2.0,
             note=f"preview before it: {previewed:.1f} s; job in chunks of 2,000, each one transaction",
-        )
+        ),
+        Row(
+            f"match {ROWS:,} imported shops to their authorities",
+            matched[0],
+            matched[1],
+            "s",
+            "the same rows changed and noted by two statements",
+            0.0,
+            30.0,
+            f"{matched[2]:,} placed; addresses opened and read, chunks of 2,000 with progress",
+        ),
     ]
