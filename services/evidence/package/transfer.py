@@ -68,20 +68,25 @@ def blocks(parts: Iterable[Part], open_object: Callable[[str], BinaryIO]) -> Ite
     small: list[bytes] = []
     held = 0
     for part in parts:
-        if part.data and part.size < _JOINED:
-            small.append(part.data)
+        if 0 < part.size < _JOINED:
+            small.append(_small(part, open_object))
             held += part.size
             if held < _JOINED:
                 continue
         if small:
             yield b"".join(small)
             small, held = [], 0
-        if part.data is None:
-            yield from _object(str(part.sha256), open_object)
-        elif part.size >= _JOINED:
-            yield part.data
+        if part.size >= _JOINED:
+            yield from _object(str(part.sha256), open_object) if part.data is None else (part.data,)
     if small:
         yield b"".join(small)
+
+
+def _small(part: Part, open_object: Callable[[str], BinaryIO]) -> bytes:
+    if part.data is not None:
+        return part.data
+    with open_object(str(part.sha256)) as file:
+        return file.read()
 
 
 def _object(sha256: str, open_object: Callable[[str], BinaryIO]) -> Iterator[bytes]:
