@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import fields
 from datetime import datetime
 from typing import Any
 
@@ -37,6 +37,7 @@ _HELD = (
     Presence.match_code,
     Presence.match_confidence,
 )
+_STEP = tuple(field.name for field in fields(Step))
 _NAMES = (Presence.name, Presence.platform, Presence.claim_at)
 
 
@@ -242,7 +243,12 @@ async def move(
     if not steps:
         return
     rows = [
-        {**asdict(step), "no": held.no, "from_state": held.state, "authority_before": held.authority}
+        {
+            **{name: getattr(step, name) for name in _STEP},
+            "no": held.no,
+            "from_state": held.state,
+            "authority_before": held.authority,
+        }
         for held, step in steps
     ]
     given = json.dumps(rows, ensure_ascii=False)
