@@ -131,6 +131,21 @@ async def test_the_keeper_rebuilds_once_a_list_is_in(
     assert set((await _clusters(database)).values()) == {4, 12}
 
 
+async def test_verdicts_of_an_earlier_rule_are_judged_anew(database: Database) -> None:
+    await _show(database, _operators(3))
+    before = await world.result(database)
+    old = 'UPDATE identifier_values SET reason = reason || \'{"rule": "2026-1"}\''
+    async with database.transaction() as session:
+        await session.execute(text(old))
+    keeper = service.Keeper(database)
+    await keeper.look()
+    assert await world.result(database) == before
+    async with database.transaction() as session:
+        await session.execute(text(old))
+    await keeper.look()  # looks once: only an update brings a new rule
+    assert await world.result(database) != before
+
+
 _SHOP = text(
     "INSERT INTO presences (id, channel, platform, name, source, source_id, warnings, search_text, grams,"
     " org_code, region_code, created_by, created_at, updated_at, personal)"

@@ -192,10 +192,17 @@ async def _recut(work: _Work, cuts: Mapping[Value, bool]) -> None:
         if row is None:
             raise LookupError(f"no stored value {value}")
         if verdict.code is Code.BRIDGE:
-            verdict.code = rules.decide(rules.facts_of(value[0], row.reason))
+            verdict.code = _uncut(value, row)
         verdict.reason = {**row.reason, "code": verdict.code.value}
     for value in moved:
         work.now[value].cut = cuts[value]
+
+
+def _uncut(value: Value, row: Stored) -> Code:
+    """The verdict before it was cut; an earlier rule's figures say no more than that it linked."""
+    if row.reason["rule"] != rules.RULE_VERSION:
+        return Code.FEW if row.holders <= rules.SMALL else Code.TIED
+    return rules.decide(rules.facts_of(value[0], row.reason))
 
 
 def _changed_values(work: _Work, outcome: Outcome) -> list[Change]:

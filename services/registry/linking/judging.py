@@ -81,7 +81,7 @@ def _doubtful(inc: Incidence, wanted: Bools) -> Bools:
     value = np.repeat(np.arange(len(few)), holders)
     shown = inc.shows[inc.shop[ranges(inc.start[few], holders)]] & ~(np.int64(1) << inc.kind[few])[value]
     clashes = _clashes(len(few), value, np.arange(len(value)), shown)[:, 0]
-    doubtful[few] = clashes >= _few(inc.kind[few], holders)
+    doubtful[few] = clashes >= _few(inc.kind[few])
     return doubtful
 
 
@@ -185,14 +185,14 @@ def _decide(kind: Ints, holders: Ints, figures: Ints) -> Ints:
     before = _judge(kind, holders, whole, np.zeros_like(beside))
     twins = beside & ~np.isin(code, linking) & np.isin(before, linking)
     code = np.where(twins, _NUMBER[Code.TWINS], code)
-    against = (whole[:, 2] < 2) & (whole[:, 3] >= _few(kind, holders))
+    against = (whole[:, 2] < 2) & (whole[:, 3] >= _few(kind))
     few = np.where(against, _NUMBER[Code.SCATTERED], _NUMBER[Code.FEW])
     return np.where(holders <= rules.SMALL, few, code)
 
 
-def _few(kind: Ints, holders: Ints) -> Ints:
-    few = np.where(np.isin(kind, list(rules.SITES)), rules.few(Kind.ICP, 0), holders)
-    return np.where(np.isin(kind, list(rules.NAMING)), rules.few(Kind.LICENCE, 0), few)
+def _few(kind: Ints) -> Ints:
+    few = np.where(np.isin(kind, list(rules.SITES)), rules.few(Kind.ICP), rules.few(Kind.PHONE))
+    return np.where(np.isin(kind, list(rules.NAMING)), rules.few(Kind.LICENCE), few)
 
 
 def _judge(kind: Ints, holders: Ints, figures: Ints, beside: Bools) -> Ints:

@@ -153,11 +153,11 @@ class Facts:
     apart: Tally | None = None
 
 
-def few(kind: int, holders: int) -> int:
+def few(kind: int) -> int:
     """Clashes from which a value on at most SMALL shops, which nothing ties, is no link."""
     if kind in NAMING:
         return CLASHES + 1
-    return 1 if kind in SITES else holders
+    return 1 if kind in SITES else CLASHES_STRICT + 1
 
 
 def untied(kind: int, holders: int, beside: bool) -> int:
@@ -173,7 +173,7 @@ def decide(facts: Facts) -> Code:
     if facts.all is None or facts.apart is None:
         return Code.FEW if facts.holders <= SMALL else Code.TOO_MANY
     if facts.holders <= SMALL:
-        against = facts.all.largest < 2 and facts.all.clashes >= few(facts.kind, facts.holders)
+        against = facts.all.largest < 2 and facts.all.clashes >= few(facts.kind)
         return Code.SCATTERED if against else Code.FEW
     if facts.holders > LIMIT:
         return Code.TOO_MANY

@@ -68,14 +68,18 @@ class Keeper:
     def __init__(self, database: Database) -> None:
         self._database = database
         self._last = 0
+        self._current = False
 
     async def look(self) -> None:
-        """Follow what waits; when much does, rebuild once no more comes."""
+        """Follow what waits; when much does, rebuild once no more comes; and first when the rule is new."""
         async with self._database.transaction() as session:
             waiting, last = await repository.backlog(session, _MANY)
-        if waiting >= _MANY:
+            outdated = not self._current and await repository.outdated(session)
+        if outdated:
+            await rebuild(self._database)
+        elif waiting >= _MANY:
             if last == self._last:
                 await rebuild(self._database)
         elif waiting:
             await catch_up(self._database)
-        self._last = last
+        self._last, self._current = last, True
