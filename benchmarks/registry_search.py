@@ -10,6 +10,7 @@ the peer is a bare statement on a table of the same names alone, which flatters 
 
 import argparse
 import asyncio
+import gc
 import math
 import random
 import tempfile
@@ -134,6 +135,7 @@ async def _ours(url: str, count: int, asked: list[Query]) -> dict[str, list[Figu
     try:
         personal = await personal_data(database)
         await _timed(asked[:: len(asked) // 80], first_page)  # connections, statements, shape
+        gc.freeze()  # as the launcher does before a service's process begins
         pages = await _timed(asked, first_page)
         tell("first pages measured")
         spread = await _timed([one for one in asked if not _is_short(one.kind)][::2], facets)

@@ -183,7 +183,13 @@ def commonest(grams: Sequence[int], shares: Mapping[int, float]) -> tuple[int, .
 @pytest.fixture
 def small_steps(monkeypatch: pytest.MonkeyPatch) -> None:
     """Windows so small that hundreds of rows take all the ways through a table; the least telling grams."""
-    for name, value in {"FEW": 8, "_FIRST_READ": 10, "_LONGEST_READ": 40, "_BUCKETS_ASKED": 3}.items():
+    for name, value in {
+        "FEW": 8,
+        "_FIRST_READ": 10,
+        "_LONGEST_READ": 40,
+        "_LONGEST_AREA": 30,
+        "_BUCKETS_ASKED": 3,
+    }.items():
         monkeypatch.setattr(plan, name, value)
     monkeypatch.setattr(service, "_SPARE", 0)
     monkeypatch.setattr(service, "rarest", commonest)

@@ -23,6 +23,8 @@ FEW: Final = 1_000
 FREQUENT: Final = 0.02
 _FIRST_READ: Final = 512
 _LONGEST_READ: Final = 65_536
+# Asked for many rows of an area at once, the planner may sort the whole table rather than walk the index.
+_LONGEST_AREA: Final = 4_096
 # So many candidates are asked of the index at first, for a page of a few dozen.
 _FIRST_ASKED: Final = 300
 # Rows that could be read in the time that a stretch asked of the index takes, about.
@@ -194,8 +196,9 @@ class Walk:
     def _read_on(self) -> Window:
         rate = self._found / self._read if self._read else max(self._share, FREQUENT)
         # With nothing to ask the index for, a wide window loses nothing: it is left when the page is full.
-        least = _FIRST_READ if self._tokens.narrow else self._most or _LONGEST_READ
-        rows = min(max(1.5 * (self._wanted - self._found) / max(rate, 0.001), least), _LONGEST_READ)
+        longest = _LONGEST_AREA if self._tokens.area else self._most or _LONGEST_READ
+        least = _FIRST_READ if self._tokens.narrow else longest
+        rows = min(max(1.5 * (self._wanted - self._found) / max(rate, 0.001), least), longest)
         self._read += rows
         self._cost += rows
         if self._tokens.area:

@@ -21,7 +21,7 @@ from services.registry.search.rules import contact_holds, contact_query, needle,
 from services.registry.search.schemas import Facet, Facets, SearchQuery
 from services.registry.search.shapes import shape_of
 
-FACET_CAP: Final = 5_000
+FACET_CAP: Final = 2_000
 # So many rows are looked through for facets, at most (about 50 ms).
 _FACET_READ: Final = 20_000
 # Of rows whose contacts must be opened, so many are counted.
@@ -115,7 +115,7 @@ async def facets(
 ) -> Facets:
     """How the matches are spread over regions, tags and `names` (facet, column).
 
-    Counted are the newest matches: to 5,000 (to 1,000 where contacts decide) and as far as 20,000 rows lead.
+    Counted are the newest matches: to 2,000 (to 1,000 where contacts decide) and as far as 20,000 rows lead.
     """
     columns = ("region_code", "tags", *(column for _, column in names))
     asked = replace(_asked(personal, claims, table, query, also), columns=columns)
