@@ -190,20 +190,17 @@ async def test_every_change_is_in_the_history(world: World) -> None:
 async def test_each_value_says_its_source_and_when_it_was_seen(world: World) -> None:
     http = world.at_registry(REVEALER)
     _, shop = await enter(world)
-    database, path = world.registry.state.db, f"/presences/{shop['id']}"
+    path = f"/presences/{shop['id']}"
     # As a list left it that showed the shop in March and again in May.
     listed = "UPDATE presences SET source = '平台报送', first_seen = '2026-03-01Z', last_seen = '2026-05-01Z'"
-    await sql(database, f"{listed} WHERE id = '{shop['id']}' RETURNING id")
+    await sql(world.registry.state.db, f"{listed} WHERE id = '{shop['id']}' RETURNING id")
     await http.call("PATCH", path, json={"phone": "13970000003", "reason": "核对"})
     origins = {one["field"]: one for one in await http.get(f"{path}/origins")}
-    assert origins["phone"]["source"] == "manual"
-    assert origins["phone"]["first_seen"] == origins["phone"]["last_seen"] > "2026-05-02"
-    kept = origins["qq"]
-    assert (kept["source"], kept["first_seen"][:10], kept["last_seen"][:10]) == (
-        "平台报送",
-        "2026-03-01",
-        "2026-05-01",
-    )
+    changed, kept = origins["phone"], origins["qq"]
+    assert (changed["source"], changed["first_seen"] > "2026-05-02") == ("manual", True)
+    assert changed["first_seen"] == changed["last_seen"]
+    assert (kept["source"], kept["first_seen"][:7]) == ("平台报送", "2026-03")
+    assert kept["last_seen"][:7] == "2026-05"
     assert "icp" not in origins, "what has no value has no source"
     stranger = world.at_registry(officer("360722", permissions=OFFICER))
     assert (await stranger.call("GET", f"{path}/origins")).status_code == 404

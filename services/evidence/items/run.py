@@ -11,7 +11,7 @@ from services.common.clock import utc_now
 from services.common.database import Transaction
 from services.evidence.custody import service as custody
 from services.evidence.custody.rules import Happened
-from services.evidence.items import repository, writing
+from services.evidence.items import repository
 from services.evidence.items.handover import Handover
 from services.evidence.items.models import EvidenceItem
 from services.evidence.log.repository import LeafIndex
@@ -107,7 +107,7 @@ class Run:
         """The same in one statement; None when there is such an item, or it had events we do not know of."""
         item, known = self.item, self.item.custody_seq
         rows = custody.drawn_up(item.id, known + 1, change.events, self.last)
-        done = await writing.step(
+        done = await repository.step(
             session,
             item.id,
             change.values,
