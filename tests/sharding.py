@@ -6,6 +6,7 @@ Each process has a PostgreSQL, a Redis and a home of its own, because each reads
 import os
 
 import pytest
+from xdist.remote import Producer
 from xdist.scheduler.loadfile import LoadFileScheduling
 
 MOST_PROCESSES = 4
@@ -22,9 +23,9 @@ class ByFile(LoadFileScheduling):
         return PLATFORM if file.startswith(PLATFORM + "/") else file
 
 
-def pytest_xdist_make_scheduler(config: pytest.Config) -> ByFile:
-    """The scheduler of `-n`."""
-    return ByFile(config)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> ByFile:
+    """The scheduler of `-n`; it speaks with `--debug` only."""
+    return ByFile(config, log)
 
 
 def pytest_xdist_auto_num_workers() -> int:
