@@ -313,32 +313,6 @@ async def test_links_follow_a_list(world: World, long: bool, monkeypatch: pytest
     raise AssertionError(tuple(found))
 
 
-async def test_a_licence_of_a_merged_subject_leads_to_the_one_it_was_merged_into(world: World) -> None:
-    claims = importer("360483")
-    http = world.at_registry(claims)
-    made = [
-        await http.post("/subjects", name="合并茶行", licence=licence, phone="13807915678")
-        for licence in ("91360483MA35TJ1X0A", "913604837055412345", "360483210012345")
-    ]
-    database = world.registry.state.db
-    first = f"{HEADER}\n1,合并茶行拼多多店,,,,,{made[0]['licence']},,拼多多\n"
-    await load(world, claims, first)
-    owner = "SELECT subject_id AS id FROM presences WHERE source_id = :n AND region_code = '360483'"
-    assert (await sql(database, owner, n="1"))[0].id == made[0]["id"]  # nothing is merged yet
-    for gone, kept in ((0, 1), (1, 2)):
-        await sql(
-            database,
-            "UPDATE subjects SET merged_into = :kept, status = 'merged' WHERE id = :gone",
-            kept=made[kept]["id"],
-            gone=made[gone]["id"],
-        )
-    again = f"{first.replace('拼多多店', '拼多多旗舰店')}2,合并茶行淘宝店,,,,,{made[1]['licence']},,淘宝\n"
-    result = await load(world, claims, again)
-    assert (result["created"], result["updated"]) == (1, 1)
-    for number in ("1", "2"):
-        assert (await sql(database, owner, n=number))[0].id == made[2]["id"]
-
-
 async def test_a_file_whose_time_is_over_is_removed_and_what_was_taken_stays(world: World) -> None:
     claims = importer("360502")
     database, files = world.registry.state.db, world.registry.state.import_files

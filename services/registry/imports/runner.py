@@ -194,7 +194,7 @@ class _Take:
             if row.cursor > batch.after:
                 raise RuntimeError("another process took these records in")
             linked_anew = _linked_anew(row, self._counts.created + self._counts.updated)
-            await taking.write(session, stamp, prepared, linked_anew=linked_anew)
+            await taking.write(session, stamp, prepared, linked_anew=linked_anew, shared=batch.shared)
             if batch.unchanged:
                 ids, nos = (list(column) for column in zip(*batch.unchanged, strict=True))
                 await taking.seen(session, stamp, ids, nos)

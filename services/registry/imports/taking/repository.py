@@ -62,6 +62,11 @@ def _stage(name: str, table: str, names: Sequence[str]) -> Composed:
     return SQL(query).format(Identifier(name), _columns(names), Identifier(table))
 
 
+_STAGE_SUBJECTS = _stage("staged_subjects", "subjects", SUBJECT_COLUMNS)
+_ADD_SUBJECTS = SQL(
+    "INSERT INTO subjects ({names}) OVERRIDING SYSTEM VALUE SELECT {names} FROM staged_subjects ORDER BY id"
+    " ON CONFLICT DO NOTHING"
+).format(names=_columns(SUBJECT_COLUMNS))
 _STAGES = (
     _stage("staged_presences", "presences", CHANGED_COLUMNS),
     _stage("staged_identifiers", "identifiers", IDENTIFIER_COLUMNS),
@@ -126,15 +131,29 @@ async def numbers(session: AsyncSession, table: str, count: int) -> list[int]:
 
 
 async def write(
-    session: AsyncSession, stamp: datetime, prepared: Prepared, *, linked_anew: bool = False
+    session: AsyncSession,
+    stamp: datetime,
+    prepared: Prepared,
+    *,
+    linked_anew: bool = False,
+    shared: bool = False,
 ) -> None:
-    """Write a batch's rows in the caller's transaction. linked_anew: all links will be made anew after it."""
+    """Write a batch's rows in the caller's transaction.
+
+    linked_anew: all links will be made anew after it. shared: subjects of this batch may be in an earlier one
+    as well, which was not written yet when this one was sorted; then the earlier one's stand.
+    """
     await in_batches(session, settling=True)
     driver = await driver_of(session)
     if linked_anew:
         await skip_log(session)
     # A subject somebody else made meanwhile breaks the batch: tried again, it finds that one.
-    await _copy(driver, "subjects", SUBJECT_COLUMNS, prepared.subjects)
+    if shared and prepared.subjects:
+        await driver.execute(_STAGE_SUBJECTS)
+        await _copy(driver, "staged_subjects", SUBJECT_COLUMNS, prepared.subjects)
+        await driver.execute(_ADD_SUBJECTS)
+    else:
+        await _copy(driver, "subjects", SUBJECT_COLUMNS, prepared.subjects)
     await _copy(driver, "presences", PRESENCE_COLUMNS, prepared.presences)
     await _copy(driver, "identifiers", IDENTIFIER_COLUMNS, prepared.identifiers)
     if prepared.changed:

@@ -31,13 +31,14 @@ _MADE_OF: Final = ("platform", "url", "name", "subject_name", "licence")
 @dataclass
 class Sorted:
     """A batch to prepare, and the rows that stand as they are. `after`, `last`: numbers of the records
-    around."""
+    around; `shared`: whether a batch under way may write some of its subjects first."""
 
     after: int
     last: int
     count: int
     batch: Batch
     unchanged: list[tuple[str, int]] = field(default_factory=list)
+    shared: bool = False
 
 
 class Sorter:
@@ -87,8 +88,10 @@ class Sorter:
         known |= {
             name: Known(no, row_id) for name, no, row_id in zip(new, numbers, new_ids(len(new)), strict=True)
         }
+        before = set(self._under_way)
         subjects = await self._subjects(session, [*fresh, *changed])
-        return Sorted(after, last, count, Batch([*fresh, *changed], known, subjects), unchanged)
+        shared = not before.isdisjoint(subjects)
+        return Sorted(after, last, count, Batch([*fresh, *changed], known, subjects), unchanged, shared)
 
     async def _known(self, session: AsyncSession, there: Any, changed: list[Item]) -> dict[str, Known]:
         ids = {item.source_id: there[item.source_id][1] for item in changed}
