@@ -143,9 +143,10 @@ class ImportRunner:
             settling = Settling(self._database, taking.SEARCH_INDEXES)
             taker = _Take(self._database, row, setting, settling)
             async with undisturbed(self._database, taking.TABLES if processes else ()):
-                whole = await run.go(file, layout, row.cursor, taker.take)
+                await taker.end(claims, await run.go(file, layout, row.cursor, taker.take))
+                # The rows are in and found; what follows makes the next questions quick.
                 await settling.end()
-        await taker.end(claims, whole)
+        await taker.refresh_statistics()
 
     async def _setting(self, row: Import, claims: Claims) -> Setting:
         async with self._database.transaction() as session:
@@ -230,7 +231,11 @@ class _Take:
             await record(
                 session, claims, event=f"import.{state}", object_type="import", object_id=row.id, after=after
             )
-            if row.created + row.updated > FOLLOWED_ROWS:
+
+    async def refresh_statistics(self) -> None:
+        """After a long list, let the planner know it."""
+        if self._counts.created + self._counts.updated > FOLLOWED_ROWS:
+            async with self._database.transaction() as session:
                 await taking.refresh_statistics(session)
 
 
