@@ -52,6 +52,7 @@ async def logged(stack) -> None:
         stack.runtime.log.wake()
         await asyncio.sleep(0.02)
     await stack.runtime.log.flush()
+    await stack.runtime.log.cosigner.settled()
 
 
 async def audit(stack, after: str = "") -> tuple[list[dict], dict]:

@@ -62,6 +62,10 @@ class Cosigner:
             self._round[1].cancel()
             await asyncio.gather(self._round[1], return_exceptions=True)
         await self.witnesses.close()
+        await self.settled()
+
+    async def settled(self) -> None:
+        """Wait until what the rounds gave so far is kept."""
         await asyncio.gather(*self._keeping, return_exceptions=True)
 
     async def over(self, index: int, custodians: Sequence[CustodianClient]) -> Cosigned:
