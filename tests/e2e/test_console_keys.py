@@ -38,7 +38,7 @@ async def test_keys_are_rotated_and_revoked_after_a_reason(stack: Stack) -> None
         await ended.get_by_role("button", name=re.compile("吊销")).click()
         await page.fill("#revoke-reason", "旧密钥不再可信")
         await admin.check("revoke")
-        await page.click("[data-test=revoke]")
+        await page.click("[data-test=revoke-now]")
         await expect(ended).to_contain_text("已吊销")
         assert await rows.count() == before + 1
         await admin.check("keys")

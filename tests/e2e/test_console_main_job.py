@@ -100,11 +100,11 @@ async def look_at_evidence(officer: Person, number: str, target: Path) -> None:
     await officer.check("verification")
 
     await page.click("[data-test=download]")
-    await page.click("[data-test=download-now]")
+    await page.click("[data-test=export-now]")
     await expect(page.locator("#export-reason-fault")).to_be_visible()
     await page.fill("#export-reason", "移送案件材料")
     async with page.expect_download() as waiting:
-        await page.click("[data-test=download-now]")
+        await page.click("[data-test=export-now]")
     download = await waiting.value
     assert download.suggested_filename == f"{number}.wacz"
     await download.save_as(target)

@@ -184,6 +184,42 @@ async def test_checked_weeded_and_restored(people: tuple[Person, Person]) -> Non
     await province.check("board")
 
 
+async def carry_out(someone: Person, changes: str) -> None:
+    """Look at what a bulk order would do, then give it and wait for its end."""
+    page = someone.page
+    await page.click("[data-test=preview]")
+    await expect(page.locator("[data-test=previewed]")).to_contain_text(changes)
+    await page.click("[data-test=go]")
+    await expect(page.locator("[data-test=job]")).to_contain_text("已完成")
+    await page.click("[data-test=close]")
+
+
+async def test_a_filter_is_weeded_and_all_weeded_are_restored(people: tuple[Person, Person]) -> None:
+    province, _ = people
+    page = province.page
+    await shops(province, "成批剔除甲", "成批剔除乙", "成批留下丙")
+    await province.open("/claims?q=成批剔除")
+    await expect(page.locator("tbody tr")).to_have_count(2)
+    await page.click("[data-bulk=weed]")
+    await page.select_option("#bulk-reason_code", "dead_link")
+    await page.click("[data-test=preview]")
+    await expect(page.locator("#bulk-fault")).to_be_visible()  # nothing is weeded without its grounds
+    await page.fill("#bulk-reason", "平台整顿后关闭")
+    await province.check("weeding a filter")
+    await carry_out(province, "将办理 2 条，共 2 条")
+    await expect(page.locator("[data-test=empty]")).to_be_visible()
+
+    await province.open("/verifications/weeded")
+    await expect(page.locator("tbody tr")).to_have_count(2)
+    await expect(page.locator("tbody")).to_contain_text("平台整顿后关闭")
+    await page.click("[data-test=restore-all]")
+    await page.fill("#bulk-reason", "平台说明误关")
+    await carry_out(province, "将办理 2 条，共 2 条")
+    await expect(page.locator("[data-test=empty]")).to_be_visible()
+    await province.open("/claims?q=成批")
+    await expect(page.locator("tbody tr")).to_have_count(3)
+
+
 @pytest.mark.slow
 async def test_pages_in_english_on_a_phone(
     chromium: Browser, stack: Stack, people: tuple[Person, Person]

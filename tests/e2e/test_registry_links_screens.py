@@ -76,11 +76,11 @@ async def test_links_are_seen_explained_judged_and_a_hub_is_ruled(officer: Perso
     # A judgement against the link, and back.
     await page.click("[data-test=judge]")
     await page.check("input[name=verdict][value=different]")
-    await page.click("[data-test=judge-save]")
-    await expect(page.locator("#judge-fault")).to_be_visible()
+    await page.click("[data-test=judge-now]")
+    await expect(page.locator("#judge-reason-fault")).to_be_visible()
     await page.fill("#judge-reason", "两家经营者不同，已现场核实")
     await officer.check("judgement")
-    await page.click("[data-test=judge-save]")
+    await page.click("[data-test=judge-now]")
     await expect(linked).to_have_count(1)
     await expect(page.locator("[data-test=gone]")).to_contain_text("不同经营者")
 

@@ -85,6 +85,10 @@ def _named(query: str | None) -> list[ColumnElement[bool]]:
     return [Presence.grams.contains(grams), contains] if grams else [contains]
 
 
+# What is weeded or merged has nothing left to settle: in no list of claims, in no count of them.
+_UNSETTLED = Presence.status.in_(("active", "dead"))
+
+
 def selected(claims: Claims, selection: Selection) -> list[ColumnElement[bool]]:
     """The conditions of a selection, within what the caller may see."""
     conditions = [region_filter(Presence.region_code, claims), *_named(selection.q)]
@@ -107,6 +111,8 @@ def selected(claims: Claims, selection: Selection) -> list[ColumnElement[bool]]:
         conditions.append(Presence.platform == selection.platform)
     if selection.status:
         conditions.append(Presence.status == selection.status)
+    elif selection.ids is None:  # who names a presence is told why nothing is done with it
+        conditions.append(_UNSETTLED)
     if selection.import_id:
         conditions.append(Presence.import_id == selection.import_id)
     return conditions
@@ -173,10 +179,10 @@ async def count(session: AsyncSession, claims: Claims, selection: Selection, upt
 
 
 async def counts(session: AsyncSession, claims: Claims) -> list[tuple[str, str, int]]:
-    """(region, state, number of presences) of the caller's area; merged ones not counted."""
+    """(region, state, number of presences) of the caller's area; weeded and merged ones not counted."""
     statement = (
         select(Presence.region_code, Presence.claim_state, func.count())
-        .where(region_filter(Presence.region_code, claims), Presence.status != "merged")
+        .where(region_filter(Presence.region_code, claims), _UNSETTLED)
         .group_by(Presence.region_code, Presence.claim_state)
         .order_by(Presence.region_code, Presence.claim_state)
     )
