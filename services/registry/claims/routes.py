@@ -5,7 +5,7 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Query, Request
 
 from services.common.database import Session, after_commit
-from services.common.identity import Claims, require, require_any
+from services.common.identity import Claims, require_any
 from services.common.paging import Page
 from services.common.wire import Id
 from services.registry.claims import bulk, service
@@ -21,11 +21,10 @@ from services.registry.claims.schemas import (
     JobIn,
     MatchIn,
 )
+from services.registry.guards import Assigner, Reader
 
 router = APIRouter(tags=["属地认领 claims"])
-Reader = Annotated[Claims, Depends(require("registry:read"))]
 Decider = Annotated[Claims, Depends(require_any("registry:claim", "registry:assign"))]
-Assigner = Annotated[Claims, Depends(require("registry:assign"))]
 
 
 @router.get("/claims")

@@ -2,10 +2,9 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Path, Query, Request
+from fastapi import APIRouter, Path, Query, Request
 
 from services.common.database import Session
-from services.common.identity import Claims, require
 from services.common.paging import Page
 from services.common.personal import Personal
 from services.common.wire import Id
@@ -20,10 +19,10 @@ from services.registry.duplicates.schemas import (
     MergePreview,
 )
 from services.registry.duplicates.tasks import DuplicateSearches
+from services.registry.guards import Importer
 
 router = APIRouter(tags=["查重合并 duplicates"])
 DuplicateId = Annotated[int, Path(ge=1, lt=1 << 63)]
-Importer = Annotated[Claims, Depends(require("registry:import"))]
 
 
 @router.get("/duplicates")

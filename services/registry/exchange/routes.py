@@ -25,10 +25,10 @@ from services.registry.exchange.schemas import (
     SentOut,
     TakenOut,
 )
+from services.registry.guards import Exchanger
 
 router = APIRouter(tags=["跨区比对 link exchange"])
 
-Exchanger = Annotated[Claims, Depends(require("registry:exchange"))]
 MessageId = Annotated[int, Path(ge=1, lt=1 << 63)]
 
 

@@ -9,6 +9,7 @@ from services.common.identity import Claims, require
 from services.common.paging import Page
 from services.registry.findings import service
 from services.registry.findings.schemas import FindingQuery, FindingStateIn, FoundOut
+from services.registry.guards import Reader
 
 router = APIRouter(tags=["发现 findings"])
 
@@ -16,7 +17,7 @@ router = APIRouter(tags=["发现 findings"])
 @router.get("/findings")
 async def list_findings(
     session: Session,
-    claims: Annotated[Claims, Depends(require("registry:read"))],
+    claims: Reader,
     query: Annotated[FindingQuery, Query()],
 ) -> Page[FoundOut]:
     """发现 · what the registry noticed about the caller's region, newest first."""

@@ -8,6 +8,7 @@ from services.common.database import Session
 from services.common.identity import Claims, require
 from services.common.paging import Page
 from services.common.personal import Personal
+from services.registry.guards import Reader
 from services.registry.hubs import service
 from services.registry.hubs.schemas import HubOut, HubQuery, HubRow, RulingIn, ValueId
 
@@ -18,7 +19,7 @@ router = APIRouter(tags=["枢纽值 hubs"])
 async def list_hubs(
     session: Session,
     personal: Personal,
-    claims: Annotated[Claims, Depends(require("registry:read"))],
+    claims: Reader,
     query: Annotated[HubQuery, Query()],
 ) -> Page[HubRow]:
     """枢纽值 · values so many unrelated shops hold that they form no links, the largest first."""
@@ -30,7 +31,7 @@ async def get_hub(
     value: ValueId,
     session: Session,
     personal: Personal,
-    claims: Annotated[Claims, Depends(require("registry:read"))],
+    claims: Reader,
 ) -> HubOut:
     """号码详情 · one value, hub or not: its raw forms, its shops here, what was decided and why."""
     return await service.get_hub(session, personal, claims, value)

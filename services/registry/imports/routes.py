@@ -7,9 +7,10 @@ from fastapi import APIRouter, Depends, Query, Request
 from fastapi.responses import StreamingResponse
 
 from services.common.database import Session
-from services.common.identity import Claims, require
+from services.common.identity import require
 from services.common.paging import Page, decode_cursor, encode_cursor
 from services.common.wire import Id, ListQuery
+from services.registry.guards import Importer, Reader
 from services.registry.imports import receiving, repository, service, views
 from services.registry.imports.jobs import ImportJobs
 from services.registry.imports.reading.kept import KeptFiles
@@ -30,11 +31,6 @@ from services.registry.imports.schemas import (
 )
 
 router = APIRouter(tags=["导入 imports"])
-
-_may_read = require("registry:read")
-_may_import = require("registry:import")
-Reader = Annotated[Claims, Depends(_may_read)]
-Importer = Annotated[Claims, Depends(_may_import)]
 
 
 def _files(request: Request) -> KeptFiles:
@@ -71,7 +67,7 @@ async def list_imports(
     return await service.list_imports(session, claims, query)
 
 
-@router.get("/imports/fields", dependencies=[Depends(_may_read)])
+@router.get("/imports/fields", dependencies=[Depends(require("registry:read"))])
 async def list_fields() -> list[FieldOut]:
     """The fields a column may hold."""
     return views.fields_out()

@@ -2,11 +2,11 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Query
+from fastapi import APIRouter, Query
 
 from services.common.database import Session
-from services.common.identity import Claims, require
 from services.common.paging import Page
+from services.registry.guards import Reader
 from services.registry.inspections import service
 from services.registry.inspections.schemas import InspectionOut, InspectionQuery
 
@@ -16,7 +16,7 @@ router = APIRouter(tags=["检查 inspections"])
 @router.get("/inspections")
 async def list_inspections(
     session: Session,
-    claims: Annotated[Claims, Depends(require("registry:read"))],
+    claims: Reader,
     query: Annotated[InspectionQuery, Query()],
 ) -> Page[InspectionOut]:
     """Inspections of the caller's region, newest entry first; `q` finds part of the shop name or note."""

@@ -7,6 +7,7 @@ from fastapi import APIRouter, Depends, Query
 from services.common.database import Session
 from services.common.identity import Claims, require
 from services.common.paging import Page
+from services.registry.guards import Reader
 from services.registry.judgements import service
 from services.registry.judgements.schemas import JudgedOut, JudgementIn, JudgementOut, JudgementQuery
 
@@ -16,7 +17,7 @@ router = APIRouter(tags=["判定 judgements"])
 @router.get("/judgements")
 async def list_judgements(
     session: Session,
-    claims: Annotated[Claims, Depends(require("registry:read"))],
+    claims: Reader,
     query: Annotated[JudgementQuery, Query()],
 ) -> Page[JudgementOut]:
     """判定记录 · judgements of shops of the caller's region, newest first."""

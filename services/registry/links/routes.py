@@ -8,13 +8,12 @@ from services.common.database import Session
 from services.common.identity import Claims, require
 from services.common.personal import Personal
 from services.common.wire import Id
+from services.registry.guards import Reader
 from services.registry.links import explaining, service, together
 from services.registry.links.schemas import ClusterOut, Explanation, LinkPage, PathOut
 from services.registry.personal.schemas import RevealIn
 
 router = APIRouter(tags=["关联 links"])
-
-Reader = Annotated[Claims, Depends(require("registry:read"))]
 
 
 @router.get("/links/{shop_id}")

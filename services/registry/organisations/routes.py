@@ -5,10 +5,10 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Query
 
 from services.common.database import Session
-from services.common.identity import Claims, require, require_service
+from services.common.identity import Claims, require_service
 from services.common.problems import not_found
 from services.common.wire import SearchText
-from services.registry.guards import directory_reader
+from services.registry.guards import Assigner, directory_reader
 from services.registry.organisations import repository, service
 from services.registry.organisations.schemas import OrganisationIn, OrganisationList, OrganisationOut
 from services.registry.schemas import RegionCode
@@ -33,7 +33,7 @@ async def list_organisations(
 async def enter_organisation(
     given: OrganisationIn,
     session: Session,
-    claims: Annotated[Claims, Depends(require("registry:assign"))],
+    claims: Assigner,
 ) -> OrganisationOut:
     """Enter the bureau of a function zone, or a station, below an authority of the caller's area."""
     return await service.enter(session, claims, given)

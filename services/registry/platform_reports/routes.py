@@ -3,13 +3,13 @@
 from typing import Annotated
 from urllib.parse import quote
 
-from fastapi import APIRouter, Depends, Query, Request
+from fastapi import APIRouter, Query, Request
 from fastapi.responses import JSONResponse, StreamingResponse
 
 from services.common.database import Session
-from services.common.identity import Claims, require
 from services.common.paging import Page
 from services.common.wire import Id
+from services.registry.guards import Importer, Reader
 from services.registry.imports.reading.kept import KeptFiles
 from services.registry.platform_reports import receipts, service
 from services.registry.platform_reports.schemas import (
@@ -28,8 +28,6 @@ from services.registry.platform_reports.schemas import (
 from services.registry.platform_reports.tasks import ReportJobs
 
 router = APIRouter(tags=["平台报送 platform reports"])
-Reader = Annotated[Claims, Depends(require("registry:read"))]
-Importer = Annotated[Claims, Depends(require("registry:import"))]
 
 
 def _files(request: Request) -> KeptFiles:

@@ -2,15 +2,16 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Query, Request, Response
+from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import StreamingResponse
 
 from services.common.database import Session
-from services.common.identity import Claims, require
+from services.common.identity import Claims
 from services.common.paging import Page
 from services.common.personal import Personal
 from services.common.wire import Id
 from services.registry.changes.schemas import ChangeOut, OriginOut
+from services.registry.guards import Reader, Revealer, Writer
 from services.registry.inspections.schemas import InspectionIn, InspectionOut
 from services.registry.permits.schemas import PermitIn, PermitOut, PermitPatch
 from services.registry.personal.schemas import RevealIn, RevealOut
@@ -32,7 +33,7 @@ router = APIRouter(tags=["网店 presences"])
 async def list_presences(
     session: Session,
     personal: Personal,
-    claims: Annotated[Claims, Depends(require("registry:read"))],
+    claims: Reader,
     query: Annotated[PresenceQuery, Query()],
 ) -> Page[PresenceRow]:
     """Presences of the caller's region, newest first; `q` finds any part of names, numbers and contacts."""
@@ -44,7 +45,7 @@ async def create_presence(
     given: PresenceIn,
     session: Session,
     personal: Personal,
-    claims: Annotated[Claims, Depends(require("registry:write"))],
+    claims: Writer,
 ) -> PresenceOut:
     """Enter a presence; doubtful numbers are accepted with warnings."""
     return await service.create_presence(session, personal, claims, given)
@@ -55,7 +56,7 @@ async def search_presences(
     query: PresenceQuery,
     session: Session,
     personal: Personal,
-    claims: Annotated[Claims, Depends(require("registry:read"))],
+    claims: Reader,
 ) -> Page[PresenceRow]:
     """The same list; the words stand in the body, since they may be somebody's telephone number."""
     return await listing.list_presences(session, personal, claims, query)
@@ -66,7 +67,7 @@ async def count_found_presences(
     query: PresenceQuery,
     session: Session,
     personal: Personal,
-    claims: Annotated[Claims, Depends(require("registry:read"))],
+    claims: Reader,
 ) -> Facets:
     """How the matches are spread, the words in the body."""
     return await listing.presence_facets(session, personal, claims, query)
@@ -76,7 +77,7 @@ async def count_found_presences(
 async def count_presences(
     session: Session,
     personal: Personal,
-    claims: Annotated[Claims, Depends(require("registry:read"))],
+    claims: Reader,
     query: Annotated[PresenceQuery, Query()],
 ) -> Facets:
     """How many match and how they are spread over regions, channels, platforms, states and tags."""
@@ -88,7 +89,7 @@ async def export_found_presences(
     request: Request,
     query: PresenceQuery,
     personal: Personal,
-    claims: Annotated[Claims, Depends(require("registry:read"))],
+    claims: Reader,
 ) -> StreamingResponse:
     """The matches as CSV, the words in the body."""
     return _csv(request, personal, claims, query)
@@ -98,7 +99,7 @@ async def export_found_presences(
 async def export_presences(
     request: Request,
     personal: Personal,
-    claims: Annotated[Claims, Depends(require("registry:read"))],
+    claims: Reader,
     query: Annotated[PresenceQuery, Query()],
 ) -> StreamingResponse:
     """The same rows as CSV; contacts masked, cells that a spreadsheet would run made harmless."""
@@ -110,7 +111,7 @@ async def get_presence(
     presence_id: Id,
     session: Session,
     personal: Personal,
-    claims: Annotated[Claims, Depends(require("registry:read"))],
+    claims: Reader,
 ) -> PresenceOut:
     """One presence; personal values masked."""
     return await service.get_presence(session, personal, claims, presence_id)
@@ -122,7 +123,7 @@ async def change_presence(
     given: PresencePatch,
     session: Session,
     personal: Personal,
-    claims: Annotated[Claims, Depends(require("registry:write"))],
+    claims: Writer,
 ) -> PresenceOut:
     """Change what is given; the old values stay in the history."""
     return await edit_presence(session, personal, claims, presence_id, given)
@@ -135,7 +136,7 @@ async def reveal_presence(
     response: Response,
     session: Session,
     personal: Personal,
-    claims: Annotated[Claims, Depends(require("registry:reveal"))],
+    claims: Revealer,
 ) -> RevealOut:
     """The personal values in full, for a purpose that goes into the audit record."""
     response.headers["Cache-Control"] = "no-store"
@@ -147,7 +148,7 @@ async def presence_history(
     presence_id: Id,
     session: Session,
     personal: Personal,
-    claims: Annotated[Claims, Depends(require("registry:read"))],
+    claims: Reader,
     cursor: Annotated[str | None, Query(max_length=200)] = None,
 ) -> Page[ChangeOut]:
     """What changed, newest first: who, when, from which source, from what to what; personal values masked."""
@@ -159,7 +160,7 @@ async def presence_origins(
     presence_id: Id,
     session: Session,
     personal: Personal,
-    claims: Annotated[Claims, Depends(require("registry:read"))],
+    claims: Reader,
 ) -> list[OriginOut]:
     """Of each value: its source, when it was first seen and last seen."""
     return await service.presence_origins(session, personal, claims, presence_id)
@@ -170,7 +171,7 @@ async def inspect_presence(
     presence_id: Id,
     given: InspectionIn,
     session: Session,
-    claims: Annotated[Claims, Depends(require("registry:write"))],
+    claims: Writer,
 ) -> InspectionOut:
     """Enter an inspection of a presence."""
     return await service.inspect(session, claims, presence_id, given)
@@ -181,7 +182,7 @@ async def enter_presence_permit(
     presence_id: Id,
     given: PermitIn,
     session: Session,
-    claims: Annotated[Claims, Depends(require("registry:write"))],
+    claims: Writer,
 ) -> PermitOut:
     """Enter a permit shown by a presence."""
     return await service.enter_permit(session, claims, presence_id, given)
@@ -194,7 +195,7 @@ async def change_presence_permit(
     given: PermitPatch,
     session: Session,
     personal: Personal,
-    claims: Annotated[Claims, Depends(require("registry:write"))],
+    claims: Writer,
 ) -> PermitOut:
     """Change a permit of a presence, or note what a check of it gave."""
     return await service.change_permit(session, personal, claims, presence_id, permit_id, given)

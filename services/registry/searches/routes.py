@@ -1,13 +1,11 @@
 """HTTP of the one search box and of saved searches."""
 
-from typing import Annotated
-
-from fastapi import APIRouter, Depends
+from fastapi import APIRouter
 
 from services.common.database import Session
-from services.common.identity import Claims, require
 from services.common.personal import Personal
 from services.common.wire import Id
+from services.registry.guards import Reader
 from services.registry.searches import service
 from services.registry.searches.schemas import (
     AnyIn,
@@ -20,7 +18,6 @@ from services.registry.searches.schemas import (
 )
 
 router = APIRouter(tags=["检索 searches"])
-Reader = Annotated[Claims, Depends(require("registry:read"))]
 
 
 @router.post("/searches/find")

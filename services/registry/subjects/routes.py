@@ -2,14 +2,14 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Query, Response
+from fastapi import APIRouter, Query, Response
 
 from services.common.database import Session
-from services.common.identity import Claims, require
 from services.common.paging import Page
 from services.common.personal import Personal
 from services.common.wire import Id
 from services.registry.changes.schemas import ChangeOut, OriginOut
+from services.registry.guards import Reader, Revealer, Writer
 from services.registry.permits.schemas import PermitIn, PermitOut, PermitPatch
 from services.registry.personal.schemas import RevealIn, RevealOut
 from services.registry.search.schemas import Facets
@@ -24,7 +24,7 @@ router = APIRouter(tags=["主体 subjects"])
 async def list_subjects(
     session: Session,
     personal: Personal,
-    claims: Annotated[Claims, Depends(require("registry:read"))],
+    claims: Reader,
     query: Annotated[SubjectQuery, Query()],
 ) -> Page[SubjectRow]:
     """Subjects of the caller's region, newest first; `q` finds any part of names, numbers and contacts."""
@@ -36,7 +36,7 @@ async def create_subject(
     given: SubjectIn,
     session: Session,
     personal: Personal,
-    claims: Annotated[Claims, Depends(require("registry:write"))],
+    claims: Writer,
 ) -> SubjectOut:
     """Enter a subject; doubtful numbers are accepted with warnings."""
     return await service.create_subject(session, personal, claims, given)
@@ -47,7 +47,7 @@ async def search_subjects(
     query: SubjectQuery,
     session: Session,
     personal: Personal,
-    claims: Annotated[Claims, Depends(require("registry:read"))],
+    claims: Reader,
 ) -> Page[SubjectRow]:
     """The same list; the words stand in the body, since they may be somebody's telephone number."""
     return await listing.list_subjects(session, personal, claims, query)
@@ -58,7 +58,7 @@ async def count_found_subjects(
     query: SubjectQuery,
     session: Session,
     personal: Personal,
-    claims: Annotated[Claims, Depends(require("registry:read"))],
+    claims: Reader,
 ) -> Facets:
     """How the matches are spread, the words in the body."""
     return await listing.subject_facets(session, personal, claims, query)
@@ -68,7 +68,7 @@ async def count_found_subjects(
 async def count_subjects(
     session: Session,
     personal: Personal,
-    claims: Annotated[Claims, Depends(require("registry:read"))],
+    claims: Reader,
     query: Annotated[SubjectQuery, Query()],
 ) -> Facets:
     """How many match and how they are spread over regions, kinds, states and tags."""
@@ -80,7 +80,7 @@ async def get_subject(
     subject_id: Id,
     session: Session,
     personal: Personal,
-    claims: Annotated[Claims, Depends(require("registry:read"))],
+    claims: Reader,
 ) -> SubjectOut:
     """One subject with its presences; personal values masked."""
     return await service.get_subject(session, personal, claims, subject_id)
@@ -92,7 +92,7 @@ async def change_subject(
     given: SubjectPatch,
     session: Session,
     personal: Personal,
-    claims: Annotated[Claims, Depends(require("registry:write"))],
+    claims: Writer,
 ) -> SubjectOut:
     """Change what is given; the old values stay in the history."""
     return await edit_subject(session, personal, claims, subject_id, given)
@@ -105,7 +105,7 @@ async def reveal_subject(
     response: Response,
     session: Session,
     personal: Personal,
-    claims: Annotated[Claims, Depends(require("registry:reveal"))],
+    claims: Revealer,
 ) -> RevealOut:
     """The personal values in full, for a purpose that goes into the audit record."""
     response.headers["Cache-Control"] = "no-store"
@@ -117,7 +117,7 @@ async def subject_history(
     subject_id: Id,
     session: Session,
     personal: Personal,
-    claims: Annotated[Claims, Depends(require("registry:read"))],
+    claims: Reader,
     cursor: Annotated[str | None, Query(max_length=200)] = None,
 ) -> Page[ChangeOut]:
     """What changed, newest first: who, when, from which source, from what to what; personal values masked."""
@@ -129,7 +129,7 @@ async def subject_origins(
     subject_id: Id,
     session: Session,
     personal: Personal,
-    claims: Annotated[Claims, Depends(require("registry:read"))],
+    claims: Reader,
 ) -> list[OriginOut]:
     """Of each value: its source, when it was first seen and last seen."""
     return await service.subject_origins(session, personal, claims, subject_id)
@@ -140,7 +140,7 @@ async def enter_permit(
     subject_id: Id,
     given: PermitIn,
     session: Session,
-    claims: Annotated[Claims, Depends(require("registry:write"))],
+    claims: Writer,
 ) -> PermitOut:
     """Enter a permit of a subject."""
     return await service.enter_permit(session, claims, subject_id, given)
@@ -153,7 +153,7 @@ async def change_permit(
     given: PermitPatch,
     session: Session,
     personal: Personal,
-    claims: Annotated[Claims, Depends(require("registry:write"))],
+    claims: Writer,
 ) -> PermitOut:
     """Change a permit of a subject, or note what a check of it gave."""
     return await service.change_permit(session, personal, claims, subject_id, permit_id, given)

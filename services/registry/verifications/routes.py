@@ -5,9 +5,10 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Query, Request
 
 from services.common.database import Session, after_commit
-from services.common.identity import Claims, require, require_any
+from services.common.identity import Claims, require_any
 from services.common.paging import Page
 from services.common.wire import Id
+from services.registry.guards import Assigner, Reader
 from services.registry.verifications import planning, service
 from services.registry.verifications.schemas import (
     CheckCounts,
@@ -27,9 +28,7 @@ from services.registry.verifications.schemas import (
 )
 
 router = APIRouter(tags=["定期复核 verifications"])
-Reader = Annotated[Claims, Depends(require("registry:read"))]
 Checker = Annotated[Claims, Depends(require_any("registry:write", "registry:assign"))]
-Planner = Annotated[Claims, Depends(require("registry:assign"))]
 
 
 @router.get("/verifications")
@@ -59,7 +58,7 @@ async def list_plans(session: Session, claims: Reader) -> PlanList:
 
 
 @router.post("/verifications/plans", status_code=201)
-async def make_plan(request: Request, session: Session, claims: Planner, given: PlanIn) -> PlanOut:
+async def make_plan(request: Request, session: Session, claims: Assigner, given: PlanIn) -> PlanOut:
     """制定计划 · what is checked how often; its first round starts at once."""
     plan = await planning.make_plan(session, claims, given)
     _wake(request, session)
@@ -67,13 +66,13 @@ async def make_plan(request: Request, session: Session, claims: Planner, given: 
 
 
 @router.patch("/verifications/plans/{plan_id}")
-async def change_plan(plan_id: Id, session: Session, claims: Planner, given: PlanChange) -> PlanOut:
+async def change_plan(plan_id: Id, session: Session, claims: Assigner, given: PlanChange) -> PlanOut:
     """修改计划 · how often, stop, start."""
     return await planning.change_plan(session, claims, plan_id, given)
 
 
 @router.post("/verifications/plans/{plan_id}/rounds", status_code=202)
-async def run_plan(request: Request, plan_id: Id, session: Session, claims: Planner) -> PlanOut:
+async def run_plan(request: Request, plan_id: Id, session: Session, claims: Assigner) -> PlanOut:
     """立即执行 · write down now what is due; one round at a time."""
     plan = await planning.run_plan(session, claims, plan_id)
     _wake(request, session)
@@ -92,7 +91,7 @@ async def list_weeded(
 
 
 @router.post("/verifications/weedings")
-async def weed(session: Session, claims: Planner, given: WeedingIn) -> WeedingOut:
+async def weed(session: Session, claims: Assigner, given: WeedingIn) -> WeedingOut:
     """剔除与恢复 · take presences out of the registry or put them back; `dry_run` only tells."""
     return await service.weed(session, claims, given)
 
