@@ -16,6 +16,7 @@ from services.registry.directory import load_directory
 from services.registry.duplicates.routes import router as duplicates
 from services.registry.duplicates.tasks import DuplicateSearches
 from services.registry.exchange.routes import router as exchange
+from services.registry.exchange.tasks import Comparisons
 from services.registry.findings.routes import router as findings
 from services.registry.hubs.routes import router as hubs
 from services.registry.imports.jobs import ImportJobs
@@ -71,11 +72,14 @@ async def _startup(app: FastAPI) -> None:
     app.state.report_files = KeptFiles(app.state.settings.home / "platform-reports", app.state.personal)
     app.state.report_jobs = ReportJobs(app.state.db, app.state.report_files)
     app.state.report_jobs.start()
+    app.state.comparisons = Comparisons(app.state.db, app.state.personal)
+    app.state.comparisons.start()
     app.state.duplicate_searches = DuplicateSearches(app.state.db, app.state.personal)
 
 
 async def _shutdown(app: FastAPI) -> None:
     await app.state.duplicate_searches.stop()
+    await app.state.comparisons.stop()
     await app.state.report_jobs.stop()
     await app.state.file_keeping.stop()
     await app.state.imports.stop()

@@ -1,9 +1,7 @@
-"""Links, hubs, findings and exchange in a real browser: by keyboard, without barriers, under the CSP."""
+"""Links, hubs and findings in a real browser: by keyboard, without barriers, under the CSP."""
 
-import json
 import re
 from collections.abc import AsyncIterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -118,32 +116,3 @@ async def test_why_together_the_cluster_and_contradictions(officer: Person) -> N
     await officer.check("findings")
     await row.locator("[data-test=settle]").click()
     await expect(row).to_contain_text("已处理")
-
-
-async def test_an_offer_is_signed_and_saved(chromium: Browser, stack: Stack, tmp_path: Path) -> None:
-    async with console_desk.person(chromium, stack.base_url, 375) as dispatcher:
-        page = dispatcher.page
-        await dispatcher.sign_in("province_dispatcher", stack.passwords["province_dispatcher"])
-        await dispatcher.open("/link-exchange")
-        await page.click("[data-test=new-offer]")
-        await page.fill("#exchange-peer", "浙江省市场监督管理局")
-        await page.fill("#exchange-purpose", "跨省串货线索比对")
-        async with page.expect_download() as saving:
-            await page.click("[data-test=exchange-save]")
-        path = tmp_path / "offer.json"
-        await (await saving.value).save_as(path)
-        assert json.loads(path.read_text())["payloadType"].endswith("link-exchange+json")
-        await dispatcher.settled()
-        await expect(page.locator("h1")).to_contain_text("浙江省市场监督管理局")
-        await dispatcher.check("exchange")
-        await page.set_input_files("#take-file", path)  # our own offer is no message for us
-        await expect(page.locator("[data-test=problem]")).to_be_visible()
-        await page.click("[data-test=close]")
-        await expect(page.locator("[data-test=said]")).to_contain_text("密钥已销毁")
-
-
-async def test_who_may_not_exchange_does_not_see_it(officer: Person) -> None:
-    await officer.open("/hubs")
-    await expect(officer.page.locator("a[href='/link-exchange']")).to_have_count(0)
-    await officer.open("/link-exchange")
-    await expect(officer.page.locator("h1")).to_contain_text("没有权限")

@@ -1,7 +1,9 @@
 """Two regions, each with its own database and keys, compare: hashes first, plain values when granted."""
 
+import asyncio
 import base64
 import copy
+import hashlib
 import json
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
@@ -11,6 +13,8 @@ import pytest
 
 from services.common.identity import Claims
 from services.common.settings import Settings
+from services.registry.exchange import comparing, repository
+from services.registry.exchange.tasks import Comparisons
 from tests.records_world import sql
 from tests.registry_links_world import HERE, PERMISSIONS, THERE, Links, running_links
 
@@ -30,6 +34,25 @@ class Region:
 
     async def take(self, exchange: str, envelope: dict[str, Any], **more: str) -> Any:
         return await self.http.post(f"/link-exchange/{exchange}/messages", envelope=envelope, **more)
+
+    async def take_hashes(self, exchange: str, envelope: dict[str, Any]) -> tuple[Any, int]:
+        """Take hashes in and wait until they are compared; the answer, and how many matches are new."""
+        before = await self.matches(exchange)
+        taken = await self.take(exchange, envelope)
+        digest = hashlib.sha256(base64.b64decode(envelope["payload"])).hexdigest()
+        async with asyncio.timeout(20):
+            while (await self.comparison(exchange, digest))[0]["state"] != "done":  # noqa: ASYNC110 - no event here
+                await asyncio.sleep(0.02)
+        return taken, len(await self.matches(exchange)) - len(before)
+
+    async def matches(self, exchange: str) -> list[Any]:
+        return list((await self.http.get(f"/link-exchange/{exchange}/matches"))["items"])
+
+    async def comparison(self, exchange: str, digest: str) -> Any:
+        """How far the hashes with this digest are compared, and the number of their message."""
+        messages = (await self.http.get(f"/link-exchange/{exchange}"))["messages"]
+        (one,) = (one for one in messages if (one["direction"], one["digest"]) == ("in", digest))
+        return one["comparison"], one["id"]
 
     async def refuses(self, exchange: str, envelope: dict[str, Any], code: str, **more: str) -> None:
         answer = await self.http.call(
@@ -92,6 +115,20 @@ async def agreed(ours: Region, theirs: Region) -> str:
     return exchange
 
 
+async def agree(ours: Region, theirs: Region) -> str:
+    """One more exchange both sides agreed to; gives its number."""
+    offer = await ours.http.post("/link-exchange", peer_name="章贡区市场监督管理局", purpose="另一次比对")
+    exchange = str(offer["exchange_id"])
+    acceptance = await theirs.http.post(
+        "/link-exchange/offers",
+        envelope=offer["envelope"],
+        fingerprint=await ours.fingerprint(exchange),
+        **TROUBLE,
+    )
+    await ours.take(exchange, acceptance["envelope"], fingerprint=await theirs.fingerprint(exchange))
+    return exchange
+
+
 def payload(envelope: dict[str, Any]) -> dict[str, Any]:
     return dict(json.loads(base64.b64decode(envelope["payload"])))
 
@@ -104,14 +141,20 @@ async def test_only_matches_come_out_and_plain_values_only_when_granted(
     text = json.dumps(payload(part["envelope"]), ensure_ascii=False)
     for secret in (COMMON, ONLY_THEIRS, "对方共同", "对方独有"):
         assert secret not in text
-    taken = await ours.take(agreed, part["envelope"])
-    assert taken["matched"] == 1
-    again = await ours.take(agreed, part["envelope"])
-    assert again["again"] and again["receipt"] == taken["receipt"]
-    (match,) = (await ours.http.get(f"/link-exchange/{agreed}/matches"))["items"]
+    taken, new = await ours.take_hashes(agreed, part["envelope"])
+    assert new == 1
+    again, new = await ours.take_hashes(agreed, part["envelope"])
+    assert again["again"] and again["receipt"] == taken["receipt"] and new == 0
+    (match,) = await ours.matches(agreed)
     assert (match["shop_name"], match["kind"]) == ("我方共同", 1)
-    dump = await sql(ours.links.db, "SELECT to_jsonb(m) FROM link_exchange_messages m")
+    dump = await sql(
+        ours.links.db,
+        "SELECT to_jsonb(m), to_jsonb(c) FROM link_exchange_messages m"
+        " LEFT JOIN link_exchange_comparisons c ON c.message_id = m.id",
+    )
     assert all(ref not in str(dump) for _, _, ref in payload(part["envelope"])["body"]["rows"])
+    (kept,) = await sql(ours.links.db, "SELECT hashes, state FROM link_exchange_comparisons")
+    assert (bytes(kept.hashes), kept.state) == (b"", "done")
     assert (await ours.http.get("/findings", code="exchange.match"))["items"][0]["shops"][0][
         "name"
     ] == "我方共同"
@@ -142,7 +185,7 @@ async def test_only_matches_come_out_and_plain_values_only_when_granted(
 
 async def test_a_refused_request_gives_nothing(ours: Region, theirs: Region, agreed: str) -> None:
     part = await ours.http.post(f"/link-exchange/{agreed}/hashes")
-    assert (await theirs.take(agreed, part["envelope"]))["matched"] == 1
+    assert (await theirs.take_hashes(agreed, part["envelope"]))[1] == 1
     (match,) = (await theirs.http.get(f"/link-exchange/{agreed}/matches"))["items"]
     request = await theirs.http.post(
         f"/link-exchange/{agreed}/requests", matches=[match["id"]], purpose="例行核对"
@@ -158,6 +201,59 @@ async def test_a_refused_request_gives_nothing(ours: Region, theirs: Region, agr
         "POST", f"/link-exchange/{agreed}/requests/{asked}/reveal", json={"purpose": "看看"}
     )
     assert looked.status_code == 404
+
+
+async def test_a_comparison_is_stopped_goes_on_and_survives_a_crash(
+    ours: Region, theirs: Region, agreed: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Shops one by one, so that there is a middle; the work is cut there, and nothing is lost or doubled."""
+    monkeypatch.setattr(comparing, "SHOPS_AT_ONCE", 1)
+    common = [f"1390000{n:04d}" for n in range(6)]
+    for n, phone in enumerate(common):
+        await ours.links.shop(HERE, f"我方第{n}家", phone=phone)
+        await theirs.links.shop(THERE, f"对方第{n}家", phone=phone)
+    for region in (ours, theirs):
+        await region.links.link()
+    before = len(await ours.matches(agreed))
+    jobs = ours.links.app.state.comparisons
+    await jobs.stop()  # by hand from here on
+    part = await theirs.http.post(f"/link-exchange/{agreed}/hashes")
+    await ours.take(agreed, part["envelope"])
+    (sealed,) = await sql(ours.links.db, "SELECT hashes FROM link_exchange_comparisons WHERE state = 'open'")
+    assert all(
+        ref.encode() not in bytes(sealed.hashes) for _, _, ref in payload(part["envelope"])["body"]["rows"]
+    )
+    for _ in range(4):
+        assert await jobs._step()
+    told, number = await ours.comparison(agreed, part["digest"])
+    assert (told["state"], told["done"]) == ("open", 4) and told["shops"] >= 8
+    half = len(await ours.matches(agreed))
+    assert before < half < before + len(common)
+
+    async def crash(*_: Any) -> int:
+        raise RuntimeError("crash")
+
+    with monkeypatch.context() as broken:  # in the middle of a transaction: as if it had not begun
+        broken.setattr(repository, "keep_matches", crash)
+        with pytest.raises(RuntimeError, match="crash"):
+            await jobs.run()
+    assert (await ours.comparison(agreed, part["digest"]))[0]["done"] == 4
+
+    path = f"/link-exchange/{agreed}/messages/{number}/cancellation"
+    assert (await ours.links.at(THERE).call("POST", path)).status_code == 404
+    stopped = await ours.http.post(path)
+    assert (stopped["state"], stopped["done"]) == ("stopped", 4)
+    assert not await jobs._step()
+    assert len(await ours.matches(agreed)) == half
+    (kept,) = await sql(ours.links.db, "SELECT hashes FROM link_exchange_comparisons WHERE state = 'stopped'")
+    assert bytes(kept.hashes) == b""
+
+    again = await ours.take(agreed, part["envelope"])
+    assert again["again"]
+    await Comparisons(ours.links.db, ours.links.app.state.personal).run()  # another process, after a restart
+    told, _ = await ours.comparison(agreed, part["digest"])
+    assert told["state"] == "done" and told["done"] == told["shops"]
+    assert len(await ours.matches(agreed)) == before + len(common)
 
 
 async def test_forged_moved_and_early_messages_are_refused(ours: Region, theirs: Region, agreed: str) -> None:
@@ -201,3 +297,25 @@ async def test_a_closed_exchange_has_no_secrets_left(ours: Region, theirs: Regio
     (row,) = await sql(ours.links.db, "SELECT sealed FROM link_exchanges WHERE id = :id", id=agreed)
     assert bytes(row.sealed) == b""
     await ours.refuses(agreed, part["envelope"], "exchange.state")
+
+
+async def test_what_is_being_compared_ends_with_its_exchange(ours: Region, theirs: Region) -> None:
+    """By hand and by time: hashes of another region do not lie here longer than the agreement."""
+    for end in ("close", "expire"):
+        exchange = await agree(ours, theirs)
+        await ours.links.app.state.comparisons.stop()
+        part = await theirs.http.post(f"/link-exchange/{exchange}/hashes")
+        await ours.take(exchange, part["envelope"])
+        if end == "close":
+            assert (await ours.http.call("POST", f"/link-exchange/{exchange}/close")).status_code == 204
+        else:
+            over = "UPDATE link_exchanges SET expires_at = now() - interval '1 day' WHERE id = :id"
+            await sql(ours.links.db, over, id=exchange)
+        await ours.links.app.state.comparisons.run()
+        (kept,) = await sql(
+            ours.links.db,
+            "SELECT state, hashes FROM link_exchange_comparisons WHERE exchange_id = :id",
+            id=exchange,
+        )
+        assert (kept.state, bytes(kept.hashes)) == ("stopped", b"")
+        assert await ours.matches(exchange) == []

@@ -1,9 +1,10 @@
 """Comparing: our values as hashes for the other region, and its hashes against our values.
 
-Hashes that came in are compared in memory and forgotten; only what matched is kept.
+Hashes that came in lie sealed until they are compared, and are forgotten then; only what matched is kept.
 """
 
 import asyncio
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -12,18 +13,20 @@ from typing import Any, Final
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from services.common.clock import utc_now
-from services.common.identity import Claims
 from services.common.personal import PersonalData, PersonalDataError
 from services.registry.exchange import faults, repository
 from services.registry.exchange.agreement import Secrets, agree, shop_ref, value_hash
-from services.registry.exchange.models import Exchange
-from services.registry.exchange.rules import ROWS_A_PART, ExchangeState, hash_rows
+from services.registry.exchange.models import Exchange, ExchangeComparison
+from services.registry.exchange.rules import ROWS_A_PART, ComparisonState, ExchangeState, hash_rows
 from services.registry.findings import service as findings
 from services.registry.findings.rules import Code, Raised
 from services.registry.identifiers.kinds import FIELD_OF_KIND, Kind
 from services.registry.identifiers.normal import identifying
 
 SHOPS_AT_ONCE: Final = 2_000
+
+Theirs = Mapping[tuple[int, str], Sequence[str]]
+"""References of the other region's shops by (kind, hash)."""
 
 
 @dataclass(frozen=True)
@@ -45,18 +48,17 @@ def secrets_of(personal: PersonalData, exchange: Exchange) -> Secrets:
     return agree(kept["private"], kept["public"], exchange.id)
 
 
-async def our_hashes(
-    session: AsyncSession, personal: PersonalData, claims: Claims, exchange: Exchange, after: int
-) -> Part:
-    """The next part of the hashes of the caller's region's values, of whole shops, hubs left out."""
+async def our_hashes(session: AsyncSession, personal: PersonalData, exchange: Exchange, after: int) -> Part:
+    """The next part of the hashes of the exchange's region's values, of whole shops, hubs left out."""
     secrets = secrets_of(personal, exchange)
     rows: list[tuple[int, str, str]] = []
     refs: dict[str, int] = {}
-    while len(rows) < ROWS_A_PART - SHOPS_AT_ONCE * len(Kind):
-        until = await repository.last_shop(session, claims, after, SHOPS_AT_ONCE)
-        if until is None:
+    while len(rows) < ROWS_A_PART:
+        found = await repository.next_shops(session, exchange.region_code, after, SHOPS_AT_ONCE)
+        if found is None:
             return Part(rows, refs, None)
-        held = await repository.values_of_region(session, claims, after, until)
+        until = found[0]
+        held = await repository.values_of_region(session, exchange.region_code, after, until)
         for no, kind, hashed in await _hashed(personal, secrets, held):
             ref = shop_ref(secrets, no)
             refs[ref] = no
@@ -65,44 +67,85 @@ async def our_hashes(
     return Part(rows, refs, after)
 
 
-async def compare(
+async def accept(
     session: AsyncSession,
     personal: PersonalData,
-    claims: Claims,
     exchange: Exchange,
+    message_id: int,
     body: Mapping[str, Any],
-) -> int:
-    """Compare hashes that came in with the values of the exchange's region; gives the number of new matches.
+) -> None:
+    """Keep hashes that came in, sealed, for their comparison in the background; one stopped before goes on.
 
     Raises 422 `exchange.untrusted` for rows of another shape.
     """
-    secrets = secrets_of(personal, exchange)
+    secrets_of(personal, exchange)
     try:
-        theirs = hash_rows(body)
+        hash_rows(body)
     except (KeyError, TypeError, ValueError) as error:
         raise faults.untrusted("rows of another shape") from error
-    after, new, touched = 0, 0, set[int]()
-    while (until := await repository.last_shop(session, claims, after, SHOPS_AT_ONCE)) is not None:
-        held = await repository.values_of_region(session, claims, after, until)
-        found = _matches(exchange.id, await _hashed(personal, secrets, held), theirs)
-        new += await repository.keep_matches(session, found)
-        touched.update(row["presence_no"] for row in found)
-        after = until
-    if new:
-        await findings.raise_findings(session, [_finding(exchange, sorted(touched))])
-    return new
+    sealed = personal.seal({"rows": json.dumps(body["rows"])}, str(message_id))
+    before = await repository.comparison(session, exchange.id, message_id)
+    if before is None:
+        shops = await repository.shop_count(session, exchange.region_code)
+        await repository.add(
+            session,
+            ExchangeComparison(
+                message_id=message_id, exchange_id=exchange.id, state="open", hashes=sealed, shops=shops
+            ),
+        )
+    elif before.state == ComparisonState.STOPPED:
+        before.state, before.hashes = ComparisonState.OPEN.value, sealed
 
 
-def _matches(
-    exchange_id: str,
-    ours: Iterable[tuple[int, int, str]],
-    theirs: Mapping[tuple[int, str], Sequence[str]],
-) -> list[dict[str, Any]]:
+def theirs(personal: PersonalData, parts: Iterable[ExchangeComparison]) -> Theirs:
+    """References by (kind, hash) in parts that came in."""
+    found: dict[tuple[int, str], list[str]] = {}
+    for part in parts:
+        body = {"rows": json.loads(personal.open(part.hashes, str(part.message_id))["rows"])}
+        for at, refs in hash_rows(body).items():
+            found.setdefault(at, []).extend(refs)
+    return found
+
+
+async def compare_next(
+    session: AsyncSession,
+    personal: PersonalData,
+    exchange: Exchange,
+    parts: Sequence[ExchangeComparison],
+    given: Theirs,
+) -> None:
+    """Compare parts that are equally far with the next shops of the exchange's region, in one transaction.
+
+    With the last shop the hashes are forgotten, and a finding tells of new matches. Raises 409 when the
+    exchange is over.
+    """
+    secrets, region, after = secrets_of(personal, exchange), exchange.region_code, parts[0].compared_no
+    shops = await repository.next_shops(session, region, after, SHOPS_AT_ONCE)
+    if shops is None:
+        await _end(session, exchange, parts)
+        return
+    until, count = shops
+    held = await repository.values_of_region(session, region, after, until)
+    found = _matches(exchange.id, await _hashed(personal, secrets, held), given)
+    new = await repository.keep_matches(session, found)
+    for part in parts:
+        part.compared_no, part.done, part.found = until, part.done + count, part.found + new
+
+
+async def _end(session: AsyncSession, exchange: Exchange, parts: Sequence[ExchangeComparison]) -> None:
+    for part in parts:
+        part.state, part.hashes = ComparisonState.DONE.value, b""
+    if any(part.found for part in parts):
+        shops = await repository.matched_shops(session, exchange.id)
+        await findings.raise_findings(session, [_finding(exchange, shops)])
+
+
+def _matches(exchange_id: str, ours: Iterable[tuple[int, int, str]], given: Theirs) -> list[dict[str, Any]]:
     at = utc_now()
     return [
         {"exchange_id": exchange_id, "kind": kind, "presence_no": no, "ref": ref, "at": at}
         for no, kind, hashed in ours
-        for ref in theirs.get((kind, hashed), ())
+        for ref in given.get((kind, hashed), ())
     ]
 
 

@@ -14,6 +14,7 @@ from sqlalchemy import (
     String,
     Text,
     UniqueConstraint,
+    text,
 )
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
@@ -45,7 +46,7 @@ class Exchange(Owned, Base):
 class ExchangeMessage(Base):
     """A signed envelope that went out or came in, with its receipt; the same one again gets the same receipt.
 
-    Of hashes that came in only the digest and the receipt are kept: what did not match is not ours to have.
+    Of hashes that came in only the digest and the receipt stay: what did not match is not ours to have.
     """
 
     __tablename__ = "link_exchange_messages"
@@ -60,6 +61,28 @@ class ExchangeMessage(Base):
     receipt: Mapped[dict[str, Any] | None] = mapped_column(JSONB)
     author: Mapped[str] = mapped_column(String(80))
     at: Mapped[datetime] = mapped_column(DateTime(timezone=True))
+
+
+class ExchangeComparison(Base):
+    """Hashes that came in, until they were compared with every shop of the region; then only the counts stay.
+
+    hashes: rows [kind, hash, reference] sealed for their message; empty once compared, stopped or closed;
+    compared_no: number of the last shop compared; done of shops are; found: matches new since it began.
+    """
+
+    __tablename__ = "link_exchange_comparisons"
+    __table_args__ = (
+        Index("ix_link_exchange_comparisons_open", "message_id", postgresql_where=text("state = 'open'")),
+    )
+
+    message_id: Mapped[int] = mapped_column(ForeignKey("link_exchange_messages.id"), primary_key=True)
+    exchange_id: Mapped[str] = mapped_column(ForeignKey("link_exchanges.id"))
+    state: Mapped[str] = mapped_column(String(10))
+    hashes: Mapped[bytes] = mapped_column(LargeBinary)
+    shops: Mapped[int] = mapped_column(BigInteger)
+    done: Mapped[int] = mapped_column(BigInteger, default=0)
+    found: Mapped[int] = mapped_column(BigInteger, default=0)
+    compared_no: Mapped[int] = mapped_column(BigInteger, default=0)
 
 
 class ExchangeRef(Base):

@@ -30,7 +30,7 @@ async def hashes(
     Raises 404, and 409 unless the exchange is agreed and not over.
     """
     exchange = await _found(session, claims, exchange_id)
-    part = await comparing.our_hashes(session, personal, claims, exchange, after)
+    part = await comparing.our_hashes(session, personal, exchange, after)
     await repository.keep_refs(session, exchange.id, part.refs)
     body: dict[str, Any] = {"after": after, "last": part.next_after is None, "rows": part.rows}
     envelope, digest = await post.send(session, settings, claims, exchange, Type.HASHES, body)

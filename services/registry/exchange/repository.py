@@ -11,11 +11,13 @@ from services.common.identity import Claims
 from services.common.scope import region_filter, region_prefix
 from services.registry.exchange.models import (
     Exchange,
+    ExchangeComparison,
     ExchangeMatch,
     ExchangeMessage,
     ExchangeRef,
     ExchangeRequest,
 )
+from services.registry.exchange.rules import ComparisonState
 from services.registry.identifiers.models import Identifier
 from services.registry.presences.models import Presence
 
@@ -29,9 +31,11 @@ _VALUES = text(
     " ORDER BY i.presence_no, i.kind, i.key"
 )
 _UNTIL = text(
-    "SELECT max(no) FROM (SELECT no FROM presences WHERE no > :after AND region_code LIKE :prefix"
+    "SELECT max(no), count(*) FROM (SELECT no FROM presences WHERE no > :after AND region_code LIKE :prefix"
     " AND merged_into IS NULL ORDER BY no LIMIT :shops) AS next"
 )
+
+_SHOPS = text("SELECT count(*) FROM presences WHERE region_code LIKE :prefix AND merged_into IS NULL")
 
 
 async def add(session: AsyncSession, row: Any) -> None:
@@ -89,17 +93,67 @@ async def set_receipt(session: AsyncSession, message_id: int, receipt: Mapping[s
     await session.execute(statement)
 
 
-async def last_shop(session: AsyncSession, claims: Claims, after: int, shops: int) -> int | None:
-    """Number of the last of the next `shops` shops of the caller's region after `after`; None at the end."""
-    given = {"after": after, "prefix": region_prefix(claims.region) + "%", "shops": shops}
-    last: int | None = (await session.execute(_UNTIL, given)).scalar_one()
-    return last
+async def next_shops(session: AsyncSession, region: str, after: int, shops: int) -> tuple[int, int] | None:
+    """Number of the last of the next `shops` shops after `after`, and how many these are; None at the end."""
+    given = {"after": after, "prefix": region_prefix(region) + "%", "shops": shops}
+    last, count = (await session.execute(_UNTIL, given)).one()
+    return None if last is None else (last, count)
 
 
-async def values_of_region(session: AsyncSession, claims: Claims, after: int, until: int) -> list[Any]:
-    """(presence_no, kind, key, sealed value) that may link, of the caller's shops numbered (after, until]."""
-    given = {"after": after, "until": until, "prefix": region_prefix(claims.region) + "%"}
+async def shop_count(session: AsyncSession, region: str) -> int:
+    """How many shops a region has."""
+    return int((await session.execute(_SHOPS, {"prefix": region_prefix(region) + "%"})).scalar_one())
+
+
+async def values_of_region(session: AsyncSession, region: str, after: int, until: int) -> list[Any]:
+    """(presence_no, kind, key, sealed value) that may link, of a region's shops numbered (after, until]."""
+    given = {"after": after, "until": until, "prefix": region_prefix(region) + "%"}
     return list((await session.execute(_VALUES, given)).all())
+
+
+async def comparisons(session: AsyncSession, exchange_id: str) -> dict[int, ExchangeComparison]:
+    """The comparisons of an exchange by the number of their message."""
+    statement = select(ExchangeComparison).where(ExchangeComparison.exchange_id == exchange_id)
+    return {one.message_id: one for one in await session.scalars(statement)}
+
+
+async def comparison(session: AsyncSession, exchange_id: str, message_id: int) -> ExchangeComparison | None:
+    """One comparison of an exchange, held until the transaction ends."""
+    statement = select(ExchangeComparison).where(
+        ExchangeComparison.message_id == message_id, ExchangeComparison.exchange_id == exchange_id
+    )
+    return (await session.scalars(statement.with_for_update())).one_or_none()
+
+
+async def open_together(session: AsyncSession, most: int) -> list[ExchangeComparison]:
+    """The oldest open comparison nobody works at, and those of its exchange that are as far; held."""
+    statement = select(ExchangeComparison).where(ExchangeComparison.state == ComparisonState.OPEN)
+    statement = statement.order_by(ExchangeComparison.message_id).with_for_update(skip_locked=True)
+    first = (await session.scalars(statement.limit(1))).one_or_none()
+    if first is None:
+        return []
+    alike = statement.where(
+        ExchangeComparison.exchange_id == first.exchange_id,
+        ExchangeComparison.compared_no == first.compared_no,
+    )
+    return list((await session.scalars(alike.limit(most))).all())
+
+
+async def stop_comparisons(session: AsyncSession, exchange_id: str) -> None:
+    """Give up what is still compared of an exchange; the hashes are forgotten, matches stay."""
+    await session.execute(
+        update(ExchangeComparison)
+        .where(
+            ExchangeComparison.exchange_id == exchange_id, ExchangeComparison.state == ComparisonState.OPEN
+        )
+        .values(state=ComparisonState.STOPPED.value, hashes=b"")
+    )
+
+
+async def matched_shops(session: AsyncSession, exchange_id: str) -> list[int]:
+    """Numbers of our shops that have matches in an exchange."""
+    statement = select(ExchangeMatch.presence_no).where(ExchangeMatch.exchange_id == exchange_id)
+    return list((await session.scalars(statement.distinct().order_by(ExchangeMatch.presence_no))).all())
 
 
 async def keep_refs(session: AsyncSession, exchange_id: str, refs: Mapping[str, int]) -> None:

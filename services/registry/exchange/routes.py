@@ -4,7 +4,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, Path, Query, Request, Response
 
-from services.common.database import Session
+from services.common.database import Session, after_commit
 from services.common.identity import Claims, require
 from services.common.paging import Page
 from services.common.personal import Personal
@@ -13,6 +13,7 @@ from services.registry.exchange import answering, outgoing, service
 from services.registry.exchange.schemas import (
     AnswerIn,
     AnswerLookIn,
+    ComparisonOut,
     ExchangeDetail,
     ExchangeIn,
     ExchangeOut,
@@ -67,16 +68,33 @@ async def get_exchange(exchange_id: Id, session: Session, desk: Desk, claims: Ex
 
 @router.post("/link-exchange/{exchange_id}/messages")
 async def post_message(
-    exchange_id: Id, given: MessageIn, session: Session, desk: Desk, claims: Exchanger
+    request: Request, exchange_id: Id, given: MessageIn, session: Session, desk: Desk, claims: Exchanger
 ) -> TakenOut:
-    """接收报文 · take a message in; gives the signed receipt, the same one for the same message."""
-    return await service.take_in(session, desk, claims, exchange_id, given)
+    """接收报文 · take a message in; gives the signed receipt, the same one for the same message.
+
+    Hashes are compared in the background.
+    """
+    taken = await service.take_in(session, desk, claims, exchange_id, given)
+
+    async def wake() -> None:
+        request.app.state.comparisons.wake()
+
+    after_commit(session, wake)
+    return taken
 
 
 @router.get("/link-exchange/{exchange_id}/messages/{message_id}")
 async def get_message(exchange_id: Id, message_id: MessageId, session: Session, claims: Exchanger) -> SentOut:
     """取回报文 · a message of ours again, or the receipt for one that came in."""
     return await outgoing.message(session, claims, exchange_id, message_id)
+
+
+@router.post("/link-exchange/{exchange_id}/messages/{message_id}/cancellation")
+async def post_cancellation(
+    exchange_id: Id, message_id: MessageId, session: Session, claims: Exchanger
+) -> ComparisonOut:
+    """停止比对 · stop comparing hashes that came in; taking the same message in goes on with it."""
+    return await service.stop_comparison(session, claims, exchange_id, message_id)
 
 
 @router.post("/link-exchange/{exchange_id}/hashes")

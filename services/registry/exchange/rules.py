@@ -14,8 +14,10 @@ from services.common.clock import rfc3339
 
 PAYLOAD_TYPE: Final = "application/vnd.wangjian.link-exchange+json"
 VERSION: Final = 1
-# Rows of one message of hashes: with base64 about 12 MB, below what the door lets through.
-ROWS_A_PART: Final = 200_000
+# Rows of one message of hashes that is taken in: with base64 about 12 MB, below what the door lets through.
+MOST_ROWS: Final = 200_000
+# Of one that is made: a few seconds' work in a request.
+ROWS_A_PART: Final = 60_000
 DAYS: Final = 30
 
 
@@ -42,6 +44,21 @@ STATE_LABELS: Final[dict[ExchangeState, tuple[str, str]]] = {
     ExchangeState.OFFERED: ("待对方确认", "waiting for the other region"),
     ExchangeState.AGREED: ("已建立", "agreed"),
     ExchangeState.CLOSED: ("已结束", "closed"),
+}
+
+
+class ComparisonState(StrEnum):
+    """How far the comparison of a part of the other region's hashes is."""
+
+    OPEN = "open"
+    DONE = "done"
+    STOPPED = "stopped"
+
+
+COMPARISON_LABELS: Final[dict[ComparisonState, tuple[str, str]]] = {
+    ComparisonState.OPEN: ("比对中", "being compared"),
+    ComparisonState.DONE: ("已比对", "compared"),
+    ComparisonState.STOPPED: ("已停止", "stopped"),
 }
 
 
@@ -135,7 +152,7 @@ def hash_rows(body: Mapping[str, Any]) -> dict[tuple[int, str], list[str]]:
     """References by (kind, hash) in a message of hashes. Raises ValueError for rows of another shape."""
     found: dict[tuple[int, str], list[str]] = {}
     rows = body["rows"]
-    if not isinstance(rows, list) or len(rows) > ROWS_A_PART:
+    if not isinstance(rows, list) or len(rows) > MOST_ROWS:
         raise ValueError("no rows, or too many")
     for row in rows:
         kind, hashed, ref = row

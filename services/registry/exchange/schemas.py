@@ -5,7 +5,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, Field
 
 from services.common.wire import Id, Instant, Text
-from services.registry.exchange.rules import DAYS, ExchangeState, RequestState
+from services.registry.exchange.rules import DAYS, ComparisonState, ExchangeState, RequestState
 
 Purpose = Annotated[Text, Field(max_length=500)]
 Fingerprint = Annotated[str, Field(max_length=100, description="电话核对的密钥指纹 · compared by telephone")]
@@ -79,6 +79,16 @@ class ExchangeOut(BaseModel):
     expired: bool
 
 
+class ComparisonOut(BaseModel):
+    """How far hashes that came in are compared: `done` of the region's `shops`."""
+
+    state: ComparisonState
+    zh: str
+    en: str
+    done: int
+    shops: int
+
+
 class MessageOut(BaseModel):
     """One message on record."""
 
@@ -89,6 +99,7 @@ class MessageOut(BaseModel):
     at: Instant
     has_envelope: bool
     receipted: bool
+    comparison: ComparisonOut | None
 
 
 class RequestOut(BaseModel):
@@ -147,7 +158,6 @@ class TakenOut(BaseModel):
     type: str
     again: bool
     receipt: dict[str, Any] | None
-    matched: int = 0
 
 
 class AnswerShop(BaseModel):

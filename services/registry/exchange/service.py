@@ -17,17 +17,20 @@ from services.common.problems import not_found
 from services.common.settings import Settings
 from services.registry.exchange import answering, comparing, faults, post, repository
 from services.registry.exchange.agreement import Secrets, agree, new_private, public_of
-from services.registry.exchange.models import Exchange, ExchangeMessage
+from services.registry.exchange.models import Exchange, ExchangeComparison, ExchangeMessage
 from services.registry.exchange.rules import (
+    COMPARISON_LABELS,
     REQUEST_LABELS,
     STATE_LABELS,
     TAKEN_IN,
+    ComparisonState,
     ExchangeState,
     RequestState,
     Type,
     same_fingerprint,
 )
 from services.registry.exchange.schemas import (
+    ComparisonOut,
     ExchangeDetail,
     ExchangeIn,
     ExchangeOut,
@@ -102,15 +105,16 @@ async def take_in(
         raise faults.untrusted("a message of another exchange")
     before = await repository.message(session, exchange_id, "in", opened.digest)
     if before is not None:
+        if before.type == Type.HASHES:
+            await comparing.accept(session, desk.personal, exchange, before.id, opened.message.body)
         return TakenOut(exchange_id=exchange_id, type=before.type, again=True, receipt=before.receipt)
     _in_order(exchange, opened)
     row = await post.take(session, claims, exchange, opened)
-    matched = 0
     match opened.message.type:
         case Type.ACCEPTANCE:
             await _agreed(session, desk, exchange, opened, given.fingerprint)
         case Type.HASHES:
-            matched = await comparing.compare(session, desk.personal, claims, exchange, opened.message.body)
+            await comparing.accept(session, desk.personal, exchange, row.id, opened.message.body)
         case Type.REQUEST:
             await answering.take_request(session, exchange, opened.message)
         case Type.ANSWER:
@@ -123,7 +127,7 @@ async def take_in(
     await _note(
         session, claims, "exchange.taken_in", exchange_id, {"type": row.type, "digest": row.digest[:16]}
     )
-    return TakenOut(exchange_id=exchange_id, type=row.type, again=False, receipt=receipt, matched=matched)
+    return TakenOut(exchange_id=exchange_id, type=row.type, again=False, receipt=receipt)
 
 
 def _in_order(exchange: Exchange, opened: post.Opened) -> None:
@@ -183,7 +187,25 @@ async def close(session: AsyncSession, claims: Claims, exchange_id: str) -> None
     """End an exchange: its secrets are destroyed, what was matched and answered stays."""
     exchange = await found(session, claims, exchange_id, hold=True)
     exchange.state, exchange.sealed, exchange.updated_at = ExchangeState.CLOSED.value, b"", utc_now()
+    await repository.stop_comparisons(session, exchange_id)
     await _note(session, claims, "exchange.closed", exchange_id, {})
+
+
+async def stop_comparison(
+    session: AsyncSession, claims: Claims, exchange_id: str, message_id: int
+) -> ComparisonOut:
+    """Stop comparing hashes that came in: they are forgotten, matches stay; the same message goes on with it.
+
+    Raises 404.
+    """
+    await found(session, claims, exchange_id)
+    one = await repository.comparison(session, exchange_id, message_id)
+    if one is None:
+        raise not_found("比对", "comparison")
+    if one.state == ComparisonState.OPEN:
+        one.state, one.hashes = ComparisonState.STOPPED.value, b""
+        await _note(session, claims, "exchange.comparison_stopped", exchange_id, {"done": one.done})
+    return _comparison(one)
 
 
 async def found(session: AsyncSession, claims: Claims, exchange_id: str, *, hold: bool = False) -> Exchange:
@@ -216,15 +238,21 @@ async def detail(session: AsyncSession, desk: Desk, claims: Claims, exchange_id:
     exchange = await found(session, claims, exchange_id)
     messages = await repository.messages(session, exchange_id)
     requests = await repository.requests(session, exchange_id)
+    compared = await repository.comparisons(session, exchange_id)
     return ExchangeDetail(
         exchange=_out(desk, exchange),
-        messages=[_message(one) for one in messages],
+        messages=[_message(one, compared.get(one.id)) for one in messages],
         requests=[_request(one) for one in requests],
         match_count=await repository.match_count(session, exchange_id),
     )
 
 
-def _message(row: ExchangeMessage) -> MessageOut:
+def _comparison(one: ExchangeComparison) -> ComparisonOut:
+    zh, en = COMPARISON_LABELS[ComparisonState(one.state)]
+    return ComparisonOut(state=ComparisonState(one.state), zh=zh, en=en, done=one.done, shops=one.shops)
+
+
+def _message(row: ExchangeMessage, compared: ExchangeComparison | None) -> MessageOut:
     return MessageOut(
         id=str(row.id),
         direction=row.direction,
@@ -233,6 +261,7 @@ def _message(row: ExchangeMessage) -> MessageOut:
         at=row.at,
         has_envelope=row.envelope is not None,
         receipted=row.receipt is not None,
+        comparison=_comparison(compared) if compared else None,
     )
 
 

@@ -24,6 +24,7 @@ SEALED: Final = (
     SealedColumn("merges", "snapshot", "id"),
     SealedColumn("link_exchanges", "sealed", "id"),
     SealedColumn("link_exchange_requests", "sealed", "id"),
+    SealedColumn("link_exchange_comparisons", "hashes", "message_id"),
     SealedColumn("saved_searches", "words", "id"),
 )
 # Retired data keys are destroyed after this many hours: whatever still seals with one has ended by then.

@@ -1557,6 +1557,8 @@ export interface paths {
         /**
          * Post Message
          * @description 接收报文 · take a message in; gives the signed receipt, the same one for the same message.
+         *
+         *     Hashes are compared in the background.
          */
         post: operations["post_link_exchange_exchange_id_messages"];
         delete?: never;
@@ -1579,6 +1581,26 @@ export interface paths {
         get: operations["get_link_exchange_exchange_id_messages_message_id"];
         put?: never;
         post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/link-exchange/{exchange_id}/messages/{message_id}/cancellation": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Post Cancellation
+         * @description 停止比对 · stop comparing hashes that came in; taking the same message in goes on with it.
+         */
+        post: operations["post_link_exchange_exchange_id_messages_message_id_cancellation"];
         delete?: never;
         options?: never;
         head?: never;
@@ -4181,6 +4203,27 @@ export interface components {
             size: number;
         };
         /**
+         * ComparisonOut
+         * @description How far hashes that came in are compared: `done` of the region's `shops`.
+         */
+        ComparisonOut: {
+            /** Done */
+            done: number;
+            /** En */
+            en: string;
+            /** Shops */
+            shops: number;
+            state: components["schemas"]["ComparisonState"];
+            /** Zh */
+            zh: string;
+        };
+        /**
+         * ComparisonState
+         * @description How far the comparison of a part of the other region's hashes is.
+         * @enum {string}
+         */
+        ComparisonState: "open" | "done" | "stopped";
+        /**
          * ConflictOut
          * @description Judgements that contradict each other; a shop outside the caller's region is left out (null).
          */
@@ -5868,6 +5911,7 @@ export interface components {
              * Format: date-time
              */
             at: string;
+            comparison: components["schemas"]["ComparisonOut"] | null;
             /** Digest */
             digest: string;
             /** Direction */
@@ -8637,11 +8681,6 @@ export interface components {
             again: boolean;
             /** Exchange Id */
             exchange_id: string;
-            /**
-             * Matched
-             * @default 0
-             */
-            matched: number;
             /** Receipt */
             receipt: {
                 [key: string]: unknown;
@@ -11984,6 +12023,41 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["SentOut"];
+                };
+            };
+            /** @description 未完成 the request was not carried out */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    post_link_exchange_exchange_id_messages_message_id_cancellation: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description 会话的防伪令牌（网页必需）the session's CSRF token (required for browsers) */
+                "X-CSRF-Token"?: string;
+            };
+            path: {
+                exchange_id: string;
+                message_id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ComparisonOut"];
                 };
             };
             /** @description 未完成 the request was not carried out */

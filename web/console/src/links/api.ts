@@ -51,13 +51,14 @@ export const setFindingState = (id: string, state: string, note: string): Promis
 
 export const listExchanges = (query: Query, signal?: AbortSignal): Promise<Page<Exchange>> => get('/link-exchange', query, signal)
 export const readExchange = (id: string, signal?: AbortSignal): Promise<ExchangeDetailData> => get(`/link-exchange/${id}`, undefined, signal)
-export const listMatches = (id: string, signal?: AbortSignal): Promise<Page<Match>> => get(`/link-exchange/${id}/matches`, { limit: '200' }, signal)
+export const listMatches = (id: string, query: Query, signal?: AbortSignal): Promise<Page<Match>> => get(`/link-exchange/${id}/matches`, query, signal)
 export const offerExchange = (peer_name: string, purpose: string, days: number): Promise<Sent> => post('/link-exchange', { peer_name, purpose, days })
 export const acceptOffer = (envelope: Envelope, fingerprint: string, purpose: string): Promise<Sent> =>
   post('/link-exchange/offers', { envelope, fingerprint, purpose })
 export const takeMessage = (id: string, envelope: Envelope, fingerprint: string): Promise<Taken> =>
   post(`/link-exchange/${id}/messages`, { envelope, fingerprint: fingerprint || null })
 export const readMessage = (id: string, message: string): Promise<Sent> => get(`/link-exchange/${id}/messages/${message}`)
+export const stopComparison = (id: string, message: string): Promise<Schema['ComparisonOut']> => post(`/link-exchange/${id}/messages/${message}/cancellation`)
 export const makeHashes = (id: string, after: number): Promise<Sent> => post(`/link-exchange/${id}/hashes`, { after })
 export const askValues = (id: string, matches: number[], purpose: string): Promise<Sent> => post(`/link-exchange/${id}/requests`, { matches, purpose })
 export const answerRequest = (id: string, request: string, grant: boolean, reason: string): Promise<Sent> =>
