@@ -31,7 +31,7 @@ REGIONS = ("360102", "360103", "360702", "360781", "360700", "360000")
 AREAS = {code: {code, code[:4] + "00", code[:2] + "0000"} for code in REGIONS}
 CHANNELS, PLATFORMS = ("shop", "shop_b", "live_room"), ("淘宝", "京东", None)
 STATUSES = ("active", "active", "active", "dead", "merged")
-WORDS = ("赣州", "脐橙", "有限公司", "旗舰店", "鑫", "旺", "A1", "ab", "12", "3456", "茶业", "-", "%")
+WORDS = ("赣州", "脐橙", "有限公司", "旗舰店", "鑫", "旺", "A1", "ab", "12", "345", "3456", "茶业", "-", "%")
 OLD = datetime(2026, 3, 1, tzinfo=UTC)
 
 
@@ -189,6 +189,7 @@ def small_steps(monkeypatch: pytest.MonkeyPatch) -> None:
         "_LONGEST_READ": 40,
         "_LONGEST_AREA": 30,
         "_BUCKETS_ASKED": 3,
+        "_BUCKETS_IN_AREA": 3,
     }.items():
         monkeypatch.setattr(plan, name, value)
     monkeypatch.setattr(service, "_SPARE", 0)
@@ -235,9 +236,16 @@ async def test_all_ways_are_taken(world: World, small_steps: None, monkeypatch: 
         ("services.registry.search.service._opened", lambda *_: True),
         ("services.registry.search.repository._HOLDS", "true"),
         ("services.registry.search.service.query_grams", lambda _: [1]),
+        ("services.registry.search.service.query_around", lambda _: [1]),
         ("services.registry.search.plan.Walk.resume", lambda *_: None),
     ],
-    ids=["contacts not looked at", "text not looked at", "wrong grams", "windows cut short"],
+    ids=[
+        "contacts not looked at",
+        "text not looked at",
+        "wrong grams",
+        "wrong grams around",
+        "windows cut short",
+    ],
 )
 async def test_negative_controls(
     world: World, small_steps: None, monkeypatch: pytest.MonkeyPatch, broken: str, replacement: Any

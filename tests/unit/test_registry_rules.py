@@ -24,7 +24,14 @@ from services.registry.imports.rules import neutralise
 from services.registry.organisations.rules import bureaux
 from services.registry.presences.rules import Channel, channel_of_platform, domain_of
 from services.registry.regions.rules import Gazetteer, Level, parse_divisions, within
-from services.registry.search.rules import SEPARATOR, fold, like_pattern, query_grams, search_fields
+from services.registry.search.rules import (
+    SEPARATOR,
+    fold,
+    like_pattern,
+    query_around,
+    query_grams,
+    search_fields,
+)
 
 # Codes of real companies, as printed on their own sites.
 LIVE_USCC = (
@@ -208,14 +215,15 @@ def test_any_substring_is_found(values: list[str], data: st.DataObject) -> None:
     if fold(query) != query:  # folding a cut-out combining sequence anew may change it
         return
     assert set(query_grams(query)) <= set(grams)
+    assert not query_around(query) or set(query_around(query)) & set(grams)
     assert query in text
 
 
 def test_folding_and_patterns() -> None:
     assert fold("Ａｂｃ　茶\u200b业") == "abc茶业"
     assert like_pattern("50%_\\") == "%50\\%\\_\\\\%"
-    assert query_grams("茶") == []
-    assert len(query_grams("一二三四五")) == 7
+    assert query_grams("a") == []
+    assert len(query_grams("一二三四五")) == 4
 
 
 @given(st.text(max_size=30))

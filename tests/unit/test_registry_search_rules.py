@@ -14,6 +14,7 @@ from services.registry.search.rules import (
     contact_query,
     fold,
     needle,
+    query_around,
     query_grams,
     search_fields,
     search_fields_many,
@@ -46,12 +47,38 @@ def test_a_piece_of_a_contact_is_found(value: str, begin: int, size: int) -> Non
 
 
 def test_what_is_a_gram() -> None:
-    counts = {"茶": 0, "ab": 0, "123": 0, "a1": 0, "茶业": 1, "abc": 1, "1234": 1, "茶业行": 3}
+    counts = {"茶": 1, "ab": 0, "123": 0, "a1": 0, "茶业": 1, "abc": 1, "1234": 1, "茶业行": 2}
     assert {text: len(query_grams(text)) for text in counts} == counts
     assert query_grams("ＡＢＣ") == query_grams("abc")
     assert needle("https://Shop1.example.com/") == "shop1.example.com"
     assert contact_query("0797-1234", keyed) == contact_query("07971234", keyed)
     assert contact_query("123", keyed) == []
+
+
+@given(TEXT, st.integers(0, 14), st.integers(1, 14))
+def test_a_piece_of_a_text_is_found(value: str, begin: int, size: int) -> None:
+    text, grams = search_fields([value])
+    piece = text[begin : begin + size]
+    assert set(query_grams(piece)) <= set(grams)
+    assert not query_around(piece) or set(query_around(piece)) & set(grams)
+
+
+def test_what_has_grams_around_it() -> None:
+    counts = {
+        "茶": 0,
+        "a": 0,
+        "12": 0,
+        "茶a": 0,
+        "abc": 0,
+        "1234": 0,
+        "123": 21,
+        "ab": 137,
+        "1a": 137,
+        "-.": 137,
+    }
+    assert {text: len(query_around(text)) for text in counts} == counts
+    others = search_fields(["12", "a-1", "茶ba店", "1124 13"])[1]
+    assert not {*query_around("123"), *query_around("ab")} & {*others}
 
 
 def test_a_walk_ends_whatever_it_finds() -> None:

@@ -3,11 +3,16 @@
 Which windows are grams depends on what is in them, so that a row has few and a query of ordinary length has a
 rare one:
 
-two or three characters  of which one at least is not ASCII (names, addresses)
-three characters         all ASCII, one at least not a digit (Latin names, domains, accounts)
-four digits              three would be on every third row (licence, filing and telephone numbers)
+one character     not ASCII (one Chinese character is a query of its own)
+two characters    of which one at least is not ASCII (names, addresses)
+three characters  all ASCII, one at least not a digit (Latin names, domains, accounts)
+four digits       three would be on every third row (licence, filing and telephone numbers)
+short runs        two ASCII characters, not both digits, and no third beside them; three digits and no fourth
 
-Sealed values have no Chinese threes: half the index, and what a frequent pair lets through is opened anyway.
+Two ASCII characters and three digits are no grams, but each text that holds them has one of a few score
+(`around`): a longer window that begins or ends with them or, where there is none, the short run.
+
+Sealed values have neither single characters, how frequent they are would tell too much, nor short runs.
 """
 
 from __future__ import annotations
@@ -19,6 +24,9 @@ import numpy as np
 import numpy.typing as npt
 
 SEPARATOR: Final = "\n"
+_DIGITS: Final = "0123456789"
+# What a folded text may have of ASCII: neither capitals nor anything invisible.
+_PRINTED: Final = "".join(chr(code) for code in range(33, 127) if not chr(code).isupper())
 
 _Codes = npt.NDArray[np.uint32]
 _Flags = npt.NDArray[np.bool_]
@@ -56,12 +64,18 @@ def _all(flags: _Flags, width: int) -> _Flags:
     return found
 
 
-def _windows(text: _Text) -> tuple[list[npt.NDArray[np.int64]], _Flags]:
-    """Where grams of two, three and four begin; and of each three, whether it is all ASCII."""
-    inside, latin = ~text.end, _all(text.ascii, 3)
-    twos = _all(inside, 2) & ~_all(text.ascii, 2)
-    threes = _all(inside, 3) & ~_all(text.digit, 3)
-    return [np.flatnonzero(twos), np.flatnonzero(threes), np.flatnonzero(_all(text.digit, 4))], latin
+def _windows(text: _Text) -> tuple[_Flags, _Flags, _Flags]:
+    """Of each position: whether a gram of two begins there, one of three, one of four."""
+    latin = text.ascii & ~text.end
+    twos = _all(~text.end, 2) & ~_all(latin, 2)
+    return twos, _all(latin, 3) & ~_all(text.digit, 3), _all(text.digit, 4)
+
+
+def _runs(kind: _Flags, width: int) -> _Flags:
+    """Of each position but the last few: whether just so many characters of a kind stand there."""
+    found = _all(kind, width)[:-1] & ~kind[width:]  # the text's last character is of no kind
+    found[1:] &= ~kind[: max(len(found) - 1, 0)]
+    return found
 
 
 class Grams(NamedTuple):
@@ -79,14 +93,42 @@ class Grams(NamedTuple):
 def plain_grams(texts: Sequence[str]) -> Grams:
     """Of each folded text: its grams as signed 32-bit integers, stable across versions."""
     text = _laid_out(texts)
-    (twos, threes, fours), _ = _windows(text)
+    twos, threes, fours = _windows(text)
+    pairs = _runs(text.ascii & ~text.end, 2) & ~_all(text.digit, 2)[:-1]
+    begins = [~text.ascii, twos[:-1] | pairs, threes[:-1] | _runs(text.digit, 3), fours]
+    return _numbered(text, begins, len(texts))
+
+
+def piece_grams(piece: str) -> list[int]:
+    """Grams that each folded text has that holds the piece; none when the piece is too short."""
+    text = _laid_out([piece])
+    ones = ~text.ascii if len(piece) == 1 else np.zeros(0, np.bool_)  # in a longer one they are in its twos
+    return _numbered(text, [ones, *_windows(text)], 1).lists()[0]
+
+
+def around(piece: str) -> list[int]:
+    """Of two ASCII characters or three digits: grams of which each folded text has one that holds them.
+
+    Of any other piece none.
+    """
+    if not piece.isascii() or len(piece) != 2 + piece.isdigit():
+        return []
+    beside = _DIGITS if piece.isdigit() else _PRINTED
+    longer = [form for one in beside for form in (one + piece, piece + one)]
+    return plain_grams([SEPARATOR.join([piece, *longer])]).lists()[0]
+
+
+def _numbered(text: _Text, flags: Sequence[_Flags], count: int) -> Grams:
+    """The grams of one, two, three and four characters that begin where the flags say."""
+    ones, twos, threes, fours = begins = [np.flatnonzero(each) for each in flags]
     c = text.codes
     numbers = [
+        c[ones] * _FOUR,
         (c[twos] * _TWO + c[twos + 1]) * _TWO,
         ((c[threes] * _TWO + c[threes + 1]) * _THREE + c[threes + 2]) * _THREE,
         (((c[fours] * _TWO + c[fours + 1]) * _THREE + c[fours + 2]) * _FOUR + c[fours + 3]) * _FOUR,
     ]
-    return _by_text(text, [twos, threes, fours], np.concatenate(numbers).view(np.int32), len(texts))
+    return _by_text(text, begins, np.concatenate(numbers).view(np.int32), count)
 
 
 def keyed_grams(texts: Sequence[str], gram: Callable[[str], int]) -> Grams:
@@ -95,8 +137,7 @@ def keyed_grams(texts: Sequence[str], gram: Callable[[str], int]) -> Grams:
     gram: signed 32-bit keyed hash of a short text (`PersonalData.gram`).
     """
     text = _laid_out(texts)
-    (twos, threes, fours), latin = _windows(text)
-    threes = threes[latin[threes]]
+    twos, threes, fours = [np.flatnonzero(flags) for flags in _windows(text)]
     codes = text.codes.astype(np.uint64)
 
     def packed(begins: npt.NDArray[np.int64], width: int, bits: np.uint64) -> npt.NDArray[np.uint64]:

@@ -27,10 +27,16 @@ _LONGEST_READ: Final = 65_536
 _LONGEST_AREA: Final = 4_096
 # So many candidates are asked of the index at first, for a page of a few dozen.
 _FIRST_ASKED: Final = 300
+# What GIN pays for a row that has a token it merges with another's, or with a few score; reading one is 1.
+_MERGED: Final = 0.01
+_MERGED_AROUND: Final = 0.25
 # Rows that could be read in the time that a stretch asked of the index takes, about.
 _COST_ASKED: Final = 2_000
-# GIN pays for every token of an "any of" at every row it looks at: more than a few cost more than they save.
+# GIN pays for every token of an "any of" at every row it looks at: too many cost more than they save.
 _BUCKETS_ASKED: Final = 8
+_BUCKETS_IN_AREA: Final = 32
+# On more rows than this share a further gram costs more than it narrows: it is on most rows of the first one.
+_COMMON: Final = 0.1
 
 
 class Way(StrEnum):
@@ -61,11 +67,13 @@ class Shape:
 class Tokens:
     """What a row's arrays must have: the query's grams (of its text, or of its contacts) and facts.
 
-    area: leading digits (4 or 6) of the divisions asked for, empty for all; facets: all of these; groups: one
-    of each. Without grams the query was too short to have any, or empty.
+    grams: all of these; around: one of these, where a query is too short to have grams; area: leading digits
+    (4 or 6) of the divisions asked for, empty for all; facets: all of these; groups: one of each. Without
+    grams and around there is no query, or GIN cannot narrow it.
     """
 
     grams: tuple[int, ...] = ()
+    around: tuple[int, ...] = ()
     contacts: tuple[int, ...] = ()
     area: str = ""
     facets: tuple[str, ...] = ()
@@ -74,7 +82,7 @@ class Tokens:
     @property
     def narrow(self) -> bool:
         """Whether GIN can narrow anything but the area."""
-        return bool(self.grams or self.facets or self.groups)
+        return bool(self.grams or self.around or self.facets or self.groups)
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,9 +101,10 @@ class Window:
 
 
 def rarest(grams: Sequence[int], shares: Mapping[int, float]) -> tuple[int, ...]:
-    """The few grams that narrow most; among those not known to be frequent, any."""
+    """The few grams that narrow most, one at least; among those not known to be frequent, any."""
     ordered = sorted(grams, key=lambda gram: shares.get(gram, 0.0))
-    return tuple(ordered[:GRAMS_ASKED])
+    further = [gram for gram in ordered[1:GRAMS_ASKED] if shares.get(gram, 0.0) < _COMMON]
+    return (*ordered[:1], *further)
 
 
 def share(tokens: Tokens, shape: Shape) -> float:
@@ -103,6 +112,9 @@ def share(tokens: Tokens, shape: Shape) -> float:
     facets = [shape.facets.get(token, shape.floor) for token in tokens.facets]
     facets += [sum(shape.facets.get(token, shape.floor) for token in group) for group in tokens.groups]
     narrowed = min([1.0, *facets])
+    if tokens.around:
+        found = shape.floor + sum(shape.grams.get(gram, 0.0) for gram in tokens.around)
+        return min(narrowed, found)
     if not tokens.grams:
         return narrowed
     found = min(shape.grams.get(gram, shape.floor) for gram in tokens.grams)
@@ -139,6 +151,10 @@ class Walk:
         self._found = 0
         self._read = 0.0  # rows of the area that were looked through
         self._asked = 0  # numbers in the last window asked of the index
+        self._rows_read = 0  # rows in the last window, if it was read within an area
+        # To ask the index for all of an area costs as much as to read so many rows, and those that it finds.
+        merged = _MERGED_AROUND * self._share if tokens.around else _MERGED * (self._share + area)
+        self._merging = merged * shape.rows if tokens.area else 0.0
         # Tokens may attract each other: in an area there may be all the table's matches.
         at_most = min(self._share * shape.rows / 3, self._rows) if tokens.area else self._share * shape.rows
         self._few = few or (tokens.narrow and at_most <= max(FEW, wanted))
@@ -166,20 +182,21 @@ class Walk:
             return self._read_on()
         return self._ask()
 
-    def learn(self, found: int, last: int | None = None) -> None:
-        """How many matches the last window yielded, and the number of the last of them (None: no match)."""
+    def learn(self, found: int) -> None:
+        """How many matches the last window yielded."""
         self._found += found
-        if self._tokens.area and last is not None and not self._done:
-            self._before = last
 
     @property
     def must_pass(self) -> bool:
-        """Whether the end of the last window must be told: nothing but reading on leads to the end."""
-        return bool(self._tokens.area) and not self._tokens.narrow and self._found < self._wanted
+        """Whether the end of the last window must be told: it was so many rows of an area."""
+        return self._rows_read > 0 and self._found < self._wanted
 
     def passed(self, lowest: int | None) -> None:
         """The last window went down to this number; None: to the end."""
-        self._done = lowest is None
+        if lowest is None:
+            self._done = True
+        else:
+            self._density = self._rows_read / max(self._start - lowest, 1)
         self._before = lowest
 
     def resume(self, before: int) -> None:
@@ -190,37 +207,54 @@ class Walk:
         """Whether reading on costs less than asking the index: rows to read against rows it would give."""
         if self._read:
             rate = self._found / self._read
-            return rate * rate * self._rows >= self._wanted - self._found
+            return rate * (rate * self._rows + self._merging) >= self._wanted - self._found
         return self._share >= FREQUENT or bool(self._tokens.area)
 
     def _read_on(self) -> Window:
-        rate = self._found / self._read if self._read else max(self._share, FREQUENT)
         # With nothing to ask the index for, a wide window loses nothing: it is left when the page is full.
         longest = _LONGEST_AREA if self._tokens.area else self._most or _LONGEST_READ
         least = _FIRST_READ if self._tokens.narrow else longest
-        rows = min(max(1.5 * (self._wanted - self._found) / max(rate, 0.001), least), longest)
+        if self._read == 0 and self._tokens.area and self._tokens.narrow:
+            longest = _FIRST_READ if self._share < FREQUENT else 2 * _FIRST_READ
+        rows = min(max(self._needed, least), longest)
         self._read += rows
         self._cost += rows
         if self._tokens.area:
-            return Window(Way.AREA, self._before, rows=int(rows))
+            self._rows_read = int(rows)
+            return Window(Way.AREA, self._before, rows=self._rows_read)
         return self._down_to(Way.SCAN, self._start - int(rows / self._density))
 
+    @property
+    def _needed(self) -> float:
+        """In so many rows there is what is missing, by what was found so far or else by the tokens' share."""
+        rate = self._found / self._read if self._read else self._share
+        return 1.5 * (self._wanted - self._found) / max(rate, 0.001)
+
     def _ask(self) -> Window:
-        """Ask the index: for all of an area (they are few, or it would be read), else in stretches."""
-        if self._tokens.area:
+        """Ask the index in stretches, or for all that is left when that is little by all that is known."""
+        self._rows_read = 0
+        most = self._most_buckets - 1 << BUCKET_BITS
+        width = self._width(most)
+        few = self._read > 0 and self._found / self._read * self._rows <= max(FEW, self._wanted)
+        if few and (self._asked >= most or (self._tokens.area and width > _BUCKETS_ASKED << BUCKET_BITS)):
             return self._last()
-        most = _BUCKETS_ASKED - 1 << BUCKET_BITS
-        if self._read == 0:
-            width = int(max(_FIRST_ASKED, self._wanted) / self._share / self._density)
-        elif self._found / self._read * self._rows <= max(FEW, self._wanted) and self._asked >= most:
-            return self._last()  # what is left holds few by all that is known
-        else:
-            width = most
         self._asked = min(width, most)
         self._cost += _COST_ASKED
         low = self._start - self._asked >> BUCKET_BITS << BUCKET_BITS
         self._read += max(self._start - low, 0) * self._density
         return self._down_to(Way.INDEX, low)
+
+    def _width(self, most: int) -> int:
+        """Over so many numbers the index is asked next; `most` is known to be too many."""
+        if self._found:
+            return max(int(max(self._needed, _COST_ASKED) / self._density), 2 * self._asked)
+        if self._asked or self._tokens.area:
+            return most + 1
+        return int(max(_FIRST_ASKED, self._wanted) / self._share / self._density)
+
+    @property
+    def _most_buckets(self) -> int:
+        return _BUCKETS_IN_AREA if self._tokens.area else _BUCKETS_ASKED
 
     @property
     def _start(self) -> int:
@@ -235,11 +269,11 @@ class Walk:
         return window
 
     def _last(self) -> Window:
-        self._done = True
+        self._done, self._rows_read = True, 0
         return Window(Way.INDEX, self._before)
 
     def _buckets(self, way: Way, low: int) -> tuple[str, ...]:
         first, last = low >> BUCKET_BITS, (self._start - 1) >> BUCKET_BITS
-        if way is not Way.INDEX or self._before is None or last - first >= _BUCKETS_ASKED:
+        if way is not Way.INDEX or self._before is None or last - first >= self._most_buckets:
             return ()
         return tuple(f"b{bucket}" for bucket in range(first, last + 1))

@@ -144,7 +144,8 @@ def _indexed(table: str, tokens: Tokens, facts: list[str], wanted: list[str], wo
         return f"SELECT no, {held} AS held FROM {table} WHERE {conditions}"  # noqa: S608
 
     grams = ["grams @> %(grams)s::integer[]"] if tokens.grams else []
-    by_text = arm("true", *grams, *([_HOLDS] if words else []))
+    around = ["grams && %(around)s::integer[]"] if tokens.around else []
+    by_text = arm("true", *grams, *around, *([_HOLDS] if words else []))
     if not tokens.contacts:
         return by_text
     contacts = "contact_grams @> %(contacts)s::integer[]"
@@ -201,7 +202,7 @@ async def window_rows(
     """Rows of a window that meet the conditions and may hold the query, highest number first."""
     name, words, wanted = table.__tablename__, bool(needle(query)), list(asked.conditions)
     values = {**asked.values, **_ends(window, tokens), "limit": limit, "needle": needle(query)}
-    values |= {"grams": list(tokens.grams), "contacts": list(tokens.contacts)}
+    values |= {name: list(getattr(tokens, name)) for name in ("grams", "around", "contacts")}
     private = ("id", "personal") if tokens.contacts else ("''", "NULL")
     fields = ", ".join((*private, *columns))
     if window.way is Way.INDEX:

@@ -14,7 +14,7 @@ from datetime import date, datetime, time, timedelta, timezone
 from typing import Final
 
 from services.common.clock import utc_now
-from services.registry.search.grams import SEPARATOR, Grams, keyed_grams, plain_grams
+from services.registry.search.grams import SEPARATOR, Grams, around, keyed_grams, piece_grams, plain_grams
 
 MAX_FOLDED: Final = 4_000
 # Filters for one value of a column: name in the query, column, letter of its token (`search.models`).
@@ -106,7 +106,12 @@ def needle(query: str) -> str:
 
 def query_grams(query: str) -> list[int]:
     """Grams that a row must have to contain the query, sorted; none when the query is too short."""
-    return plain_grams([needle(query)]).lists()[0]
+    return piece_grams(needle(query))
+
+
+def query_around(query: str) -> list[int]:
+    """Grams of which a row must have one to contain a query of two ASCII characters or three digits."""
+    return around(needle(query))
 
 
 def like_pattern(query: str) -> str:

@@ -17,7 +17,7 @@ from services.registry.search import repository
 from services.registry.search.models import Searched
 from services.registry.search.plan import Tokens, Walk, rarest
 from services.registry.search.repository import Filter, Match
-from services.registry.search.rules import contact_holds, contact_query, needle, query_grams
+from services.registry.search.rules import contact_holds, contact_query, needle, query_around, query_grams
 from services.registry.search.schemas import Facet, Facets, SearchQuery
 from services.registry.search.shapes import shape_of
 
@@ -157,7 +157,9 @@ def _asked(
     text = query.q if query.q and needle(query.q) else ""
     if text:
         grams, contacts = query_grams(text), contact_query(text, personal.gram)
-        tokens = replace(tokens, grams=tuple(grams), contacts=tuple(contacts))
+        tokens = replace(
+            tokens, grams=tuple(grams), around=tuple(query_around(text)), contacts=tuple(contacts)
+        )
     return _Asked(table, text, wanted, tokens, columns=repository.shown(table), few=bool(also))
 
 
@@ -191,7 +193,7 @@ async def _take(
         )
         hits = [row for row in rows if row.held or _opened(personal, row, asked.text)]
         found += hits
-        walk.learn(len(hits), rows[-1].no if rows else None)
+        walk.learn(len(hits))
         if len(rows) >= limit:
             walk.resume(rows[-1].no)
         elif walk.must_pass:
