@@ -47,13 +47,3 @@ export async function fetchPackage(id: string, reason: string, received: (bytes:
   }
   return new Blob(parts, { type: 'application/octet-stream' })
 }
-
-/** Hand a file to the browser's own download. */
-export function saveAs(file: Blob, name: string): void {
-  const address = URL.createObjectURL(file)
-  const link = document.createElement('a')
-  link.href = address
-  link.download = name
-  link.click()
-  window.setTimeout(() => URL.revokeObjectURL(address), 60_000)
-}

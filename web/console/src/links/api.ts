@@ -1,6 +1,7 @@
 import { get, post } from '@/api/http'
 import type { components } from '@/api/schema'
 import type { Page } from '@/api/types'
+import { saveAs } from '@/patterns/files'
 
 type Schema = components['schemas']
 
@@ -69,12 +70,7 @@ export const closeExchange = (id: string): Promise<void> => post(`/link-exchange
 
 /** Hand an envelope over as a file. */
 export function saveEnvelope(sent: Sent): void {
-  const url = URL.createObjectURL(new Blob([JSON.stringify(sent.envelope)], { type: 'application/json' }))
-  const link = document.createElement('a')
-  link.href = url
-  link.download = `link-exchange-${sent.type}-${sent.digest.slice(0, 12)}.json`
-  link.click()
-  setTimeout(() => URL.revokeObjectURL(url), 1000)
+  saveAs(new Blob([JSON.stringify(sent.envelope)], { type: 'application/json' }), `link-exchange-${sent.type}-${sent.digest.slice(0, 12)}.json`)
 }
 
 /** An envelope from a file; undefined when it is no JSON object. */

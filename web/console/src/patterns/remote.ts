@@ -1,4 +1,4 @@
-import { onBeforeUnmount, ref, shallowRef, type Ref, type ShallowRef } from 'vue'
+import { onBeforeUnmount, ref, shallowRef, watch, type Ref, type ShallowRef } from 'vue'
 import { asProblem, type ApiProblem } from '@/api/problem'
 
 export interface Remote<T> {
@@ -34,6 +34,22 @@ export function useRemote<T>(read: (signal: AbortSignal) => Promise<T>, immediat
   onBeforeUnmount(() => controller.abort())
   if (immediately) void load()
   return { data, problem, loading, load }
+}
+
+/** Reads again every `ms` as long as what was read last says that work goes on. */
+export function useFollowed<T>(remote: Remote<T>, goesOn: (data: T) => boolean, ms = 1500): void {
+  let timer = 0
+  watch(remote.data, (data) => {
+    clearTimeout(timer)
+    if (data !== null && goesOn(data)) timer = window.setTimeout(() => void remote.load(), ms)
+  })
+  onBeforeUnmount(() => clearTimeout(timer))
+}
+
+/** Reads again every `ms` while the page is looked at, whatever came of it before. */
+export function useRefreshed(remote: Remote<unknown>, ms: number): void {
+  const timer = window.setInterval(() => { if (!document.hidden && !remote.loading.value) void remote.load() }, ms)
+  onBeforeUnmount(() => clearInterval(timer))
 }
 
 /** A deed the user asked for: busy while it runs, its problem kept for display. Gives undefined when refused. */

@@ -1,6 +1,7 @@
 import { call, get, post, send } from '@/api/http'
 import type { components } from '@/api/schema'
 import type { Page } from '@/api/types'
+import { saveAs } from '@/patterns/files'
 
 type Schema = components['schemas']
 
@@ -25,10 +26,5 @@ export function sendReport(file: File, platform: string, period: string): Promis
 
 /** One of a report's files: receipt, errors, original. */
 export async function takeFile(id: string, part: 'receipt' | 'errors' | 'original', name: string): Promise<void> {
-  const blob = await (await send('GET', `/platform-reports/${id}/${part}`)).blob()
-  const link = document.createElement('a')
-  link.href = URL.createObjectURL(blob)
-  link.download = name
-  link.click()
-  setTimeout(() => URL.revokeObjectURL(link.href), 10_000)
+  saveAs(await (await send('GET', `/platform-reports/${id}/${part}`)).blob(), name)
 }
