@@ -16,9 +16,11 @@ from services.evidence.verification.verifier import (
     Failed,
     Unreadable,
     container,
+    contents,
     log,
     read_trust,
     timestamps,
+    tokens,
     verify,
 )
 from services.evidence.verification.verifier.renewal import hashed
@@ -190,6 +192,32 @@ def test_since_when_a_digest_is_weak_is_a_moment(since):
     with pytest.raises(Unreadable):
         read_trust(json.dumps(Signers().trust() | {"weak_digests": {"sha256": since}}).encode())
     read_trust(json.dumps(Signers().trust() | {"weak_digests": {"sha256": written(NOON)}}).encode())
+
+
+# --- what was digested, and what is listed -----------------------------------------------------------------
+
+
+def test_every_digested_file_is_the_one_the_directory_lists():
+    """As many files of which one is another, and one file too few, are both no match."""
+    data = make_package(Signers(), sample_artefacts())
+    listed = container.read_members(io.BytesIO(data), len(data))
+    other = container.Member(listed[0].name, listed[0].crc ^ 1, listed[0].size, listed[0].start)
+    for scanned in ([other, *listed[1:]], listed[:-1]):
+        package: Any = SimpleNamespace(reader=io.BytesIO(data), length=len(data), scanned=scanned)
+        with pytest.raises(Failed, match="files that were digested are not those"):
+            contents.check_structure(package)
+    package = SimpleNamespace(reader=io.BytesIO(data), length=len(data), scanned=listed)
+    assert contents.check_structure(package).startswith(f"{len(listed)} files")
+
+
+# --- DER of time stamps ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("data", ["1f8101", "1f0100", "3f2100", "bf1f00", "30"])
+def test_tags_of_several_bytes_and_half_an_element_are_no_der_of_ours(data: str):
+    with pytest.raises(Failed, match="broken DER"):
+        list(tokens.der_elements(bytes.fromhex(data)))
+    assert [element.tag for element in tokens.der_elements(bytes.fromhex("1e003e00"))] == [0x1E, 0x3E]
 
 
 # --- time stamps that were renewed -------------------------------------------------------------------------
