@@ -17,6 +17,7 @@ from typing import Any
 from infra.demo_market.drawing.ink import seeded
 from infra.demo_market.identifiers import credit_code, label_number
 from infra.demo_market.model import Deal, Label, Listing, Review, Shop
+from infra.demo_market.planting import plant_all
 
 DATA = Path(__file__).parent / "data"
 PER_SHOP = 30
@@ -239,10 +240,8 @@ def _details(rng: Random, kind: dict[str, Any], points: list[str]) -> list[str]:
 @cache
 def listings() -> tuple[Listing, ...]:
     """All listings with their plants, shop by shop."""
-    from infra.demo_market.ground_truth import plant_all
-
     made = tuple(_listing(shop, order) for shop in shops().values() for order in range(PER_SHOP))
-    plant_all(made)
+    plant_all(made, load("plants.json")["plants"])
     return made
 
 

@@ -1,4 +1,4 @@
-"""What is planted where: puts the violations into the listings and tells them afterwards."""
+"""What is planted where, told: violations, lures and shops that belong together."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from infra.demo_market import catalogue
-from infra.demo_market.model import Deal, Listing, Review
+from infra.demo_market.model import Listing
 
 FILE = Path(__file__).parent / "ground_truth.json"
 IMAGE_PLACES = {"panel", "card", "ribbon"}
@@ -22,48 +22,6 @@ STRUCTURE_REASONS = {
     "image_only": ("页脚标识仅为图片，无法点击核验", "badge is a bare image without a link"),
     "missing": ("页面未公示", "not shown on the page"),
 }
-
-
-def plant_all(made: tuple[Listing, ...]) -> None:
-    """Put every planted text, picture and price into its listing."""
-    shelf = {(item.shop.slug, item.order): item for item in made}
-    for slug, order, place, code, *words in catalogue.load("plants.json")["plants"]:
-        item = shelf[slug, order]
-        item.plants.append(code)
-        _plant(item, place, words)
-
-
-def _plant(item: Listing, place: str, words: list[str]) -> None:
-    text = words[0]
-    match place:
-        case "title":
-            brand, rest = item.title.split(" ", 1)
-            item.title = f"{brand} {text} {rest}"
-        case "subtitle":
-            item.subtitle = text
-        case "detail":
-            item.details.insert(1, text + "。")
-        case "ribbon":
-            item.ribbon = text
-        case "panel":
-            item.panels[1][1].insert(0, text)
-        case "card":
-            item.card = words
-        case "review":
-            item.reviews.insert(0, Review("果**妈", text, 2, 5, item.skus[0][0], "", False))
-        case "price":
-            _price(item, text)
-        case _:
-            raise ValueError(f"plants.json: unknown place {place!r}")
-
-
-def _price(item: Listing, trick: str) -> None:
-    if trick == "bait":
-        item.list_price = item.price * 6 // 1000 * 100
-        return
-    item.former = item.price * 6 // 100 * 100 + 9900
-    item.deals = [Deal(deal.days, item.price, deal.count) for deal in item.deals]
-    item.countdown = trick == "countdown"
 
 
 def _entry(shop_slug: str, item: Listing | None, place: str, code: str, words: list[str]) -> dict[str, Any]:
