@@ -36,16 +36,16 @@ async def hide(session: AsyncSession, fact: Fact, *, forget: bool = False) -> No
 async def clear(database: Database) -> None:
     """An empty registry."""
     async with database.transaction() as session:
+        await session.execute(text("ALTER TABLE judgements DISABLE TRIGGER stays_on_record"))
+        await session.execute(text("ALTER TABLE hub_rulings DISABLE TRIGGER stays_on_record"))
+        await session.execute(text("DELETE FROM judgements"))
+        await session.execute(text("DELETE FROM hub_rulings"))
         await session.execute(
             text(
                 "TRUNCATE identifiers, identifier_values, clusters, link_changes, identifier_changes,"
                 " findings CASCADE"
             )
         )
-        await session.execute(text("ALTER TABLE judgements DISABLE TRIGGER stays_on_record"))
-        await session.execute(text("ALTER TABLE hub_rulings DISABLE TRIGGER stays_on_record"))
-        await session.execute(text("DELETE FROM judgements"))
-        await session.execute(text("DELETE FROM hub_rulings"))
 
 
 async def result(database: Database) -> tuple[list[tuple[object, ...]], list[tuple[object, ...]]]:

@@ -9,9 +9,10 @@ import pytest
 from sqlalchemy import text
 
 from services.common.database import Database
-from services.registry.linking import repository, service
+from services.registry.linking import service
 from services.registry.linking.bulk import repository as bulk
 from services.registry.linking.bulk.exporting import export_clusters, export_links
+from services.registry.linking.nearby import repository as nearby
 from tests import linking_world as world
 
 
@@ -109,7 +110,7 @@ async def test_a_rebuild_that_is_cancelled_changes_nothing(database: Database) -
         await service.rebuild(database, stop)
     assert await world.result(database) == before
     async with database.transaction() as session:
-        assert await repository.around(session, [], []) is not None
+        assert await nearby.around(session, [], []) is not None
     await service.rebuild(database)
     assert await world.result(database) == before
 

@@ -1,6 +1,5 @@
 """The rule by itself: limits, the same verdict for one value and for many, what is stored gives it again."""
 
-from dataclasses import astuple
 
 import numpy as np
 from hypothesis import given, settings
@@ -41,7 +40,7 @@ def test_many_at_once_as_one_by_one(given_facts: list[Facts]) -> None:
 
 def tally_of(tally: Tally | None) -> tuple[int, ...]:
     assert tally is not None
-    return astuple(tally)
+    return tuple(tally)
 
 
 @given(facts())

@@ -1,15 +1,16 @@
 """Following a change: the values it touches are judged anew, the blocks they hold together are cut anew.
 
 A verdict depends on a value's holders, on what they show, and on who else shows that where few do. So one
-changed value can move the values of its shops and, where at most CONNECTOR shops show it, of its other
-holders. Verdicts and groups come from the code that computes everything, on the neighbourhood's arrays.
+changed value can move the values of its shop, and those which something else of that shop ties as well. Where
+a value begins or ceases to tie anybody, it can move all values of its holders. Verdicts and groups come from
+the code that computes everything, on the neighbourhood's arrays.
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import permutations
 from typing import Any
 
 import numpy as np
@@ -20,8 +21,10 @@ from services.registry.linking import repository, rules
 from services.registry.linking.grouping import Groups, group
 from services.registry.linking.incidence import Incidence, build
 from services.registry.linking.judging import CODES, judge
-from services.registry.linking.noticing import Change, notice, too_large
-from services.registry.linking.repository import Blocks, Fact, Outcome, Seen, Stored, Value
+from services.registry.linking.nearby import repository as nearby
+from services.registry.linking.nearby.repository import Around, Blocks
+from services.registry.linking.noticing import Change, notice, recorded, too_large
+from services.registry.linking.repository import Fact, Outcome, Stored, Value
 from services.registry.linking.rules import Code, State
 
 
@@ -48,9 +51,7 @@ class _Work:
     """One change on its way through: the values it touched, how many show each, verdicts before and now."""
 
     session: AsyncSession
-    nos: set[int]
-    moved: Mapping[Value, Mapping[int, int]]
-    seen: Mapping[Value, Seen]
+    around: Around
     touched: set[Value]
     count: dict[Value, int]
     before: dict[Value, Stored | None]
@@ -63,36 +64,69 @@ async def follow(session: AsyncSession, nos: Sequence[int], values: Iterable[Val
     False while everything is being rebuilt: nothing was done then.
     """
     given = list(values)
-    around = await repository.around(session, nos, given)
+    around = await nearby.around(session, nos, given)
     if around is None:
         return False
+    further = _further(around)
+    if further:
+        around = await nearby.wider(session, around, nos, further)
     work = _Work(
         session,
-        set(nos) - {repository.NOBODY},
-        around.moved,
-        around.seen,
+        around,
         set(around.moved) | set(given) | around.marked,
-        {value: _count(seen, around.moved.get(value, {})) for value, seen in around.seen.items()},
-        {value: seen.stored for value, seen in around.seen.items() if seen.target},
+        {value: target.holders for value, target in around.targets.items()},
+        {value: target.stored for value, target in around.targets.items()},
     )
     _judge(work)
     await _regroup(work)
     return True
 
 
-def _count(seen: Seen, moved: Mapping[int, int]) -> int:
-    if seen.count is not None:
-        return seen.count
-    return (seen.stored.holders if seen.stored else 0) + sum(moved.values())
+def _further(around: Around) -> list[Value]:
+    """Values no changed shop shows, but whose holders it ties: by what changed and something else it shows.
+
+    Without the one or the other the shop ties nobody there, before or after.
+    """
+    tying = {
+        value: target.nos
+        for value, target in around.targets.items()
+        if target.nos is not None and len(target.nos) <= rules.CONNECTOR
+    }
+    shows: dict[int, set[Value]] = {}
+    for value in tying.keys() & around.moved.keys():
+        for no in around.moved[value]:
+            shows.setdefault(no, set()).add(value)
+    for value, nos in tying.items():
+        for no in shows.keys() & set(nos):
+            shows[no].add(value)
+    shows = {no: values for no, values in shows.items() if len(values) >= 2}
+    held = _held(around, {no for values in shows.values() for value in values for no in tying[value]})
+    found: set[Value] = set()
+    for shop, values in shows.items():
+        reached = {value: {far for no in tying[value] if no != shop for far in held[no]} for value in values}
+        for value, other in permutations(values, 2):
+            if shop in around.moved.get(value, ()):
+                found |= reached[value] & reached[other]
+    return sorted(found - around.targets.keys())
+
+
+def _held(around: Around, nos: set[int]) -> dict[int, set[Value]]:
+    """What each of these shops shows, as far as it was read."""
+    held: dict[int, set[Value]] = {no: set() for no in nos}
+    for kinds, keys, shops in (around.few, around.many) if nos else ():
+        for kind, key, no in zip(kinds, keys, shops, strict=True):
+            if no in held:
+                held[no].add((kind, key))
+    return held
 
 
 def _judge(work: _Work) -> None:
     """The verdicts on the values that may have moved and that at least two shops show."""
-    targets = [value for value, seen in work.seen.items() if seen.target and work.count[value] >= 2]
-    ruled = {value: seen.ruled for value, seen in work.seen.items() if seen.ruled is not None}
-    looked = _looked_at(work, [value for value in targets if work.count[value] <= rules.LIMIT], ruled)
-    for value in targets:
-        number = work.count[value]
+    ruled = {value: target.ruled for value, target in work.around.targets.items() if target.ruled is not None}
+    looked = _looked_at(work, work.around.ruled | ruled)
+    for value, number in work.count.items():
+        if number < 2:
+            continue
         code, facts_of = looked.get(value) or (Code.TOO_MANY, rules.Facts(value[0], number))
         if value in ruled:
             code = Code.RULED_HUB if ruled[value] else Code.RULED_NOT_HUB
@@ -102,12 +136,17 @@ def _judge(work: _Work) -> None:
         work.now[value] = _Verdict(number, code, state, rules.reason(facts_of, code), cut)
 
 
-def _looked_at(
-    work: _Work, tested: Sequence[Value], ruled: dict[Value, bool]
-) -> dict[Value, tuple[Code, rules.Facts]]:
+def _looked_at(work: _Work, ruled: dict[Value, bool]) -> dict[Value, tuple[Code, rules.Facts]]:
+    shown = {value: target.nos for value, target in work.around.targets.items() if target.nos}
+    tested = [value for value, nos in shown.items() if len(nos) >= 2]
     if not tested:
         return {}
-    inc = _incidence(work, [(*value, no) for value, seen in work.seen.items() for no in seen.nos])
+    kinds, keys, shops = (list(column) for column in work.around.few)
+    for (kind, key), nos in shown.items():
+        kinds += [kind] * len(nos)
+        keys += [key] * len(nos)
+        shops += nos
+    inc = build(np.array(kinds), np.array(keys), np.array(shops), work.around.count)
     place = {value: at for at, value in enumerate(_values(inc))}
     which = np.zeros(inc.values, bool)
     which[[place[value] for value in tested]] = True
@@ -129,26 +168,33 @@ def _values(inc: Incidence) -> list[Value]:
 
 async def _regroup(work: _Work) -> None:
     """Blocks and clusters around everything that links now and did not, or did and does not."""
-    around = work.nos | {no for shops in work.moved.values() for no in shops}
     joining = [value for value in work.touched | set(work.now) if _joins(work, value)]
-    blocks = await repository.blocks(work.session, around, joining)
-    linking = _remembered(work, blocks)
-    groups, inc, places = _grouped(work, blocks, linking)
-    await _recut(work, dict(zip(_values(inc), groups.cut.tolist(), strict=True)))
+    parting = {no for value, shops in work.around.moved.items() if _linked(work, value) for no in shops}
     outcome = Outcome()
+    large: list[tuple[int, int]] = []
+    if joining or parting or work.around.judged:
+        blocks = await nearby.blocks(work.session, parting | work.around.judged, joining)
+        linking = _remembered(work, blocks)
+        groups, inc, places = _grouped(work, blocks, linking)
+        await _recut(work, dict(zip(_values(inc), groups.cut.tolist(), strict=True)))
+        large = _changed_clusters(outcome, groups, inc, places, blocks)
     changes = _changed_values(work, outcome)
-    large = _changed_clusters(outcome, groups, inc, places, blocks)
-    now = utc_now()
-    await repository.put(work.session, outcome, now)
-    await notice(work.session, changes, now)
+    outcome.turned = [recorded(change) for change in changes if change.turned]
+    await repository.put(work.session, outcome, utc_now())
+    await notice(work.session, changes)
     await too_large(work.session, large)
 
 
 def _joins(work: _Work, value: Value) -> bool:
-    row, verdict = work.before.get(value), work.now.get(value)
-    linked = row is not None and row.state == State.LINKS
+    verdict = work.now.get(value)
     links = verdict is not None and verdict.state is State.LINKS
-    return linked != links or (links and value in work.touched)
+    return _linked(work, value) != links or (links and value in work.touched)
+
+
+def _linked(work: _Work, value: Value) -> bool:
+    """Whether it linked before."""
+    row = work.before.get(value)
+    return row is not None and row.state == State.LINKS
 
 
 def _remembered(work: _Work, blocks: Blocks) -> list[Fact]:
@@ -214,7 +260,7 @@ def _changed_values(work: _Work, outcome: Outcome) -> list[Change]:
         final = Stored(verdict.holders, verdict.hub, int(verdict.state), verdict.final(verdict.reason))
         if row == final:
             continue
-        named = {"kind": kind, "key": key, **final._asdict(), "reason": json.dumps(final.reason)}
+        named = {"kind": kind, "key": key, **final._asdict()}
         outcome.values.append(named)
         changes.append(Change((kind, key), row, final.holders, final.hub, final.reason))
     outcome.gone = [v for v in sorted(work.touched) if work.count.get(v, 0) < 2 and work.before.get(v)]

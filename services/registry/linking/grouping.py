@@ -10,12 +10,9 @@ from scipy.sparse import coo_array, csr_array
 from scipy.sparse.csgraph import breadth_first_order, connected_components
 
 from services.registry.linking import rules
-from services.registry.linking.incidence import Bools, Incidence, Ints
+from services.registry.linking.incidence import FEW, Bools, Incidence, Ints
 
 Pair = tuple[int, int]
-
-_SMALL = 3_000
-"""Edges up to which a graph is walked in Python."""
 
 
 @dataclass
@@ -82,7 +79,7 @@ class _Edges:
     def lowest(self) -> Ints:
         """For each shop the lowest place among those it hangs together with."""
         shop, value = self.ends()
-        if len(shop) < _SMALL:
+        if len(shop) < FEW:
             return self._joined_one_by_one(shop, value)
         graph = coo_array((np.ones(len(shop), np.int8), (shop, value)), shape=(self.size(),) * 2)
         label = connected_components(graph, directed=False)[1][: self.shops]
@@ -91,7 +88,7 @@ class _Edges:
         return np.asarray(first[label], dtype=np.int64)
 
     def _joined_one_by_one(self, shop: Ints, value: Ints) -> Ints:
-        """The same for a neighbourhood, where setting up arrays takes longer than the work."""
+        """The same for a neighbourhood."""
         parts = _Parts(range(self.shops), ())
         first: dict[int, int] = {}
         for one, at in zip(shop.tolist(), value.tolist(), strict=True):

@@ -18,6 +18,8 @@ from services.registry.linking import rules
 Ints = npt.NDArray[np.int64]
 Bools = npt.NDArray[np.bool_]
 
+FEW = 3_000
+"""Facts up to which setting up what large numbers of them need takes longer than the work."""
 _DENSE = 4
 """Shop numbers serve as places as they are while the highest is below so many times the number of facts."""
 
@@ -92,9 +94,7 @@ def build(kind: Ints, key: Ints, shop: Ints, holders: dict[tuple[int, int], int]
     inner = np.argsort(row * np.int64(len(nos) or 1) + members)
     members = members[inner]
     begin = np.append(0, np.cumsum(count[shared]))
-    back = csr_array(
-        (np.ones(len(members), np.int8), members, begin), shape=(len(shared), len(nos) or 1)
-    ).tocsc()
+    value_start, value = _turned(row, members, begin, len(nos))
     return Incidence(
         nos=nos,
         kind=kind[start[shared]],
@@ -103,9 +103,20 @@ def build(kind: Ints, key: Ints, shop: Ints, holders: dict[tuple[int, int], int]
         start=begin.astype(np.int64),
         shop=members,
         shows=shows,
-        value_start=back.indptr.astype(np.int64),
-        value=back.indices.astype(np.int64),
+        value_start=value_start,
+        value=value,
     )
+
+
+def _turned(row: Ints, members: Ints, begin: Ints, shops: int) -> tuple[Ints, Ints]:
+    """The values of each shop, from the shops of each value."""
+    if len(members) < FEW:
+        ends = np.cumsum(np.bincount(members, minlength=shops))
+        return np.append(0, ends), row[np.argsort(members, kind="stable")]
+    back = csr_array(
+        (np.ones(len(members), np.int8), members, begin), shape=(len(begin) - 1, shops or 1)
+    ).tocsc()
+    return back.indptr.astype(np.int64), back.indices.astype(np.int64)
 
 
 def _places(shop: Ints) -> tuple[Ints, Ints]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,6 +16,16 @@ from services.registry.linking.rules import Code, Facts, State, Tally
 
 CODES = tuple(Code)
 _NUMBER = {code: number for number, code in enumerate(CODES)}
+_LINKS = np.array([code in rules.LINKING for code in CODES])
+"""For each place in CODES whether the verdict lets a value link."""
+
+
+def _table(kinds: Collection[int]) -> Bools:
+    """For each kind whether it is among these: looking up is cheaper than searching."""
+    return np.array([kind in kinds for kind in range(max(Kind) + 1)])
+
+
+_SUPPORTING, _SITES, _NAMING = _table(rules.SUPPORTING), _table(rules.SITES), _table(rules.NAMING)
 _TALLY = 5
 """Figures of a tally."""
 _PORTION = 400_000
@@ -39,10 +49,9 @@ class Verdicts:
 
     def state(self, kind: Ints) -> Ints:
         """State of each value (`rules.State`)."""
-        linking = np.isin(self.code, [_NUMBER[code] for code in rules.LINKING])
-        supports = np.isin(kind, list(rules.SUPPORTING)) & (self.code != _NUMBER[Code.RULED_NOT_HUB])
+        supports = _SUPPORTING[kind] & (self.code != _NUMBER[Code.RULED_NOT_HUB])
         state = np.where(supports, int(State.SUPPORTS), int(State.LINKS))
-        return np.where(linking, state, int(State.HUB)).astype(np.int64)
+        return np.where(_LINKS[self.code], state, int(State.HUB)).astype(np.int64)
 
 
 def judge(
@@ -131,7 +140,7 @@ def _tally(inc: Incidence, targets: int, at: Ints, shop: Ints, pair: Ints, other
     """Joins the holders of each target that show another value alike, or values that one other shop shows."""
     shows = other != 0
     of, tie = pair // inc.values, pair % inc.values
-    count = inc.holders[tie]
+    count = inc.start[tie + 1] - inc.start[tie]
     met = inc.shop[ranges(inc.start[tie], count)]
     places = np.int64(len(inc.nos))
     node, where = np.unique(np.repeat(of, count) * places + met, return_inverse=True)
@@ -167,7 +176,10 @@ def _clashes(targets: int, owner: Ints, name: Ints, other: Ints) -> Ints:
     shown = np.zeros(len(owner), np.int64)
     np.bitwise_or.at(shown, name, other)
     result = np.zeros((targets, 2), np.int64)
-    for kind in sorted(rules.CLASHING):
+    any_of = int(np.bitwise_or.reduce(shown))
+    for kind in rules.CLASHING:
+        if not any_of >> kind & 1:
+            continue
         groups = np.bincount(owner[(shown >> kind & 1).astype(bool)], minlength=targets)
         clashes = np.maximum(groups - 1, 0)
         result[:, 0] += clashes
@@ -181,9 +193,8 @@ def _decide(kind: Ints, holders: Ints, figures: Ints) -> Ints:
     whole, apart = figures[:, :_TALLY], figures[:, _TALLY:]
     beside = (whole != apart).any(axis=1)
     code = _judge(kind, holders, apart, beside)
-    linking = [_NUMBER[one] for one in rules.LINKING]
     before = _judge(kind, holders, whole, np.zeros_like(beside))
-    twins = beside & ~np.isin(code, linking) & np.isin(before, linking)
+    twins = beside & ~_LINKS[code] & _LINKS[before]
     code = np.where(twins, _NUMBER[Code.TWINS], code)
     against = (whole[:, 2] < 2) & (whole[:, 3] >= _few(kind))
     few = np.where(against, _NUMBER[Code.SCATTERED], _NUMBER[Code.FEW])
@@ -191,8 +202,8 @@ def _decide(kind: Ints, holders: Ints, figures: Ints) -> Ints:
 
 
 def _few(kind: Ints) -> Ints:
-    few = np.where(np.isin(kind, list(rules.SITES)), rules.few(Kind.ICP), rules.few(Kind.PHONE))
-    return np.where(np.isin(kind, list(rules.NAMING)), rules.few(Kind.LICENCE), few)
+    few = np.where(_SITES[kind], rules.few(Kind.ICP), rules.few(Kind.PHONE))
+    return np.where(_NAMING[kind], rules.few(Kind.LICENCE), few)
 
 
 def _judge(kind: Ints, holders: Ints, figures: Ints, beside: Bools) -> Ints:
@@ -202,9 +213,9 @@ def _judge(kind: Ints, holders: Ints, figures: Ints, beside: Bools) -> Ints:
     tied = (largest >= 2) & (100 * largest >= ties * showing)
     alone = (largest < 2) | (100 * largest <= rules.HIDING * holders)
     hiding = alone & (kind == Kind.RETURN_ADDRESS)
-    none = (holders > np.where(beside, rules.UNTIED_BESIDE, rules.UNTIED)) | np.isin(kind, list(rules.SITES))
+    none = (holders > np.where(beside, rules.UNTIED_BESIDE, rules.UNTIED)) | _SITES[kind]
     limit = np.where(none, 0, rules.CLASHES_STRICT)
-    limit[(holders <= rules.UNTIED) & np.isin(kind, list(rules.NAMING))] = rules.CLASHES
+    limit[(holders <= rules.UNTIED) & _NAMING[kind]] = rules.CLASHES
     untied = np.where(hiding, registered, clashes) <= limit
     allowed = np.where(beside | many, rules.CLASHES_STRICT, rules.CLASHES)
     together = np.where(clashes <= allowed, _NUMBER[Code.TIED], _NUMBER[Code.APART])

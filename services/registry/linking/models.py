@@ -6,7 +6,7 @@ Both are derived: a rebuild from `identifiers`, `judgements` and `hub_rulings` g
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import BigInteger, Boolean, DateTime, Identity, Index, Integer, SmallInteger
+from sqlalchemy import BigInteger, Boolean, DateTime, Identity, Index, Integer, SmallInteger, text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -21,7 +21,9 @@ class IdentifierValue(Base):
     """
 
     __tablename__ = "identifier_values"
-    __table_args__ = (Index("ix_identifier_values_hub_holders", "hub", "holders"),)
+    __table_args__ = (
+        Index("ix_identifier_values_hubs", "holders", "kind", "key", postgresql_where=text("hub")),
+    )
 
     kind: Mapped[int] = mapped_column(SmallInteger, primary_key=True, autoincrement=False)
     key: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
@@ -35,11 +37,12 @@ class IdentifierValue(Base):
 class Cluster(Base):
     """The cluster of a shop that has company; a shop alone has no row. Both numbers: the lowest shop's in it.
 
-    `block`: the shops that hang together before weak bridges are cut and judgements part them.
+    `block`: the shops that hang together before weak bridges are cut and judgements part them. The shops of a
+    cluster are found by the block its shop stands in.
     """
 
     __tablename__ = "clusters"
-    __table_args__ = (Index("ix_clusters_cluster", "cluster"), Index("ix_clusters_block", "block"))
+    __table_args__ = (Index("ix_clusters_block", "block", postgresql_include=["presence_no", "cluster"]),)
 
     presence_no: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
     cluster: Mapped[int] = mapped_column(BigInteger)
@@ -66,7 +69,8 @@ class LinkChange(Base):
 class IdentifierChange(Base):
     """What came to or went from `identifiers` since the linking last looked; triggers write it.
 
-    `delta`: 1 a shop shows the value now, -1 it no longer does.
+    `delta`: 1 a shop shows the value now, -1 it no longer does. `kind` 0: what binds the shop by judgement
+    changed, or the shop is to be looked at anyway. `presence_no` -1: the value as such is.
     """
 
     __tablename__ = "identifier_changes"

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -13,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from services.registry.findings.rules import Code as Finding
 from services.registry.findings.rules import Raised
 from services.registry.findings.service import raise_findings
-from services.registry.linking import repository, rules
+from services.registry.linking import rules
 from services.registry.linking.repository import Value
 from services.registry.linking.rules import Code
 
@@ -49,23 +47,19 @@ class Change:
         return self.hub and self.holders >= rules.AGENT and not was and self.reason["code"] != Code.BRIDGE
 
 
-async def notice(
-    session: AsyncSession, changes: Sequence[Change], at: datetime, *, recorded: bool = False
-) -> None:
-    """Record links withdrawn or formed again with the reason (unless `recorded`), and raise findings."""
-    turned = [change for change in changes if change.turned]
-    if not recorded:
-        await repository.put_changes(session, [_recorded(change) for change in turned], at)
+async def notice(session: AsyncSession, changes: Sequence[Change]) -> None:
+    """Raise findings on values that became hubs, ceased to be, or are agents' now."""
     raised = [
         _raised(change, Finding.BECAME_HUB if change.hub else Finding.NO_LONGER_HUB)
-        for change in turned
-        if Code.BRIDGE not in (change.reason["code"], change.before.reason["code"])
+        for change in changes
+        if change.turned and Code.BRIDGE not in (change.reason["code"], change.before.reason["code"])
     ]
     raised += [_raised(change, Finding.SHARED_AGENT) for change in changes if change.agent]
     await raise_findings(session, raised)
 
 
-def _recorded(change: Change) -> dict[str, Any]:
+def recorded(change: Change) -> dict[str, Any]:
+    """What is kept of a value that turned, by column of `link_changes`."""
     linked = change.before.holders if change.hub else change.holders
     return {
         "kind": change.value[0],
@@ -73,8 +67,8 @@ def _recorded(change: Change) -> dict[str, Any]:
         "hub": change.hub,
         "holders": change.holders,
         "pairs": linked * (linked - 1) // 2,
-        "before": json.dumps(change.before.reason),
-        "reason": json.dumps(change.reason),
+        "before": change.before.reason,
+        "reason": change.reason,
     }
 
 

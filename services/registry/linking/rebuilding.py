@@ -94,7 +94,7 @@ async def rebuild(database: Database, tell: Tell = lambda progress: None) -> Reb
         await connection.close()
     large = _large(found)
     async with database.transaction() as session:
-        await notice(session, turned, utc_now(), recorded=True)
+        await notice(session, turned)
         await too_large(session, large)
     return _summary(found, len(columns[0]))
 

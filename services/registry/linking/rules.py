@@ -8,9 +8,9 @@ gets the same one. What was measured, and why these limits: docs/registry/linkin
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from enum import IntEnum, StrEnum
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from services.registry.identifiers.kinds import Kind
 
@@ -128,8 +128,7 @@ CODE_LABELS: Final[dict[Code, tuple[str, str]]] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Tally:
+class Tally(NamedTuple):
     """Holders that show something else, those of them others show it too, the largest group so tied.
 
     clashes: how often groups (a holder nothing ties is one) show the same kind, each something else: for each
@@ -208,7 +207,7 @@ def reason(facts: Facts, code: Code) -> dict[str, Any]:
     """The verdict with its facts, as stored beside the value. `facts_of` reads it back."""
     found: dict[str, Any] = {"rule": RULE_VERSION, "code": code.value, "members": facts.holders}
     if facts.all is not None and facts.apart is not None:
-        found["all"], found["apart"] = asdict(facts.all), asdict(facts.apart)
+        found["all"], found["apart"] = facts.all._asdict(), facts.apart._asdict()
     return found
 
 

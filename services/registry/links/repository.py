@@ -63,7 +63,8 @@ class DivisionRow(NamedTuple):
 
 _SHOP = (
     "SELECT p.no, p.id, p.name, p.platform, p.region_code, c.cluster,"
-    " (SELECT count(*) FROM (SELECT FROM clusters o WHERE o.cluster = c.cluster LIMIT %(cap)s) AS company)"
+    " (SELECT count(*) FROM (SELECT FROM clusters o"
+    " WHERE o.block = c.block AND o.cluster = c.cluster LIMIT %(cap)s) AS company)"
     " FROM presences p LEFT JOIN clusters c ON c.presence_no = p.no"
     " WHERE p.id = %(id)s AND p.region_code LIKE %(region)s"
 )
@@ -107,7 +108,12 @@ _SHOPS = (
     " LEFT JOIN clusters c ON c.presence_no = p.no"
     " WHERE p.no = ANY(%(nos)s) AND p.merged_into IS NULL"
 )
-_MEMBERS = "SELECT presence_no FROM clusters WHERE cluster = %(cluster)s ORDER BY presence_no LIMIT %(cap)s"
+# A cluster bears the number of one of its shops.
+_MEMBERS = (
+    "SELECT presence_no FROM clusters WHERE cluster = %(cluster)s"
+    " AND block = (SELECT block FROM clusters WHERE presence_no = %(cluster)s)"
+    " ORDER BY presence_no LIMIT %(cap)s"
+)
 _HELD = (
     "SELECT i.presence_no, i.kind, i.key FROM identifiers i"
     " JOIN identifier_values v ON v.kind = i.kind AND v.key = i.key AND NOT v.hub"

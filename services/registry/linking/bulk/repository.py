@@ -49,10 +49,13 @@ _TURNED = (
     " ORDER BY n.holders DESC LIMIT %s"
 )
 _TABLES: Final[Mapping[str, tuple[tuple[str, ...], tuple[tuple[str, str], ...]]]] = {
-    "identifier_values": (("kind", "key"), (("ix_identifier_values_hub_holders", "hub, holders"),)),
+    "identifier_values": (
+        ("kind", "key"),
+        (("ix_identifier_values_hubs", "(holders, kind, key) WHERE hub"),),
+    ),
     "clusters": (
         ("presence_no",),
-        (("ix_clusters_cluster", "cluster"), ("ix_clusters_block", "block")),
+        (("ix_clusters_block", "(block) INCLUDE (presence_no, cluster)"),),
     ),
 }
 _NAMES = (
@@ -119,8 +122,12 @@ async def prepare(connection: Connection, table: str) -> None:
 
 
 async def fill(connection: Connection, table: str, parts: Iterator[npt.NDArray[Any]]) -> None:
-    """COPY rows in PostgreSQL's binary form into the new table."""
-    target = sql.SQL("COPY {} FROM STDIN (FORMAT binary)").format(sql.Identifier(table + "_new"))
+    """COPY rows in PostgreSQL's binary form into the new table.
+
+    Frozen: else the first to read a page afterwards marks its rows as committed, which is a write of the page
+    into the log, and a change that reads fifty pages pays for it.
+    """
+    target = sql.SQL("COPY {} FROM STDIN (FORMAT binary, FREEZE)").format(sql.Identifier(table + "_new"))
     async with connection.cursor() as cursor, cursor.copy(target) as copy:
         await copy.write(b"PGCOPY\n\xff\r\n\x00" + bytes(8))
         for part in parts:
@@ -140,7 +147,7 @@ async def index(connection: Connection, table: str) -> None:
     )
     for name, on in indexes:
         await connection.execute(
-            sql.SQL("CREATE INDEX {} ON {} ({})").format(
+            sql.SQL("CREATE INDEX {} ON {} {}").format(
                 sql.Identifier(name + "_new"),
                 new,
                 sql.SQL(on),
