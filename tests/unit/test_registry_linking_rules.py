@@ -1,6 +1,5 @@
 """The rule by itself: limits, the same verdict for one value and for many, what is stored gives it again."""
 
-
 import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -88,3 +87,20 @@ def test_links_of_values() -> None:
     assert kinds.tolist() == [1 << 1, 1 << 1, 1 << 1 | 1 << 6]
     assert links(np.empty((0, 3), np.int64))[0].shape == (0, 2)
     assert links(np.array([(2, 8, 4)]))[0].shape == (0, 2)
+
+
+def test_a_verdict_in_words_says_how_often_shops_contradict_each_other() -> None:
+    tally = rules.Tally(showing=2, tied=0, largest=1, clashes=2, registered=1)
+    stored = rules.reason(Facts(Kind.PHONE, 2, tally, tally), rules.Code.SCATTERED)
+    zh, en = rules.words(stored)
+    assert "2家持有，2处互不相同" in zh and "(2 shops, 2 differences)" in en
+    few = rules.reason(Facts(Kind.PHONE, 2), rules.Code.FEW)
+    assert rules.words(few) == rules.CODE_LABELS[rules.Code.FEW]
+    earlier = {
+        "rule": "2026-1",
+        "code": "scattered",
+        "members": 9,
+        "all": {"showing": 9},
+        "apart": {"showing": 9},
+    }
+    assert rules.words(earlier) == rules.CODE_LABELS[rules.Code.SCATTERED]

@@ -25,7 +25,7 @@ from services.registry.hubs.schemas import Holder, HubOut, HubQuery, HubRow, Rul
 from services.registry.identifiers.kinds import KIND_LABELS, Kind
 from services.registry.linking import service as linking
 from services.registry.linking.models import IdentifierValue, LinkChange
-from services.registry.linking.rules import CODE_LABELS, Code
+from services.registry.linking.rules import words
 from services.registry.links.masking import masked_form
 
 
@@ -122,7 +122,7 @@ async def rule(
 def _row(personal: PersonalData, value: IdentifierValue, here: repository.Here, ruled: str | None) -> HubRow:
     cap = repository.HERE_CAP
     zh, en = KIND_LABELS[Kind(value.kind)]
-    why = CODE_LABELS[Code(value.reason["code"])]
+    why = words(value.reason)
     return HubRow(
         id=value_id(value.kind, value.key),
         kind=value.kind,
@@ -173,7 +173,7 @@ def _ruling(row: HubRuling) -> RulingOut:
 
 
 def _change(row: LinkChange) -> ValueChange:
-    zh, en = CODE_LABELS[Code(row.reason["code"])]
+    zh, en = words(row.reason)
     return ValueChange(at=row.at, hub=row.hub, holders=row.holders, pairs=row.pairs, why_zh=zh, why_en=en)
 
 

@@ -193,6 +193,7 @@ def _judge(facts: Facts, tally: Tally, *, beside: bool) -> Code:
     return Code.SCATTERED if against else Code.UNKNOWN
 
 
+CONTRADICTED: Final = frozenset({Code.SCATTERED, Code.APART})
 LINKING: Final = frozenset({Code.FEW, Code.UNKNOWN, Code.TIED, Code.RULED_NOT_HUB})
 
 
@@ -209,6 +210,17 @@ def reason(facts: Facts, code: Code) -> dict[str, Any]:
     if facts.all is not None and facts.apart is not None:
         found["all"], found["apart"] = facts.all._asdict(), facts.apart._asdict()
     return found
+
+
+def words(stored: Mapping[str, Any]) -> tuple[str, str]:
+    """A stored reason in words, Chinese and English; where shops contradict each other, how often."""
+    code = Code(stored["code"])
+    zh, en = CODE_LABELS[code]
+    shops = stored["members"]
+    clashes = stored.get("all" if shops <= SMALL else "apart", {}).get("clashes")
+    if code not in CONTRADICTED or clashes is None:  # an earlier rule did not count them
+        return zh, en
+    return f"{zh}（{shops}家持有，{clashes}处互不相同）", f"{en} ({shops} shops, {clashes} differences)"
 
 
 def facts_of(kind: int, stored: Mapping[str, Any]) -> Facts:

@@ -14,7 +14,7 @@ from services.registry.hubs.rules import value_id
 from services.registry.identifiers.kinds import KIND_LABELS, Kind
 from services.registry.judgements import service as judging
 from services.registry.judgements.rules import Verdict, ordered
-from services.registry.linking.rules import CODE_LABELS, RULE_VERSION, Code, weigh
+from services.registry.linking.rules import RULE_VERSION, weigh, words
 from services.registry.links import repository
 from services.registry.links.masking import masked_form
 from services.registry.links.rules import GONE_LABELS, Gone, Value
@@ -103,8 +103,7 @@ async def elsewhere(session: AsyncSession, shops: Sequence[Any]) -> list[Elsewhe
 
 def why_of(reason: Mapping[str, Any] | None) -> tuple[str, str]:
     """What the linking decided about a value, in words; a value of one shop needs no decision."""
-    code = (reason or {}).get("code")
-    return CODE_LABELS[Code(code)] if code else ("仅此一家持有", "only this shop shows it")
+    return words(reason) if reason else ("仅此一家持有", "only this shop shows it")
 
 
 def _by_shop(sharing: Iterable[Any]) -> dict[int, list[Value]]:
