@@ -175,7 +175,7 @@ async def listed(world: World, who: Claims, asked: PresenceQuery) -> tuple[list[
     return numbers, False
 
 
-def commonest(grams: Sequence[int], shares: Mapping[int, float]) -> tuple[int, ...]:
+def commonest(grams: Sequence[int], shares: Mapping[int, float], sure: int = 1) -> tuple[int, ...]:
     """The least telling gram alone."""
     return tuple(sorted(grams, key=lambda gram: -shares.get(gram, 0.0))[:1])
 

@@ -27,15 +27,17 @@ _LONGEST_READ: Final = 65_536
 _LONGEST_AREA: Final = 4_096
 # So many candidates are asked of the index at first, for a page of a few dozen.
 _FIRST_ASKED: Final = 300
-# What GIN pays for a row that has a token it merges with another's, or with a few score; reading one is 1.
+# What asking GIN costs, reading a row being 1: a statement; each row that has one of the tokens it merges, and
+# that once for each token of an "any of".
+_ASKING: Final = 400
 _MERGED: Final = 0.01
-_MERGED_AROUND: Final = 0.25
+_MERGED_AROUND: Final = 0.002
 # Rows that could be read in the time that a stretch asked of the index takes, about.
 _COST_ASKED: Final = 2_000
 # GIN pays for every token of an "any of" at every row it looks at: too many cost more than they save.
 _BUCKETS_ASKED: Final = 8
 _BUCKETS_IN_AREA: Final = 32
-# On more rows than this share a further gram costs more than it narrows: it is on most rows of the first one.
+# On more rows than this a further gram costs more than it narrows.
 _COMMON: Final = 0.1
 
 
@@ -100,11 +102,14 @@ class Window:
     buckets: tuple[str, ...] = ()
 
 
-def rarest(grams: Sequence[int], shares: Mapping[int, float]) -> tuple[int, ...]:
-    """The few grams that narrow most, one at least; among those not known to be frequent, any."""
+def rarest(grams: Sequence[int], shares: Mapping[int, float], sure: int = 1) -> tuple[int, ...]:
+    """The few grams that narrow most; among those not known to be frequent, any.
+
+    sure: so many are asked, however frequent.
+    """
     ordered = sorted(grams, key=lambda gram: shares.get(gram, 0.0))
-    further = [gram for gram in ordered[1:GRAMS_ASKED] if shares.get(gram, 0.0) < _COMMON]
-    return (*ordered[:1], *further)
+    further = [gram for gram in ordered[sure:GRAMS_ASKED] if shares.get(gram, 0.0) < _COMMON]
+    return (*ordered[:sure], *further)
 
 
 def share(tokens: Tokens, shape: Shape) -> float:
@@ -153,8 +158,9 @@ class Walk:
         self._asked = 0  # numbers in the last window asked of the index
         self._rows_read = 0  # rows in the last window, if it was read within an area
         # To ask the index for all of an area costs as much as to read so many rows, and those that it finds.
-        merged = _MERGED_AROUND * self._share if tokens.around else _MERGED * (self._share + area)
-        self._merging = merged * shape.rows if tokens.area else 0.0
+        each = _MERGED + _MERGED_AROUND * len(tokens.around)
+        merged = each * self._share + _MERGED * area
+        self._merging = _ASKING + merged * shape.rows if tokens.area else 0.0
         # Tokens may attract each other: in an area there may be all the table's matches.
         at_most = min(self._share * shape.rows / 3, self._rows) if tokens.area else self._share * shape.rows
         self._few = few or (tokens.narrow and at_most <= max(FEW, wanted))
@@ -215,7 +221,7 @@ class Walk:
         longest = _LONGEST_AREA if self._tokens.area else self._most or _LONGEST_READ
         least = _FIRST_READ if self._tokens.narrow else longest
         if self._read == 0 and self._tokens.area and self._tokens.narrow:
-            longest = _FIRST_READ if self._share < FREQUENT else 2 * _FIRST_READ
+            longest = _FIRST_READ
         rows = min(max(self._needed, least), longest)
         self._read += rows
         self._cost += rows
@@ -236,7 +242,7 @@ class Walk:
         most = self._most_buckets - 1 << BUCKET_BITS
         width = self._width(most)
         few = self._read > 0 and self._found / self._read * self._rows <= max(FEW, self._wanted)
-        if few and (self._asked >= most or (self._tokens.area and width > _BUCKETS_ASKED << BUCKET_BITS)):
+        if few and width > most:
             return self._last()
         self._asked = min(width, most)
         self._cost += _COST_ASKED

@@ -29,6 +29,8 @@ _HIDDEN = frozenset({"search_text", "grams", "contact_grams", "facets"})
 
 _HIGHEST = 2**63 - 1
 _HOLDS = "strpos(search_text, %(needle)s) > 0"
+# Always true, and only the leader may ask it: starting parallel workers takes longer than a page.
+_ALONE = "pg_backend_pid() > 0"
 
 R = TypeVar("R")
 
@@ -140,7 +142,7 @@ def _indexed(table: str, tokens: Tokens, facts: list[str], wanted: list[str], wo
     """
 
     def arm(held: str, *more: str) -> str:
-        conditions = " AND ".join([*more, *facts, *wanted])
+        conditions = " AND ".join([_ALONE, *more, *facts, *wanted])
         return f"SELECT no, {held} AS held FROM {table} WHERE {conditions}"  # noqa: S608
 
     grams = ["grams @> %(grams)s::integer[]"] if tokens.grams else []
@@ -156,8 +158,8 @@ def _where(conditions: Sequence[str]) -> str:
     return f" WHERE {' AND '.join(conditions)}" if conditions else ""
 
 
-def _span(table: str, window: Window, tokens: Tokens) -> str:
-    """The rows of a window that is read, highest number first.
+def _span(table: str, window: Window, tokens: Tokens, fields: str) -> str:
+    """Fields of the rows of a window that is read, highest number first.
 
     Of an area by comparing pairs: written as "= … ORDER BY no", the planner may read all numbers instead and
     hope to meet the area's soon. Cut to its rows in a statement of its own, or conditions choose the index.
@@ -169,7 +171,9 @@ def _span(table: str, window: Window, tokens: Tokens) -> str:
     else:
         place, order = "''", "no DESC"
         span = "no >= %(low)s::bigint AND no < %(before)s::bigint"
-    return f"SELECT *, {place} AS place FROM {table} WHERE {span} ORDER BY {order} LIMIT %(rows)s::bigint"  # noqa: S608
+    return (
+        f"SELECT {fields}, {place} AS place FROM {table} WHERE {span} ORDER BY {order} LIMIT %(rows)s::bigint"  # noqa: S608
+    )
 
 
 def _read(table: str, tokens: Tokens, window: Window, wanted: list[str], words: bool, fields: str) -> str:
@@ -178,7 +182,7 @@ def _read(table: str, tokens: Tokens, window: Window, wanted: list[str], words: 
     if words:
         in_contacts = " OR contact_grams @> %(contacts)s::integer[]" if tokens.contacts else ""
         wanted = [f"({held}{in_contacts})", *wanted]  # in this order: most rows fail here
-    span = _span(table, window, tokens)
+    span = _span(table, window, tokens, "*")
     found = f"SELECT no, {held} AS held, {fields} FROM ({span}) AS t{_where(wanted)}"  # noqa: S608
     return f"{found} ORDER BY {'place DESC, ' * (window.way is Way.AREA)}no DESC LIMIT %(limit)s::bigint"
 
@@ -222,9 +226,10 @@ async def window_rows(
 
 async def lowest(session: AsyncSession, table: Searched, window: Window, tokens: Tokens) -> int | None:
     """Number of the last row of a window that was read; None when it has fewer rows than it might have."""
-    span = _span(table.__tablename__, window, tokens).replace("SELECT *", "SELECT no", 1)
+    span = _span(table.__tablename__, window, tokens, "no")
     ends = _ends(window, tokens)
-    found = await run(session, f"{span} OFFSET %(skip)s::bigint", {**ends, "skip": ends["rows"] - 1})
+    last = {**ends, "rows": 1, "skip": ends["rows"] - 1}
+    found = await run(session, f"{span} OFFSET %(skip)s::bigint", last)
     return int(found[0][0]) if found else None
 
 

@@ -29,7 +29,7 @@ _FACET_OPENED: Final = 1_000
 _FACET_VALUES: Final = 50
 _EXPORT_STEP: Final = 500
 # Rows asked beyond the page where contacts decide: some of them will not hold the query.
-_SPARE: Final = 20
+_SPARE: Final = 5
 _NOTHING: Final[Mapping[str, str]] = MappingProxyType({})
 
 
@@ -180,14 +180,15 @@ async def _take(
     tokens = replace(
         asked.tokens,
         grams=rarest(asked.tokens.grams, shape.grams),
-        contacts=rarest(asked.tokens.contacts, shape.contacts),
+        contacts=rarest(asked.tokens.contacts, shape.contacts, sure=2),  # what they let through is opened
     )
+    spare = _SPARE if tokens.contacts else 0
     walk, found = Walk(tokens, shape, before, wanted, few=asked.few, most=most), list[Match]()
     if walk.needs_top:
         top = await repository.top(session, asked.table)
         walk = Walk(tokens, shape, top, wanted, few=asked.few, most=most)
     while window := walk.next():
-        limit = wanted - len(found) + (_SPARE if tokens.contacts else 0)
+        limit = wanted - len(found) + spare
         rows = await repository.window_rows(
             session, asked.table, window, tokens, asked.text, asked.filter, asked.columns, limit
         )
@@ -196,6 +197,7 @@ async def _take(
         walk.learn(len(hits))
         if len(rows) >= limit:
             walk.resume(rows[-1].no)
+            spare *= 4  # many have the grams and not the query: the same statement need not come often
         elif walk.must_pass:
             walk.passed(await repository.lowest(session, asked.table, window, tokens))
     return found[:wanted], not walk.cut
