@@ -1,6 +1,7 @@
 """Database access: one engine a process and service, one transaction a use case."""
 
 import asyncio
+import select
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
@@ -59,26 +60,28 @@ class _DriverPool:
         self._idle: list[tuple[float, _Driver]] = []
 
     @asynccontextmanager
-    async def transaction(self) -> AsyncIterator[_Driver]:
-        """A connection inside a transaction: committed at the end of the block, rolled back on any error."""
+    async def lend(self, begin: str = "") -> AsyncIterator[_Driver]:
+        """A connection for this block alone. begin: what begins a transaction, which the block's end commits
+        and any error rolls back; without it each statement is a transaction of its own."""
         async with self._room:
-            opened, driver = await self._begin()
+            opened, driver = await self._ready(begin)
             try:
                 yield driver
-                await driver.execute("COMMIT", prepare=False)
+                if begin:
+                    await driver.execute("COMMIT", prepare=False)
             except BaseException:
                 # Closing rolls back, also when the connection is in the middle of a statement.
                 await driver.close()
                 raise
             self._idle.append((opened, driver))
 
-    async def _begin(self) -> tuple[float, _Driver]:
-        """A connection on which BEGIN was answered: the newest idle one that still lives, or a new one."""
+    async def _ready(self, begin: str) -> tuple[float, _Driver]:
+        """The newest idle connection that still lives, or a new one; `begin` was answered on it."""
         while self._idle:
             opened, driver = self._idle.pop()
             try:
-                if time.monotonic() - opened < _RECYCLE_SECONDS:
-                    await driver.execute("BEGIN", prepare=False)
+                if time.monotonic() - opened < _RECYCLE_SECONDS and not _hung_up(driver):
+                    await self._begin(driver, begin)
                     return opened, driver
             except OperationalError:
                 log.info("database.connection_replaced")
@@ -89,13 +92,24 @@ class _DriverPool:
         driver = await AsyncConnection.connect(self._conninfo, autocommit=True, prepare_threshold=0)
         # The few statements that come this way find their rows by key: planning them anew costs more.
         await driver.execute("SET plan_cache_mode = force_generic_plan", prepare=False)
-        await driver.execute("BEGIN", prepare=False)
+        await self._begin(driver, begin)
         return time.monotonic(), driver
+
+    async def _begin(self, driver: _Driver, begin: str) -> None:
+        if begin:
+            await driver.execute(cast(QueryNoTemplate, begin), prepare=False)
 
     async def close(self) -> None:
         """Close what is idle."""
         while self._idle:
             await self._idle.pop()[1].close()
+
+
+def _hung_up(driver: _Driver) -> bool:
+    """Whether the server has something to say on an idle connection: that it closed it, as a rule."""
+    waiting = select.poll()
+    waiting.register(driver.pgconn.socket, select.POLLIN)
+    return bool(waiting.poll(0))
 
 
 class Database:
@@ -135,12 +149,20 @@ class Database:
                 log.warning("database.after_commit_failed", exc_info=True)
 
     @asynccontextmanager
-    async def direct(self) -> AsyncIterator[Direct]:
+    async def direct(self, lock: int | None = None) -> AsyncIterator[Direct]:
         """The same for statements given to `run` alone, which costs a third of the processor time.
 
-        Raises psycopg's errors; knows no `after_commit`.
+        lock: an advisory lock held from the beginning to the end. Raises psycopg's errors; knows no
+        `after_commit`.
         """
-        async with self._drivers.transaction() as driver:
+        begin = "BEGIN" if lock is None else f"BEGIN; SELECT pg_advisory_xact_lock({lock:d})"
+        async with self._drivers.lend(begin) as driver:
+            yield Direct(driver)
+
+    @asynccontextmanager
+    async def at_once(self) -> AsyncIterator[Direct]:
+        """For a single statement given to `run`: it is a transaction of its own, in one round trip."""
+        async with self._drivers.lend() as driver:
             yield Direct(driver)
 
     async def ping(self) -> None:

@@ -3,7 +3,7 @@
 import asyncio
 import base64
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,13 +15,17 @@ from cryptography.exceptions import InvalidSignature
 from services.common.dsse import verify_signature
 from services.common.problems import Problem
 from services.common.suites import PublicKey
+from services.evidence.exchange import BrokenOffError, Exchanges
 from services.evidence.log.notes import NoteError, NoteKey, parse_vkey, verify_line
 from services.evidence.package.upload import Upload, UploadFailedError
 
 RECEIPT_TYPE = "application/vnd.wangjian.receipt+json"
 _UPLOADS = 8
 # The witness answers from memory after one write to its disk: one that takes longer counts as away.
-_TIMEOUT = aiohttp.ClientTimeout(total=10.0, connect=3.0)
+_SECONDS = 10.0
+_TIMEOUT = aiohttp.ClientTimeout(total=_SECONDS, connect=3.0)
+# A small package is whole and verified when its upload ends.
+_STORED_SECONDS = 30.0
 _MOST_BYTES = 16 << 20
 
 
@@ -60,6 +64,14 @@ class WitnessIsAheadError(Exception):
 
 
 @dataclass(frozen=True)
+class Receipt:
+    """A receipt whose signature was checked: the DSSE envelope, and what it says."""
+
+    envelope: dict[str, Any]
+    stated: dict[str, Any]
+
+
+@dataclass(frozen=True)
 class _Answer:
     status: int
     body: bytes
@@ -76,6 +88,7 @@ class CustodianClient:
         self._url, self._uploads = url, ThreadPoolExecutor(_UPLOADS, "custodian")
         self._base = "http://custodian" if url.startswith("unix:") else url.rstrip("/")
         self._session: aiohttp.ClientSession | None = None
+        self._exchanges = Exchanges(url)
         self.pinned = pinned
 
     def _open(self) -> aiohttp.ClientSession:
@@ -94,6 +107,7 @@ class CustodianClient:
     async def close(self) -> None:
         """Close the connections; an upload that runs ends by itself."""
         self._uploads.shutdown(wait=False, cancel_futures=True)
+        self._exchanges.close()
         if self._session is not None:
             await self._session.close()
 
@@ -105,7 +119,12 @@ class CustodianClient:
         (404: it does not know this log yet) and `evidence.custodian_refused`.
         """
         lines = [f"old {old}", *(base64.b64encode(item).decode() for item in proof), ""]
-        answer = await self._ask("POST", "/v1/add-checkpoint", ("\n".join(lines) + "\n" + note).encode())
+        body = ("\n".join(lines) + "\n" + note).encode()
+        try:
+            # A repetition is answered with the size it then has.
+            answer = _Answer(*await self._exchanges.call("POST", "/v1/add-checkpoint", body, _SECONDS))
+        except (BrokenOffError, TimeoutError) as error:
+            raise _unavailable() from error
         if answer.status == 409:
             raise WitnessIsAheadError(_size_in(answer.text))
         if answer.status == 422:
@@ -155,8 +174,8 @@ class CustodianClient:
         except ValueError as error:
             raise _refused(f"{path}: not JSON") from error
 
-    async def store(self, evidence_id: str, blocks: Iterator[bytes]) -> dict[str, Any]:
-        """Hand over a package; gives the signed receipt (a DSSE envelope) after checking its signature.
+    async def store(self, evidence_id: str, blocks: Iterator[bytes]) -> Receipt:
+        """Hand over a package; gives the signed receipt after checking its signature.
 
         blocks are taken in a thread; what taking them raises is passed on.
         Raises Problem 503 `evidence.custodian_unavailable`, 502 `evidence.custodian_refused`.
@@ -167,13 +186,23 @@ class CustodianClient:
             status, body = await loop.run_in_executor(self._uploads, upload.run, blocks)
         except UploadFailedError as error:
             raise _unavailable() from error
+        return self._receipt(status, body)
+
+    async def store_small(self, evidence_id: str, pieces: AsyncIterator[bytes]) -> Receipt:
+        """The same from the event loop, without a thread: for a package of at most a few MB."""
+        try:
+            found = await self._exchanges.put(f"/v1/packages/{evidence_id}", pieces, _STORED_SECONDS)
+        except (BrokenOffError, TimeoutError) as error:
+            raise _unavailable() from error
+        return self._receipt(*found)
+
+    def _receipt(self, status: int, body: bytes) -> Receipt:
         if status == 503:
             raise _unavailable()
         if status != 200:
             raise _refused(body[:500].decode("utf-8", "replace"))
         receipt: dict[str, Any] = json.loads(body)
-        self.receipt_payload(receipt)
-        return receipt
+        return Receipt(receipt, self.receipt_payload(receipt))
 
     def receipt_payload(self, receipt: dict[str, Any]) -> dict[str, Any]:
         """What a receipt says. Raises Problem 502 `evidence.custodian_refused` when it is not genuine."""

@@ -81,13 +81,13 @@ async def test_killed_while_the_custodian_has_every_byte_but_not_the_end(stack, 
     """What was sent was never written down here: the next run may send another package, and it is taken."""
     real, sent = Sealer._write_down, []
 
-    async def dying(self, run, fresh=Change(), first=None):
+    async def dying(self, run, fresh=Change()):
         if fresh.values.get("stage") == "logged":
             await asyncio.sleep(0.3)
             sent.append(b"".join(part.data or b"" for part in run.parts))
             run.unwritten = Change()
             raise Killed
-        await real(self, run, fresh, first)
+        await real(self, run, fresh)
 
     evidence_id, envelope = await stack.intake()
     with monkeypatch.context() as patch:

@@ -7,12 +7,12 @@ it is whole there, and verified, while this side still writes down what it sent;
 import asyncio
 import json
 import weakref
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from services.common.problems import Problem
-from services.evidence.custodian import CustodianClient
+from services.evidence.custodian import CustodianClient, Receipt
 from services.evidence.items.models import EvidenceItem
 from services.evidence.objects.store import ObjectStore, store_damaged
 from services.evidence.package.layout import Part, total_bytes
@@ -20,11 +20,14 @@ from services.evidence.package.transfer import (
     AbandonedError,
     GrowingPackage,
     ReadBack,
+    SmallPackage,
     StoredBytesChangedError,
     blocks,
     read_whole,
 )
 
+# Packages whose artefacts have fewer bytes are sent without threads.
+_SMALL = 1 << 20
 # Once enough copies are kept, the other custodians have this many seconds; later copies are made later.
 _FOR_THE_REST = 2.0
 
@@ -54,21 +57,25 @@ class Handover:
     def __init__(
         self, store: ObjectStore, custodians: Sequence[CustodianClient], evidence_id: str, begun: list[Part]
     ) -> None:
-        self._store, self._package = store, GrowingPackage(begun)
-        # Threads wait for the rest of it: when nobody is left who could give it, they must not wait on.
+        self._store = store
+        self._package: GrowingPackage | SmallPackage
+        self._reading: ReadBack | SmallPackage
+        if total_bytes(begun) < _SMALL:
+            self._package = self._reading = small = SmallPackage(begun, store.open)
+            sending = [custodian.store_small(evidence_id, aiter(small)) for custodian in custodians]
+        else:
+            self._package = large = GrowingPackage(begun)
+            self._reading = ReadBack(large, store.open)
+            # The first custodian's bytes are those that are hashed here; the others' receipts must agree.
+            given = [self._reading.blocks(), *(blocks(large, store.open) for _ in custodians[1:])]
+            pairs = zip(custodians, given, strict=True)
+            sending = [custodian.store(evidence_id, its) for custodian, its in pairs]
+        # Whoever waits for the rest of it must not wait on when nobody is left who could give it.
         weakref.finalize(self, self._package.abandon)
-        self._reading = ReadBack(self._package, store.open)
         self._sending = {
-            asyncio.create_task(
-                custodian.store(evidence_id, self._bytes(store, first=position == 0)),
-                name=f"handover-{evidence_id}",
-            ): custodian
-            for position, custodian in enumerate(custodians)
+            asyncio.create_task(one, name=f"handover-{evidence_id}"): custodian
+            for one, custodian in zip(sending, custodians, strict=True)
         }
-
-    def _bytes(self, store: ObjectStore, *, first: bool) -> Iterator[bytes]:
-        """The first custodian's bytes are those that are hashed here; the others' receipts must agree."""
-        return self._reading.blocks() if first else blocks(self._package, store.open)
 
     def abandon(self) -> None:
         """Give up unless it has ended; the custodians keep nothing of it."""
@@ -146,9 +153,9 @@ def _operators(copies: Sequence[Copy]) -> int:
     return len({copy.operator for copy in copies})
 
 
-def _copy(custodian: CustodianClient, receipt: dict[str, Any]) -> Copy:
+def _copy(custodian: CustodianClient, receipt: Receipt) -> Copy:
     pinned = custodian.pinned
-    return Copy(pinned.name, pinned.operator, json.dumps(receipt), custodian.receipt_payload(receipt))
+    return Copy(pinned.name, pinned.operator, json.dumps(receipt.envelope), receipt.stated)
 
 
 def _check_receipt(stated: Mapping[str, Any], item: EvidenceItem, sha256: str, size: int) -> None:

@@ -61,16 +61,16 @@ class SealingJobs:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
-    async def follow(self, evidence_id: str, envelope: Mapping[str, Any] | None) -> AsyncIterator[Line]:
-        """Start or join the run of an item; gives its lines, the last one `sealed` or `error`."""
+    async def follow(self, evidence_id: str, envelope: Mapping[str, Any] | None) -> AsyncIterator[list[Line]]:
+        """Start or join the run of an item; gives its lines as they come, the last `digested` or `error`."""
         run, seen = self._begin(evidence_id, envelope), 0
         while True:
             async with run.changed:
                 while len(run.lines) == seen and not run.done:
                     await run.changed.wait()
                 fresh, done = run.lines[seen:], run.done
-            for line in fresh:
-                yield line
+            if fresh:
+                yield fresh
             seen += len(fresh)
             if done and seen == len(run.lines):
                 return
@@ -138,8 +138,8 @@ class SealingJobs:
 
         async def go_on(evidence_id: str) -> None:
             async with limit:
-                async for line in self.follow(evidence_id, None):
-                    log.info("seal.resumed", evidence_id=evidence_id, op=line["op"])
+                async for lines in self.follow(evidence_id, None):
+                    log.info("seal.resumed", evidence_id=evidence_id, ops=[line["op"] for line in lines])
 
         await asyncio.gather(*(go_on(item) for item, _ in due if item not in failed))
         return len(due)

@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy.orm.attributes import set_committed_value
 
 from services.common.clock import utc_now
-from services.common.database import Transaction
+from services.common.database import Database, Transaction
 from services.evidence.custody import service as custody
 from services.evidence.custody.rules import Happened
 from services.evidence.items import repository
@@ -87,12 +87,21 @@ class Run:
 
         Raises MovedOnError when another run was faster: everything of this transaction is given up.
         """
-        if self.written is None or self.last is not None:
+        return await self._write_at_once(session, change) or await self._write_in_steps(session, change)
+
+    async def write_alone(self, database: Database, change: Change) -> Written:
+        """The same in a transaction of its own."""
+        async with database.at_once() as session:
             written = await self._write_at_once(session, change)
-            if written is not None:
-                return written
-            if self.written is None:
-                raise MovedOnError
+        if written is not None:
+            return written
+        async with database.direct() as session:
+            return await self._write_in_steps(session, change)
+
+    async def _write_in_steps(self, session: Transaction, change: Change) -> Written:
+        """The general way; it finds out what happened to the item meanwhile."""
+        if self.written is None:
+            raise MovedOnError
         item, count = self.item, len(change.events)
         first = await repository.advance(session, item.id, self.written, change.values, count)
         if first is None:
@@ -105,6 +114,8 @@ class Run:
 
     async def _write_at_once(self, session: Transaction, change: Change) -> Written | None:
         """The same in one statement; None when there is such an item, or it had events we do not know of."""
+        if self.written is not None and self.last is None:
+            return None
         item, known = self.item, self.item.custody_seq
         rows = custody.drawn_up(item.id, known + 1, change.events, self.last)
         done = await repository.step(

@@ -1,10 +1,9 @@
 """Sealing as a machine of stages kept in PostgreSQL: signed → stamped → logged → sealed.
 
 Each stage does its outside work first and then moves the row on in one transaction that checks, with the row
-locked, that it is still where the work began. (A new item is written down together with its time stamps when
-they come at once.) So a crash anywhere loses at most work that is repeated; two runs at once, in one process
-or in two, give one result; and nothing is called sealed before its proofs are stored, enough custodians'
-receipts are checked and the package has been read back from the store.
+locked, that it is still where the work began. So a crash anywhere loses at most work that is repeated; two
+runs at once, in one process or in two, give one result; and nothing is called sealed before its proofs are
+stored, enough custodians' receipts are checked and the package has been read back from the store.
 """
 
 import asyncio
@@ -30,7 +29,7 @@ from services.evidence.items.models import EvidenceItem, Receipt, Stamp
 from services.evidence.items.run import Change, MovedOnError, Run, Written, now
 from services.evidence.log.notes import NoteError
 from services.evidence.log.repository import LeafIndex
-from services.evidence.log.service import NotAtOnceError
+from services.evidence.log.service import Cosigned, NotAtOnceError
 from services.evidence.objects.store import store_damaged
 from services.evidence.orders.rules import LoggedOrder
 from services.evidence.package.layout import Member, Part, begin, dump_layout, load_layout, total_bytes
@@ -42,8 +41,10 @@ from services.evidence.timestamps.rules import stamped_message
 logger = structlog.get_logger()
 
 Line = dict[str, Any]
-# A new item is written down together with its stamps, unless they take more seconds than this.
-_PROMPT = 0.25
+# Turns of the event loop until a question to an authority is out: its task, the authority's, the request.
+_STEPS_TO_ASK = 3
+# Seconds before what nobody waits for: the line `sealed` goes out first.
+_UNHURRIED = 0.01
 _WORKER = Actor("service:crawler", "采集节点")
 
 
@@ -76,18 +77,20 @@ class Sealer:
 
     async def _stage(self, run: Run, at: str, work: Callable[[Run], Awaitable[None]]) -> None:
         """Do a stage's work if the item is there; what was reached before a failure is written down."""
-        if run.item.stage != at:
-            return
-        try:
+        while run.item.stage == at:
             try:
-                await work(run)
+                await self._work(run, work)
             except MovedOnError:
-                raise
-            except Exception:
-                await self._write_down(run)
-                raise
+                await self._again(run)
+
+    async def _work(self, run: Run, work: Callable[[Run], Awaitable[None]]) -> None:
+        try:
+            await work(run)
         except MovedOnError:
-            await self._again(run)
+            raise
+        except Exception:
+            await self._write_down(run)
+            raise
 
     async def _resumed(self, evidence_id: str) -> Run:
         async with self.runtime.database.transaction() as session:
@@ -101,21 +104,11 @@ class Sealer:
         run.written, run.unwritten, run.last, run.parts = run.item.stage, Change(), None, []
         run.leaf = None
 
-    async def _write_down(
-        self, run: Run, fresh: Change = Change(), first: Awaitable[object] | None = None
-    ) -> None:
-        """Write down what is unwritten and a fresh change; `first` must be done before that is committed.
-
-        Raises MovedOnError, and what `first` raises: then nothing has changed.
-        """
+    async def _write_down(self, run: Run, fresh: Change = Change()) -> None:
+        """Write down what is unwritten and a fresh change. Raises MovedOnError: then nothing has changed."""
         change = run.unwritten.then(fresh)
-        if not change.events:
-            return
-        async with self.runtime.database.direct() as session:
-            written = await run.write(session, change)
-            if first is not None:
-                await first
-        run.settle(written)
+        if change.events:
+            run.settle(await run.write_alone(self.runtime.database, change))
 
     async def sign(self, evidence_id: str, envelope: Mapping[str, Any]) -> Run:
         """Check the manifest against the intake and add the sealing service's signatures, unless it has them.
@@ -124,12 +117,13 @@ class Sealer:
         422 `evidence.manifest_refused`, 409 `evidence.already_signed`.
         """
         await self.runtime.keys.meet(rules.signers_of(envelope))
-        async with self.runtime.database.direct() as session:
+        async with self.runtime.database.at_once() as session:
             drafted = await self._draft(session, evidence_id, envelope)
-            if drafted:
-                # Asked before anything else is done: the authorities' answer is waited for longest.
-                asked = asyncio.create_task(self._ask_stamps(drafted.envelope), name=f"stamp-{evidence_id}")
         if drafted:
+            # Asked before anything else is done: the authorities' answer is waited for longest.
+            asked = asyncio.create_task(self._ask_stamps(drafted.envelope), name=f"stamp-{evidence_id}")
+            for _ in range(_STEPS_TO_ASK):
+                await asyncio.sleep(0)
             try:
                 return self._begin(drafted, asked)
             except BaseException:
@@ -141,7 +135,7 @@ class Sealer:
         return run
 
     def _begin(self, draft: composing.Draft, asked: asyncio.Task[list[FreshStamp]]) -> Run:
-        """A new item whose stamps are asked for: its artefacts travel at once."""
+        """A new item whose stamps are asked for; its artefacts travel at once."""
         item, members = composing.new_item(draft), composing.members(draft.artefacts)
         run = Run(item, None, members=members, stamping=asked)
         values = {name: getattr(item, name) for name in composing.NEW}
@@ -194,9 +188,8 @@ class Sealer:
         """
         asked = run.stamping or asyncio.create_task(self._ask_stamps(json.loads(run.item.envelope)))
         run.stamping = asked
-        done, _ = await asyncio.wait({asked}, timeout=_PROMPT)
-        if not done:
-            await self._write_down(run)
+        # A new item is written down while the authorities answer.
+        await self._write_down(run)
         await self._stamped(run, await asked)
 
     async def stamp_batch(self, evidence_ids: Sequence[str]) -> int:
@@ -225,7 +218,7 @@ class Sealer:
             entry = rules.seal_entry(item.id, number, item.envelope, [s.response for s in stamps])
             values = {"stage": "stamped", "evidence_no": number, "entry": entry}
             fresh = Change(values, events, stamps=rows, entries={rules.log_ref(item.id): entry})
-            written.append(await run.write(session, run.unwritten.then(fresh)))
+            written.append(await run.write(session, fresh))
 
         run.leaf = await self._logging(item.id, work)
         run.settle(written[-1])
@@ -256,36 +249,58 @@ class Sealer:
         index = run.leaf if run.leaf is not None else await log.wait_for(rules.log_ref(item.id))
         checkpoint = await log.cosigned_over(index, self.runtime.custodians())
         proof = await log.proof(index, checkpoint)
-        beacon = composing.beacon_of(item.envelope)
-        consistency = await log.consistency(beacon.size, checkpoint, origin=beacon.origin)
         members = run.members or await self._members(item.id)
-        entry = item.entry or b""
-        run.parts = composing.lay_out(item, members, entry=entry, proof=proof, consistency=consistency)
+        run.parts = await self._lay_out(item, members, proof, checkpoint)
         if run.handover is not None:
             run.handover.complete(run.parts)
+            await asyncio.sleep(0)  # sent before anything else is done
         layout = dump_layout(run.parts)
-        keeping = asyncio.create_task(asyncio.to_thread(self.runtime.store.put, layout))
         values = {
             "stage": "logged",
             "log_shard": index.shard,
             "log_index": int(index),
             "log_size": checkpoint.size,
             "proof": proof,
-            "layout_sha256": hashlib.sha256(layout).hexdigest(),
-            "package_bytes": total_bytes(run.parts),
+            **_about(layout, run.parts),
         }
-        # Before a custodian may keep it: a later run must send the very same package.
-        await self._write_down(run, Change(values, now(Happened("logged"))), keeping)
+        # Both before a custodian may keep it: a later run must send the very same package.
+        keeping = asyncio.create_task(asyncio.to_thread(self.runtime.store.put, layout))
+        try:
+            await self._write_down(run, Change(values, now(Happened("logged"))))
+        finally:
+            await keeping
 
     async def _members(self, evidence_id: str) -> list[Member]:
-        async with self.runtime.database.direct() as session:
+        async with self.runtime.database.at_once() as session:
             return composing.members(await intakes.of_item(session, evidence_id))
 
     async def _parts(self, run: Run) -> list[Part]:
         if not run.parts:
-            layout = await asyncio.to_thread(self.runtime.store.read, str(run.item.layout_sha256))
+            try:
+                layout = await asyncio.to_thread(self.runtime.store.read, str(run.item.layout_sha256))
+            except FileNotFoundError as error:
+                if run.item.stage != "logged":
+                    raise store_damaged() from error
+                layout = await self._laid_out_again(run)
             run.parts = load_layout(layout)
         return run.parts
+
+    async def _laid_out_again(self, run: Run) -> bytes:
+        """The layout of a logged item whose run was cut short before it was stored: nobody keeps it yet."""
+        item = run.item
+        checkpoint = Cosigned(int(item.log_size or 0), "", int(item.log_shard or 0))
+        parts = await self._lay_out(item, await self._members(item.id), str(item.proof), checkpoint)
+        layout = dump_layout(parts)
+        await asyncio.to_thread(self.runtime.store.put, layout)
+        run.took(_about(layout, parts))
+        return layout
+
+    async def _lay_out(
+        self, item: EvidenceItem, members: list[Member], proof: str, checkpoint: Cosigned
+    ) -> list[Part]:
+        beacon, entry = composing.beacon_of(item.envelope), item.entry or b""
+        consistency = await self.runtime.log.consistency(beacon.size, checkpoint, origin=beacon.origin)
+        return composing.lay_out(item, members, entry=entry, proof=proof, consistency=consistency)
 
     async def replicate(self, run: Run) -> None:
         """Have enough custodians keep the package while it is read back; call it sealed.
@@ -296,7 +311,13 @@ class Sealer:
         handover = run.handover or self._hand_over(item.id, parts)
         run.handover = handover
         handed = await handover.finish(item, parts, self.runtime.custodian_quorum)
-        values = {"stage": "sealed", "package_sha256": handed.sha256, "sealed_at": utc_now()}
+        values = {
+            "stage": "sealed",
+            "package_sha256": handed.sha256,
+            "package_bytes": handed.bytes,
+            "layout_sha256": item.layout_sha256,
+            "sealed_at": utc_now(),
+        }
         receipts = composing.receipt_rows(item.id, handed.copies)
         kept = [Happened("replicated", about={"custodian": copy.custodian}) for copy in handed.copies]
         await self._write_down(run, Change(values, now(*kept, Happened("sealed")), receipts=receipts))
@@ -326,15 +347,21 @@ class Sealer:
         The same pass takes every object's SHA-256 again. Raises Problem 500 `evidence.store_damaged`.
         """
         parts = await self._parts(run)
+        await asyncio.sleep(_UNHURRIED)
         try:
             sha256, sm3 = await asyncio.to_thread(read_whole, parts, self.runtime.store.open)
         except (StoredBytesChangedError, FileNotFoundError) as error:
             raise store_damaged() from error
         if sha256 != run.item.package_sha256:
             raise store_damaged()
-        async with self.runtime.database.direct() as session:
+        async with self.runtime.database.at_once() as session:
             await repository.keep_sm3(session, run.item.id, sm3)
         run.took({"package_sm3": sm3})
+
+
+def _about(layout: bytes, parts: list[Part]) -> dict[str, Any]:
+    """An item's columns about its package's layout."""
+    return {"layout_sha256": hashlib.sha256(layout).hexdigest(), "package_bytes": total_bytes(parts)}
 
 
 async def _loaded(session: AsyncSession, evidence_id: str) -> EvidenceItem:

@@ -1,13 +1,14 @@
 """Reading the log: its shards in memory, checkpoints and proofs."""
 
 import asyncio
+from collections import OrderedDict
 from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from services.common.database import Database, Transaction
 from services.evidence.log import repository
-from services.evidence.log.notes import NoteKey, open_checkpoint
+from services.evidence.log.notes import NoteKey, open_checkpoint, parse_body, split_note
 from services.evidence.log.proofs import format_consistency, format_proof
 from services.evidence.log.publishing import shard_folder
 from services.evidence.log.repository import LeafIndex
@@ -21,6 +22,8 @@ class LogReader:
     def __init__(self, database: Database, keys: ShardKeys, folder: Path) -> None:
         self.database, self.keys, self.root = database, keys, folder
         self.shards: list[Shard] = []
+        # Notes that this process signed and the database keeps, by shard and size: the newest ones.
+        self.recent: OrderedDict[tuple[int, int], str] = OrderedDict()
         # Held while leaves are added to the tree.
         self.writing = asyncio.Lock()
 
@@ -116,6 +119,9 @@ class LogReader:
         shard = next((shard for shard in self.shards if shard.origin == origin), None)
         if shard is None:
             raise LookupError("a checkpoint of another log")
+        stated = parse_body(split_note(note)[0])
+        if self.recent.get((shard.number, stated.size)) == note:
+            return LeafIndex(stated.size, shard.number)
         head = open_checkpoint(note, shard.public)
         kept = await repository.checkpoint_note(session, shard.number, head.size)
         if kept is None or (kept != note and open_checkpoint(kept, shard.public) != head):

@@ -11,7 +11,7 @@ from services.common.database import Transaction, run
 from services.evidence.log.models import LogCheckpoint, LogEntry, LogOrphan, LogShard
 
 # Any fixed number: one writer at a time gives out leaf indexes, in whatever process it runs.
-_WRITER_LOCK = 7_420_101
+WRITER_LOCK = 7_420_101
 
 
 class LeafIndex(int):
@@ -37,7 +37,7 @@ class Waiting:
 
 async def lock_writer(session: Transaction) -> None:
     """Become the only writer until the transaction ends."""
-    await run(session, "SELECT pg_advisory_xact_lock(%(lock)s)", {"lock": _WRITER_LOCK})
+    await run(session, "SELECT pg_advisory_xact_lock(%(lock)s)", {"lock": WRITER_LOCK})
 
 
 ENQUEUE = (

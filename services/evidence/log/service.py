@@ -41,6 +41,8 @@ LONGEST_WAIT = 5.0
 # How long the first signature after a start waits for the witnesses' word on what they saw last.
 VETTING = 3.0
 _POLL = 0.5
+# Signed notes remembered, for the captures that quote them: hours of work, less than a megabyte.
+_REMEMBERED = 2048
 _LOAD = 50_000
 
 
@@ -92,6 +94,7 @@ class TransparencyLog(LogReader):
 
     async def open(self) -> None:
         """Load the shards and the last one's tree; refuse if they contradict what was signed."""
+        self.recent.clear()
         async with self.database.transaction() as session:
             await repository.lock_writer(session)
             self.shards = await load_shards(session, self.keys)
@@ -283,8 +286,7 @@ class TransparencyLog(LogReader):
             shard, written, newest = self.shard, list[tuple[str, LeafIndex]](), self._newest
             before = shard.tree.size
             try:
-                async with self.database.direct() as session:
-                    await repository.lock_writer(session)
+                async with self.database.direct(repository.WRITER_LOCK) as session:
                     if work is not None:
                         await work(session)
                     found = await repository.unread(session, shard.number, before, _LOAD, BATCH)
@@ -315,6 +317,10 @@ class TransparencyLog(LogReader):
     def _accept(self, newest: Head | None, written: list[tuple[str, LeafIndex]]) -> None:
         """A batch is durable: tell those who wait, and have it published beside them."""
         self._newest = newest
+        if newest is not None:
+            self.recent[newest.shard, newest.size] = newest.note
+            if len(self.recent) > _REMEMBERED:
+                self.recent.popitem(last=False)
         for ref, index in written:
             for future in self._waiters.get(ref, []):
                 if not future.done():

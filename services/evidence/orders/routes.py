@@ -11,7 +11,8 @@ from services.evidence.runtime import EvidenceRuntime
 
 router = APIRouter(include_in_schema=False, dependencies=[Depends(require_service("crawler"))])
 
-EvidenceId = Annotated[str, Path(pattern=r"^[0-9A-HJKMNP-TV-Z]{26}$")]
+EVIDENCE_ID = r"^[0-9A-HJKMNP-TV-Z]{26}$"
+EvidenceId = Annotated[str, Path(pattern=EVIDENCE_ID)]
 
 
 @router.put("/internal/orders/{order_id}")

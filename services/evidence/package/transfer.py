@@ -1,7 +1,8 @@
 """A package on its way out before it is known how it ends, read back from the store and hashed again."""
 
+import asyncio
 import hashlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from concurrent.futures import CancelledError, Future
 from typing import BinaryIO
 
@@ -61,6 +62,55 @@ class GrowingPackage:
             self._end.result()
         except CancelledError as error:
             raise AbandonedError from error
+
+
+class SmallPackage:
+    """The same for a small package: read back into memory once, given to the event loop without threads."""
+
+    def __init__(self, begun: list[Part], open_object: Callable[[str], BinaryIO]) -> None:
+        self._size = total_bytes(begun)
+        reading = asyncio.to_thread(lambda: b"".join(blocks(begun, open_object)))
+        self._begun = asyncio.create_task(reading, name="read-back")
+        self._rest = b""
+        self._completed, self._ended, self._given_up = asyncio.Event(), asyncio.Event(), False
+
+    def complete(self, parts: list[Part]) -> None:
+        """As GrowingPackage.complete; what follows the beginning is literal."""
+        if not self._completed.is_set():
+            self._rest = b"".join(part.data or b"" for part in rest(parts, self._size))
+            self._completed.set()
+
+    def end(self) -> None:
+        """As GrowingPackage.end."""
+        self._ended.set()
+
+    def abandon(self) -> None:
+        """As GrowingPackage.abandon."""
+        if not self._ended.is_set():
+            self._given_up = True
+            self._completed.set()
+            self._ended.set()
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        """The pieces, and then the wait for its end. Raises AbandonedError, FileNotFoundError."""
+        yield await asyncio.shield(self._begun)
+        yield await self._after(self._completed)
+        await self._after(self._ended)
+
+    async def _after(self, told: asyncio.Event) -> bytes:
+        await told.wait()
+        if self._given_up:
+            raise AbandonedError
+        return self._rest
+
+    @property
+    def bytes(self) -> int:
+        """How many bytes were read back, once it is complete."""
+        return len(self._begun.result()) + len(self._rest)
+
+    def sha256(self) -> str:
+        """SHA-256 of them."""
+        return hashlib.sha256(self._begun.result() + self._rest).hexdigest()
 
 
 def blocks(parts: Iterable[Part], open_object: Callable[[str], BinaryIO]) -> Iterator[bytes]:

@@ -3,6 +3,7 @@
 import datetime as dt
 import hashlib
 import re
+from functools import lru_cache
 from typing import Any
 
 from cryptography.exceptions import InvalidSignature
@@ -37,6 +38,7 @@ def check_entry(package: Package) -> str:
     return str(number)
 
 
+@lru_cache(maxsize=64)
 def parse_vkey(text: str, kind: int) -> tuple[str, bytes, bytes]:
     """(name, key id, raw Ed25519 key) of a C2SP vkey of the given signature type. Raises Failed."""
     name, key_id, material = [*text.split("+", 2), "", ""][:3]

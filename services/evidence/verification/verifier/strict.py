@@ -49,7 +49,7 @@ def strict_json(data: bytes) -> Any:
 
 def canonical(value: Any) -> bytes:
     """RFC 8785 form of a JSON value."""
-    return _write(value).encode("utf-8")
+    return (_usual(value) if _is_usual(value) else _write(value)).encode("utf-8")
 
 
 def same_json(one: Any, other: Any) -> bool:
@@ -58,6 +58,20 @@ def same_json(one: Any, other: Any) -> bool:
 
 
 _plain = json.JSONEncoder(ensure_ascii=False).encode
+# Python's own encoder writes the very same, several times as fast, where `_is_usual` says so.
+_usual = json.JSONEncoder(ensure_ascii=False, sort_keys=True, separators=(",", ":")).encode
+
+
+def _is_usual(value: Any) -> bool:
+    """Whether it has no integer out of range, no number JavaScript writes otherwise, no name beyond ASCII."""
+    kind = type(value)
+    if kind is dict:
+        return "".join(value).isascii() and all(map(_is_usual, value.values()))
+    if kind is list:
+        return all(map(_is_usual, value))
+    if kind is float:
+        return 1e-4 <= abs(value) < 1e16 and not value.is_integer()
+    return kind is str or value is None or kind is bool or (kind is int and abs(value) < 1 << 53)
 
 
 def _write(value: Any) -> str:

@@ -4,6 +4,7 @@ import base64
 import datetime as dt
 import re
 from collections.abc import Iterator
+from functools import lru_cache
 from typing import Any
 
 from cryptography import x509
@@ -119,11 +120,17 @@ def _find_authority(
 ) -> tuple[dict[str, Any], x509.Certificate]:
     issuer, serial = signer.children()[1].children(0x30, 0x02)
     for authority in authorities:
-        certificate = x509.load_der_x509_certificate(base64.b64decode(authority["certificate"]))
+        certificate = _certificate(authority["certificate"])
         same_serial = int.from_bytes(serial.content, "big", signed=True) == certificate.serial_number
         if same_serial and certificate.issuer.public_bytes() == issuer.raw:
             return authority, certificate
     raise Failed("the time stamp is of an authority that is not in the trust file")
+
+
+@lru_cache(maxsize=64)
+def _certificate(text: str) -> x509.Certificate:
+    """A certificate of the trust file; read once, because it is asked for with every package."""
+    return x509.load_der_x509_certificate(base64.b64decode(text))
 
 
 def _check_embedded(certificates: Der, authority: dict[str, Any]) -> None:
