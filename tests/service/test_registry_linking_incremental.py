@@ -1,5 +1,6 @@
 """Following changes one by one gives what a rebuild gives, row for row."""
 
+import json
 import random
 from collections.abc import AsyncIterator, Callable
 
@@ -110,6 +111,78 @@ async def test_following_equals_rebuilding(database: Database, narrow: None, see
         for _ in range(20):
             await town.step(database)
         await _same_as_rebuilt(database)
+
+
+@pytest.mark.parametrize("seed", range(2))
+async def test_changes_left_for_later_make_no_difference(
+    database: Database, narrow: None, monkeypatch: pytest.MonkeyPatch, seed: int
+) -> None:
+    """Some transactions follow what they changed, others leave it; what was left lies beside the rest."""
+
+    async def left(*given: object) -> None:
+        """Not followed now."""
+
+    await world.clear(database)
+    town, chance = Town(seed + 40, shops=60), random.Random(seed)
+    await town.settle(database, 180)
+    for _ in range(2):
+        for _ in range(20):
+            with monkeypatch.context() as patch:
+                if chance.random() < 0.4:
+                    patch.setattr(service, "changed", left)
+                await town.step(database)
+        await service.catch_up(database)
+        await _same_as_rebuilt(database)
+
+
+async def test_a_shop_ties_others_by_two_values_it_shows(database: Database) -> None:
+    """Shop 9 shows nothing of value (1, 1), but ties its holders: 1 by one value, 2 and 3 by the other."""
+    await world.clear(database)
+    facts = [(1, 1, shop) for shop in (1, 2, 3, 4)] + [(2, 20, 1), (2, 20, 9), (3, 30, 2), (3, 30, 3)]
+    async with database.transaction() as session:
+        await world.show(session, facts)
+        await service.changed(session, range(1, 10))
+    assert await _largest(database, 1, 1) == 2
+    async with database.transaction() as session:
+        await world.show(session, [(3, 30, 9)])
+        await service.changed(session, [9])
+    assert await _largest(database, 1, 1) == 3
+    await _same_as_rebuilt(database)
+
+
+async def _largest(database: Database, kind: int, key: int) -> int:
+    values, _ = await world.result(database)
+    (reason,) = [json.loads(str(row[5])) for row in values if row[:2] == (kind, key)]
+    return int(reason["all"]["largest"])
+
+
+async def test_counting_gives_way_to_adding_up(database: Database) -> None:
+    """A value on a thousand shops is no longer counted; what waits then is not counted twice."""
+    await world.clear(database)
+    async with database.transaction() as session:
+        await world.show(session, [(1, 5, shop) for shop in range(1, 1_000)])
+        await service.changed(session, range(1, 1_000))
+    async with database.transaction() as session:
+        await world.show(session, [(1, 5, shop) for shop in (1_001, 1_002, 1_003)])
+    async with database.transaction() as session:
+        await world.show(session, [(1, 5, 1_004), (1, 5, 1_005)])
+        await service.changed(session, [1_004, 1_005])
+    assert (await world.result(database))[0][0][2] == 1_001
+    await service.catch_up(database)
+    assert (await world.result(database))[0][0][2] == 1_004
+    await _same_as_rebuilt(database)
+
+
+async def test_a_judgement_nobody_followed_is_caught_up_with(database: Database) -> None:
+    await world.clear(database)
+    async with database.transaction() as session:
+        await world.show(session, [(1, 5, 1), (1, 5, 2), (2, 6, 2), (2, 6, 3)])
+        await service.changed(session, [1, 2, 3])
+    async with database.transaction() as session:
+        await world.judge(session, 1, 3, "different")
+    await service.catch_up(database)
+    assert len({row[1] for row in (await world.result(database))[1]}) == 2
+    await _same_as_rebuilt(database)
 
 
 async def test_order_does_not_matter(database: Database, narrow: None) -> None:

@@ -1,12 +1,13 @@
 """The rule by itself: limits, the same verdict for one value and for many, what is stored gives it again."""
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from infra.shop_generator.world import make
 from services.registry.identifiers.kinds import Kind
-from services.registry.linking import rules
+from services.registry.linking import grouping, incidence, rules
 from services.registry.linking.bulk.exporting import links
 from services.registry.linking.incidence import build
 from services.registry.linking.judging import CODES, _decide, judge
@@ -104,3 +105,26 @@ def test_a_verdict_in_words_says_how_often_shops_contradict_each_other() -> None
         "apart": {"showing": 9},
     }
     assert rules.words(earlier) == rules.CODE_LABELS[rules.Code.SCATTERED]
+
+
+def test_few_edges_are_grouped_as_many_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One by one or as arrays: the same blocks, clusters and bridges."""
+    monkeypatch.setattr(rules, "SIDE", 3)
+    cuts = 0
+    for seed in range(40):
+        rng = np.random.default_rng(seed)
+        shop = np.repeat(np.arange(40), 3)
+        stray = np.where(rng.random(120) < 0.12, rng.integers(0, 6, 120), 0)
+        facts = np.column_stack([rng.integers(1, 4, 120), shop // rng.integers(4, 8) + stray, shop])
+        kind, key, shop = np.unique(facts, axis=0).T
+        same = [(int(a), int(b)) for a, b in rng.integers(0, 40, (seed % 3, 2)) if a != b]
+        found = []
+        for few in (1_000, 0):
+            monkeypatch.setattr(incidence, "FEW", few)
+            monkeypatch.setattr(grouping, "FEW", few)
+            inc = build(kind, key, shop)
+            groups = grouping.group(inc, np.ones(inc.values, bool), np.zeros(inc.values, bool), same)
+            found.append([column.tolist() for column in (*vars(groups).values(), inc.value_start, inc.value)])
+        assert found[0] == found[1]
+        cuts += sum(found[0][2])
+    assert cuts > 10

@@ -9,6 +9,7 @@ from sqlalchemy import ColumnElement, and_, func, select, text
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from services.common.database import run
 from services.common.identity import Claims
 from services.common.scope import region_filter, region_prefix
 from services.registry.findings.models import Finding, FindingState
@@ -16,19 +17,21 @@ from services.registry.findings.rules import State
 from services.registry.findings.schemas import FindingQuery
 from services.registry.presences.models import Presence
 
-_RAISE = text(
+# Raised in the transaction of a change that is to be seen in milliseconds: straight to the driver.
+_RAISE = (
     "INSERT INTO findings (code, subject_key, kind, key, shops, detail, places, raised_at, times)"
-    " VALUES (:code, :subject_key, :kind, :key, :shops, CAST(:detail AS jsonb), :places, :at, 1)"
+    " VALUES (%(code)s, %(subject_key)s, %(kind)s, %(key)s, %(shops)s::bigint[], %(detail)s::jsonb,"
+    " %(places)s::varchar[], %(at)s, 1)"
     " ON CONFLICT (code, subject_key) DO UPDATE SET shops = excluded.shops, detail = excluded.detail,"
     " places = excluded.places, raised_at = excluded.raised_at, times = findings.times + 1, cleared_at = NULL"
     " WHERE findings.detail IS DISTINCT FROM excluded.detail OR findings.cleared_at IS NOT NULL"
     " RETURNING id"
 )
-_VALUE_REGIONS = text(
+_VALUE_REGIONS = (
     "SELECT DISTINCT p.region_code FROM identifiers i JOIN presences p ON p.no = i.presence_no"
-    " WHERE i.kind = :kind AND i.key = :key AND i.ended_at IS NULL"
+    " WHERE i.kind = %(kind)s AND i.key = %(key)s AND i.ended_at IS NULL"
 )
-_FORGET = text("DELETE FROM finding_states WHERE finding_id = ANY(:ids)")
+_FORGET = "DELETE FROM finding_states WHERE finding_id = %(id)s"
 _CLEAR = text(
     "UPDATE findings SET cleared_at = :at WHERE code = :code AND subject_key = ANY(:keys)"
     " AND cleared_at IS NULL"
@@ -43,17 +46,16 @@ async def shop_regions(session: AsyncSession, nos: Sequence[int]) -> dict[int, s
 
 async def value_regions(session: AsyncSession, kind: int, key: int) -> list[str]:
     """The divisions in which a shop holds this value; for scoping a finding, not for people."""
-    return list((await session.scalars(_VALUE_REGIONS, {"kind": kind, "key": key})).all())
+    return [region for (region,) in await run(session, _VALUE_REGIONS, {"kind": kind, "key": key})]
 
 
 async def upsert(session: AsyncSession, values: Mapping[str, Any], places: Sequence[str]) -> bool:
     """Raise a finding, or make a known one new again where it differs; False when it stands as it is."""
     row = {**values, "detail": json.dumps(values["detail"], ensure_ascii=False), "places": list(places)}
-    raised = (await session.execute(_RAISE, row)).scalar_one_or_none()
-    if raised is None:
-        return False
-    await session.execute(_FORGET, {"ids": [raised]})
-    return True
+    raised = await run(session, _RAISE, row)
+    for (finding,) in raised:
+        await run(session, _FORGET, {"id": finding})
+    return bool(raised)
 
 
 async def clear(session: AsyncSession, code: str, keys: Sequence[str], at: datetime) -> None:

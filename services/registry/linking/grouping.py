@@ -6,11 +6,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.sparse import coo_array, csr_array
-from scipy.sparse.csgraph import breadth_first_order, connected_components
+from scipy.sparse import csr_array
+from scipy.sparse.csgraph import breadth_first_order
 
 from services.registry.linking import rules
-from services.registry.linking.incidence import FEW, Bools, Incidence, Ints
+from services.registry.linking.incidence import FEW, Bools, Incidence, Ints, together
 
 Pair = tuple[int, int]
 
@@ -78,22 +78,10 @@ class _Edges:
 
     def lowest(self) -> Ints:
         """For each shop the lowest place among those it hangs together with."""
-        shop, value = self.ends()
-        if len(shop) < FEW:
-            return self._joined_one_by_one(shop, value)
-        graph = coo_array((np.ones(len(shop), np.int8), (shop, value)), shape=(self.size(),) * 2)
-        label = connected_components(graph, directed=False)[1][: self.shops]
+        label = together(*self.ends(), self.size())[: self.shops]
         first = np.full(int(label.max(initial=-1)) + 1, self.shops, np.int64)
         np.minimum.at(first, label, np.arange(self.shops))
         return np.asarray(first[label], dtype=np.int64)
-
-    def _joined_one_by_one(self, shop: Ints, value: Ints) -> Ints:
-        """The same for a neighbourhood."""
-        parts = _Parts(range(self.shops), ())
-        first: dict[int, int] = {}
-        for one, at in zip(shop.tolist(), value.tolist(), strict=True):
-            parts.join(first.setdefault(at, one), one)
-        return np.array([parts.of(place) for place in range(self.shops)], np.int64)
 
 
 def _bridges(edges: _Edges, block: Ints, small: Bools) -> Ints:
@@ -106,8 +94,10 @@ def _bridges(edges: _Edges, block: Ints, small: Bools) -> Ints:
     shop, value = edges.ends()
     keep = size[block[shop]] >= 2 * rules.SIDE
     shop, value = shop[keep], value[keep]
-    if not len(shop):
-        return np.empty(0, np.int64)
+    if len(shop) < FEW:
+        hit = _hit_one_by_one(edges.shops, shop.tolist(), value.tolist())
+        found = np.array(hit, np.int64) - edges.shops
+        return _cuttable(found, edges, small)
     names, place = np.unique(np.concatenate([shop, value]), return_inverse=True)
     a, b = place[: len(shop)], place[len(shop) :]
     isshop = names < edges.shops
@@ -173,9 +163,68 @@ def _hit(
     rest = total - np.bincount(value, weights=part, minlength=count).astype(np.int64)
     hit = np.flatnonzero((large >= 2) | ((large == 1) & (rest >= rules.SIDE)))
     hit = hit[~known[hit] & (hit > 0)]
-    found = names[order[hit]] - edges.shops
+    return _cuttable(names[order[hit]] - edges.shops, edges, small)
+
+
+def _cuttable(found: Ints, edges: _Edges, small: Bools) -> Ints:
     found = found[found < edges.values]  # judgements are never cut
     return np.asarray(found[small[found]], dtype=np.int64)
+
+
+def _hit_one_by_one(shops: int, shop: list[int], value: list[int]) -> list[int]:
+    """The values (as nodes behind the shops) that alone hold two groups together, of a few edges."""
+    near: dict[int, list[int]] = {}
+    for a, b in zip(shop, value, strict=True):
+        near.setdefault(a, []).append(b)
+        near.setdefault(b, []).append(a)
+    rank: dict[int, int] = {}
+    found = []
+    for root in near:
+        if root in rank:
+            continue
+        order, parent, low = _walk(near, root, rank)
+        below = {node: int(node < shops) for node in order}
+        for node in reversed(order[1:]):
+            up = parent[node]
+            low[up] = min(low[up], low[node])
+            below[up] += below[node]
+        parts: dict[int, list[int]] = {}
+        for node in order[1:]:
+            if low[node] == rank[node]:  # the edge to its parent is the only way across
+                up = parent[node]
+                at, part = (up, below[node]) if up >= shops else (node, below[root] - below[node])
+                parts.setdefault(at, []).append(part)
+        for at, sizes in parts.items():
+            large = sum(size >= rules.SIDE for size in sizes)
+            if large >= 2 or (large == 1 and below[root] - sum(sizes) >= rules.SIDE):
+                found.append(at)
+    return found
+
+
+def _walk(
+    near: dict[int, list[int]], root: int, rank: dict[int, int]
+) -> tuple[list[int], dict[int, int], dict[int, int]]:
+    """Nodes in the order of a depth-first walk, the parent of each, the lowest rank each leads to directly.
+
+    An edge to the parent does not count: no value stands twice at a shop.
+    """
+    parent, low, order = {root: -1}, {}, [root]
+    rank[root] = low[root] = len(rank)
+    path = [(root, iter(near[root]))]
+    while path:
+        node, rest = path[-1]
+        for other in rest:
+            if other not in rank:
+                parent[other] = node
+                rank[other] = low[other] = len(rank)
+                order.append(other)
+                path.append((other, iter(near[other])))
+                break
+            if other != parent[node]:
+                low[node] = min(low[node], rank[other])
+        else:
+            path.pop()
+    return order, parent, low
 
 
 def _spread(order: Ints, parent: Ints, names: Ints, sizes: Ints, isshop: Bools) -> Ints:

@@ -11,15 +11,16 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from scipy.sparse import csr_array
+from scipy.sparse import coo_array, csr_array
+from scipy.sparse.csgraph import connected_components
 
 from services.registry.linking import rules
 
 Ints = npt.NDArray[np.int64]
 Bools = npt.NDArray[np.bool_]
 
-FEW = 3_000
-"""Facts up to which setting up what large numbers of them need takes longer than the work."""
+FEW = 1_000
+"""Facts or edges up to which setting up what large numbers of them need takes longer than the work."""
 _DENSE = 4
 """Shop numbers serve as places as they are while the highest is below so many times the number of facts."""
 
@@ -61,6 +62,25 @@ def ranges(begin: Ints, count: Ints) -> Ints:
     ends = np.cumsum(count)
     total = int(ends[-1]) if len(ends) else 0
     return np.asarray(np.arange(total) + np.repeat(begin - (ends - count), count), dtype=np.int64)
+
+
+def together(one: Ints, other: Ints, size: int) -> Ints:
+    """A name for each of `size` nodes, the same for those that the edges one[i]–other[i] hold together."""
+    if len(one) >= FEW:
+        graph = coo_array((np.ones(len(one), np.int8), (one, other)), shape=(size, size))
+        return np.asarray(connected_components(graph, directed=False)[1], dtype=np.int64)
+    name = list(range(size))
+
+    def top(node: int) -> int:
+        while name[node] != node:
+            name[node] = name[name[node]]
+            node = name[node]
+        return node
+
+    for a, b in zip(one.tolist(), other.tolist(), strict=True):
+        low, high = sorted((top(a), top(b)))
+        name[high] = low
+    return np.array([top(node) for node in range(size)], np.int64)
 
 
 def build(kind: Ints, key: Ints, shop: Ints, holders: dict[tuple[int, int], int] | None = None) -> Incidence:

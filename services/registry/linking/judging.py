@@ -6,12 +6,10 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
 
 from services.registry.identifiers.kinds import Kind
 from services.registry.linking import rules
-from services.registry.linking.incidence import Bools, Incidence, Ints, portions, ranges
+from services.registry.linking.incidence import Bools, Incidence, Ints, portions, ranges, together
 from services.registry.linking.rules import Code, Facts, State, Tally
 
 CODES = tuple(Code)
@@ -144,11 +142,8 @@ def _tally(inc: Incidence, targets: int, at: Ints, shop: Ints, pair: Ints, other
     met = inc.shop[ranges(inc.start[tie], count)]
     places = np.int64(len(inc.nos))
     node, where = np.unique(np.repeat(of, count) * places + met, return_inverse=True)
-    edges = coo_array(
-        (np.ones(len(where), np.int8), (np.repeat(np.arange(len(pair)), count), where + len(pair))),
-        shape=(len(pair) + len(node),) * 2,
-    )
-    group = connected_components(edges, directed=False)[1][len(pair) :]
+    ties = np.repeat(np.arange(len(pair)), count)
+    group = together(ties, where + len(pair), len(pair) + len(node))[len(pair) :]
     mine = at * places + shop
     found = np.searchsorted(node, mine)
     tied = np.zeros(len(mine), bool)

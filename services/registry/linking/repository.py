@@ -8,7 +8,7 @@ import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, cast
 
 import psycopg
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -88,8 +88,10 @@ Driver = psycopg.AsyncConnection[Any]
 
 async def driver_of(session: AsyncSession) -> Driver:
     """The driver's connection on which the session's transaction runs."""
-    raw = await (await session.connection()).get_raw_connection()
-    driver: Driver = raw.driver_connection  # type: ignore[assignment]
+    driver: Driver | None = session.info.get("driver")
+    if driver is None:
+        raw = await (await session.connection()).get_raw_connection()
+        driver = session.info["driver"] = cast(Driver, raw.driver_connection)
     return driver
 
 
