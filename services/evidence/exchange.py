@@ -29,10 +29,13 @@ class _Connection(asyncio.Protocol):
     transport: asyncio.Transport
 
     def __init__(self) -> None:
-        self._body, self._size = list[bytes](), 0
+        self.lost = False
+        self._begin()
+
+    def _begin(self) -> None:
+        self._body, self._size, self._keeps = list[bytes](), 0, False
         self._parser = httptools.HttpResponseParser(self)
         self.answer: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
-        self.lost = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = cast(asyncio.Transport, transport)
@@ -52,7 +55,8 @@ class _Connection(asyncio.Protocol):
             self._body.append(body)
 
     def on_message_complete(self) -> None:
-        """httptools: the answer's end."""
+        """httptools: the answer's end; only here it knows whether the connection stays."""
+        self._keeps = self._parser.should_keep_alive()
         if not self.answer.done():
             self.answer.set_result((self._parser.get_status_code(), b"".join(self._body)))
 
@@ -65,11 +69,9 @@ class _Connection(asyncio.Protocol):
 
     def again(self) -> bool:
         """Make ready for another exchange; False when this connection takes none."""
-        if self.lost or not self.answer.done() or not self._parser.should_keep_alive():
+        if self.lost or not self._keeps:
             return False
-        self._body, self._size = [], 0
-        self._parser = httptools.HttpResponseParser(self)
-        self.answer = asyncio.get_running_loop().create_future()
+        self._begin()
         return True
 
 

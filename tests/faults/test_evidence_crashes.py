@@ -106,6 +106,31 @@ async def test_killed_while_the_custodian_has_every_byte_but_not_the_end(stack, 
     assert proof.encode() not in sent[0]
 
 
+@pytest.mark.parametrize("other_proof", [False, True])
+async def test_killed_when_logged_but_before_the_layout_is_stored(stack, monkeypatch, other_proof):
+    """Nobody keeps that package yet: its layout is made again, even if it came out otherwise (new code)."""
+    home = stack.app.state.settings.home
+
+    def dying(*_: object) -> None:
+        raise Killed
+
+    evidence_id, envelope = await stack.intake()
+    with monkeypatch.context() as patch:
+        patch.setattr(DiskStore, "put", dying)
+        lines = await stack.seal(evidence_id, envelope)
+        assert lines[-1]["problem"]["code"] == "evidence.seal_interrupted"
+    assert await one(stack, "SELECT count(*) FROM evidence_items WHERE stage = 'logged'") == 1
+    assert list((home / "custodian").rglob("*.wacz")) == []
+    if other_proof:
+        async with stack.runtime.database.transaction() as session:
+            changed = "UPDATE evidence_items SET layout_sha256 = repeat('0', 64), package_bytes = 1"
+            await session.execute(text(changed))
+    await resume(stack)
+    await check_sealed(stack, evidence_id)
+    query = "SELECT count(*) FROM evidence_items WHERE layout_sha256 = repeat('0', 64) OR package_bytes = 1"
+    assert await one(stack, query) == 0
+
+
 async def test_the_log_that_takes_nothing_at_once_takes_it_later(stack, monkeypatch):
     async def not_now(*_):
         raise NotAtOnceError

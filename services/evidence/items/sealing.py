@@ -122,9 +122,9 @@ class Sealer:
         if drafted:
             # Asked before anything else is done: the authorities' answer is waited for longest.
             asked = asyncio.create_task(self._ask_stamps(drafted.envelope), name=f"stamp-{evidence_id}")
-            for _ in range(_STEPS_TO_ASK):
-                await asyncio.sleep(0)
             try:
+                for _ in range(_STEPS_TO_ASK):
+                    await asyncio.sleep(0)
                 return self._begin(drafted, asked)
             except BaseException:
                 asked.cancel()
