@@ -25,7 +25,7 @@ _SETTLE = text("SELECT gin_clean_pending_list(CAST(:name AS regclass))")
 
 async def in_batches(session: AsyncSession, *, settling: bool = False) -> None:
     """Make the session's transaction one of many batches; settling: `Settling` sorts entries in beside it."""
-    await session.execute(_IN_BATCHES, {"portion": "256MB" if settling else "64MB"})
+    await session.execute(_IN_BATCHES, {"portion": "512MB" if settling else "64MB"})
 
 
 async def durable(session: AsyncSession) -> None:

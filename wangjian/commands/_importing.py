@@ -14,7 +14,7 @@ from wangjian.commands._platform import Meter, RefusedError, ask, away, open_pla
 
 _DONE, _PARTLY, _WRONG = 0, 1, 2
 _WORKING = {"checking", "running"}
-_PAUSE_SECONDS = 0.5
+_PAUSE_SECONDS = 0.2
 _PATIENCE_SECONDS = 60.0
 _SHOWN = 20
 _COUNTS = ("rows", "created", "updated", "unchanged", "doubled", "warning_count", "error_count")

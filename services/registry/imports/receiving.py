@@ -2,6 +2,7 @@
 
 import errno
 import hashlib
+import io
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import IO
@@ -13,6 +14,8 @@ from services.registry.imports.reading.tables import Layout
 from services.registry.imports.rules import MAX_BYTES
 
 _BLOCK = 1 << 20
+_LONG = 1 << 18
+"""Bytes of a list that several processes will prepare."""
 
 
 @dataclass(frozen=True)
@@ -22,6 +25,11 @@ class Received:
     sha256: str
     bytes: int
     lines: int
+
+
+def is_long(stream: IO[bytes]) -> bool:
+    """Whether a file is worth starting processes for, before it is known what it is."""
+    return stream.seek(0, io.SEEK_END) >= _LONG
 
 
 def keep(files: KeptFiles, import_id: str, stream: IO[bytes]) -> Received:

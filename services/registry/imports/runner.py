@@ -42,6 +42,10 @@ _RENEW_SECONDS = 5.0
 _ATTEMPTS = 3
 _PAUSE = timedelta(seconds=2)
 _SAMPLES = 20
+_PORTION = 96
+"""Batches whose grams are sorted in at once, about 250 MB: a search reads what waits in 0.15 s."""
+_SEEN_ANEW = timedelta(hours=20)
+"""That a row stood in the list again is noted once a day."""
 
 
 class ImportRunner:
@@ -140,7 +144,7 @@ class ImportRunner:
                 check = _Check(self._database, row)
                 await check.end(claims, await run.go(file, layout, 0, check.take))
                 return
-            settling = Settling(self._database, taking.SEARCH_INDEXES)
+            settling = Settling(self._database, taking.SEARCH_INDEXES, _PORTION)
             taker = _Take(self._database, row, setting, settling)
             async with undisturbed(self._database, taking.TABLES if processes else ()):
                 await taker.end(claims, await run.go(file, layout, row.cursor, taker.take))
@@ -196,9 +200,9 @@ class _Take:
                 raise RuntimeError("another process took these records in")
             linked_anew = _linked_anew(row, self._counts.created + self._counts.updated)
             await taking.write(session, stamp, prepared, linked_anew=linked_anew, shared=batch.shared)
-            if batch.unchanged:
-                ids, nos = (list(column) for column in zip(*batch.unchanged, strict=True))
-                await taking.seen(session, stamp, ids, nos)
+            stale = [row for row in batch.unchanged if row.last_seen < stamp - _SEEN_ANEW]
+            if stale:
+                await taking.seen(session, stamp, [row.id for row in stale], [row.no for row in stale])
             await taking.add_remarks(session, self._id, prepared.remarks[: max(room, 0)])
             if linked_anew:
                 row.links = Links.WANTED

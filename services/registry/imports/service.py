@@ -24,6 +24,7 @@ from services.registry.imports.reading.tables import Layout
 from services.registry.imports.rules import STATE_LABELS, State, allowed
 from services.registry.imports.runner import ImportRunner, actor_of
 from services.registry.imports.schemas import ImportOut, ImportRow, LayoutIn, UndoPreview
+from services.registry.imports.taking.pool import warm_up
 from services.registry.imports.undoing import service as undoing
 from services.registry.imports.views import full, listed
 
@@ -37,6 +38,8 @@ async def receive(
     it.
     """
     import_id = new_id()
+    if await asyncio.to_thread(receiving.is_long, stream):
+        warm_up()
     kept = await asyncio.to_thread(receiving.keep, files, import_id, stream)
     try:
         seen = await asyncio.to_thread(receiving.look, files, import_id, None)

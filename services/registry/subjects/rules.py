@@ -69,13 +69,14 @@ def searchable(values: Mapping[str, Any]) -> tuple[str, list[int]]:
 def searched(values: Mapping[str, Any]) -> list[str | None]:
     """The values by which a subject or a presence is found; for `search_fields_many`."""
     licence, icp = values.get("licence"), values.get("icp")
+    native_id, source_id = values.get("native_id"), values.get("source_id")
     return [
         values.get("name"),
         compact(licence) if licence else None,
         icp,
         canonical_icp(icp) if icp else None,
         values.get("platform"),
-        values.get("native_id"),
-        values.get("source_id"),
+        native_id,
+        source_id if source_id != native_id else None,
         values.get("url"),
     ]

@@ -49,7 +49,7 @@ class Layout:
         return asdict(self)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Record:
     """One record: its number in the file (the first is 1), the physical lines it took, its cells."""
 

@@ -3,9 +3,10 @@
 import asyncio
 import gc
 import os
+import pickle
 import threading
-from concurrent.futures import ProcessPoolExecutor
-from multiprocessing import get_context, parent_process
+from concurrent.futures import Future, ProcessPoolExecutor
+from multiprocessing import forkserver, get_context, parent_process
 from multiprocessing.connection import wait
 from typing import Final
 
@@ -25,24 +26,38 @@ class Pool:
         self._executor: ProcessPoolExecutor | None = None
         self._maker: RowMaker | None = None
         if processes:
-            # A fork would copy locks and connections: these come from a process that has only the rules.
+            warm_up()
             context = get_context("forkserver")
-            context.set_forkserver_preload([RowMaker.__module__])
             self._executor = ProcessPoolExecutor(processes, context, initializer=_begin, initargs=(setting,))
         else:
             self._maker = RowMaker(setting)
 
-    def submit(self, batch: Batch) -> "asyncio.Future[Prepared]":
+    async def submit(self, batch: Batch) -> "asyncio.Future[Prepared]":
         """Prepare a batch; what a dead process leaves is an error of the result (BrokenProcessPool)."""
         if self._executor is not None:
-            return asyncio.wrap_future(self._executor.submit(_make, batch))
+            # In a thread: the first one starts the processes.
+            return asyncio.wrap_future(await asyncio.to_thread(self._send, self._executor, batch))
         assert self._maker is not None  # noqa: S101 - one of the two is there
         return asyncio.ensure_future(asyncio.to_thread(self._maker.make, batch))
+
+    @staticmethod
+    def _send(executor: ProcessPoolExecutor, batch: Batch) -> Future[Prepared]:
+        # Packed here: batches wait as bytes, not as a hundred thousand objects the collector goes through.
+        return executor.submit(_make, pickle.dumps(batch, pickle.HIGHEST_PROTOCOL))
 
     def close(self) -> None:
         """End the processes; what waits is dropped."""
         if self._executor is not None:
             self._executor.shutdown(wait=False, cancel_futures=True)
+
+
+def warm_up() -> None:
+    """Start, without waiting for it, the process others are forked from; once for the life of this one.
+
+    A fork of this process would copy locks and connections: that one has only the rules.
+    """
+    forkserver.set_forkserver_preload([RowMaker.__module__])
+    forkserver.ensure_running()
 
 
 def processes_for(rows: int, batch: int) -> int:
@@ -69,6 +84,7 @@ def _end_with_parent() -> None:
         os._exit(1)
 
 
-def _make(batch: Batch) -> Prepared:
+def _make(packed: bytes) -> Prepared:
     assert _maker is not None  # noqa: S101 - _begin ran first
+    batch: Batch = pickle.loads(packed)  # noqa: S301 - of the process that started this one
     return _maker.make(batch)

@@ -86,17 +86,17 @@ class Run:
 
     async def _submit(self, pool: Pool, items: list[Any], after: int) -> None:
         async with self._database.transaction() as session:
-            batch = await self._sorter.sort(session, items, after, len(items), items[-1].number)
-        self._under_way |= {item.source_id for item in items}
-        self._waiting.append((batch, pool.submit(batch.batch)))
+            batch, rows = await self._sorter.sort(session, items, after)
+        self._under_way |= batch.named
+        self._waiting.append((batch, await pool.submit(rows)))
 
     async def _drain(self, take: Take, leave: int) -> bool:
         while len(self._waiting) > leave:
             batch, asked = self._waiting.popleft()
             if not await take(batch, await asked):
                 return False
-            self._sorter.written(batch.batch)
-            self._under_way -= batch.batch.known.keys()
+            self._sorter.written(batch)
+            self._under_way -= batch.named
         return True
 
 

@@ -6,9 +6,9 @@ from __future__ import annotations
 import hashlib
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -18,6 +18,7 @@ from services.registry.imports.fields import FIELDS
 from services.registry.imports.reading.tables import Record
 from services.registry.imports.taking import repository
 from services.registry.imports.taking.batches import Batch, Item, Known, Setting
+from services.registry.imports.taking.repository import There
 from services.registry.imports.taking.rows import subject_key
 
 # Part of every fingerprint: raised when rows are made in another way, so that lists are taken anew.
@@ -26,19 +27,32 @@ _FINGERPRINT: Final = 0xF0
 """Stands where the kind of an identifier would: no identifier has this number."""
 _UNPRINTABLE: Final = ("\0", "\udcff", "\udcfe", "\udcfd")
 _MADE_OF: Final = ("platform", "url", "name", "subject_name", "licence")
+_LONGEST_ID: Final = FIELDS["id"].longest
+
+
+class Unchanged(NamedTuple):
+    """A row that stands as it is: its id, its number, when a list showed it last."""
+
+    id: str
+    no: int
+    last_seen: datetime
 
 
 @dataclass
 class Sorted:
-    """A batch to prepare, and the rows that stand as they are. `after`, `last`: numbers of the records
-    around; `shared`: whether a batch under way may write some of its subjects first."""
+    """What is known of a batch while its rows are prepared, and the rows that stand as they are.
+
+    after, last: numbers of the records around; named: ids of the records that are prepared; licences: by
+    which their subjects are known; shared: whether a batch under way may write some of those first.
+    """
 
     after: int
     last: int
     count: int
-    batch: Batch
-    unchanged: list[tuple[str, int]] = field(default_factory=list)
-    shared: bool = False
+    named: set[str]
+    licences: list[str]
+    unchanged: list[Unchanged]
+    shared: bool
 
 
 class Sorter:
@@ -72,12 +86,11 @@ class Sorter:
             whole = "\x1f".join(cells[position].strip() for position in self._made_of)
             return "~" + hashlib.sha256(whole.encode("utf-8", "replace")).hexdigest()[:20]
         given = cells[self._id].strip()
-        usable = len(given) <= FIELDS["id"].longest and not any(mark in given for mark in _UNPRINTABLE)
-        return given if usable else ""
+        if len(given) > _LONGEST_ID:
+            return ""
+        return given if given.isprintable() or not any(mark in given for mark in _UNPRINTABLE) else ""
 
-    async def sort(
-        self, session: AsyncSession, items: list[Item], after: int, count: int, last: int
-    ) -> Sorted:
+    async def sort(self, session: AsyncSession, items: list[Item], after: int) -> tuple[Sorted, Batch]:
         """Look up what is there already, and take numbers and ids for what is not."""
         named = list({item.source_id for item in items if item.source_id})
         there = await repository.fingerprints(session, self._at.org, self._at.source, named)
@@ -88,10 +101,12 @@ class Sorter:
         known |= {
             name: Known(no, row_id) for name, no, row_id in zip(new, numbers, new_ids(len(new)), strict=True)
         }
+        batch = Batch([*fresh, *changed], known, {})
         before = set(self._under_way)
-        subjects = await self._subjects(session, [*fresh, *changed])
-        shared = not before.isdisjoint(subjects)
-        return Sorted(after, last, count, Batch([*fresh, *changed], known, subjects), unchanged, shared)
+        batch.subjects = await self._subjects(session, batch.items)
+        shared = not before.isdisjoint(batch.subjects)
+        licences, last = list(batch.subjects), items[-1].number
+        return Sorted(after, last, len(items), set(known), licences, unchanged, shared), batch
 
     async def _known(self, session: AsyncSession, there: Any, changed: list[Item]) -> dict[str, Known]:
         ids = {item.source_id: there[item.source_id][1] for item in changed}
@@ -126,18 +141,20 @@ class Sorter:
         cell = item.cells[self._licence]
         return subject_key(cell.strip()) if len(cell) <= FIELDS["licence"].longest else None
 
-    def written(self, batch: Batch) -> None:
+    def written(self, batch: Sorted) -> None:
         """The batch is in the database: its subjects are found there from now on."""
-        for norm in batch.subjects:
+        for norm in batch.licences:
             self._under_way.pop(norm, None)
 
 
 def _parted(
-    items: list[Item], there: dict[str, tuple[int, str, int | None, datetime]], stamp: datetime
-) -> tuple[list[Item], list[tuple[str, int]], list[Item]]:
-    """(new or unusable, unchanged as (id, no), changed or named twice)."""
+    items: list[Item], there: dict[str, There], stamp: datetime
+) -> tuple[list[Item], list[Unchanged], list[Item]]:
+    """(new or unusable, unchanged, changed or named twice)."""
+    if not there:
+        return items, [], []
     fresh: list[Item] = []
-    unchanged: list[tuple[str, int]] = []
+    unchanged: list[Unchanged] = []
     changed: list[Item] = []
     times = Counter(item.source_id for item in items)
     for item in items:
@@ -145,7 +162,7 @@ def _parted(
         if found is None:
             fresh.append(item)
         elif found[2] == item.fingerprint and found[3] != stamp and times[item.source_id] == 1:
-            unchanged.append((found[1], found[0]))
+            unchanged.append(Unchanged(found[1], found[0], found[4]))
         else:
             changed.append(item)
     return fresh, unchanged, changed

@@ -65,14 +65,16 @@ def read_row(number: int, lines: int, cells: Sequence[str], mapping: Sequence[st
         values[field] = value
     if not values.get("name"):
         values["name"] = values.get("subject_name")
-    missing = next((f for f in ("id", "name") if f in (*mapping, "name") and not values.get(f)), None)
-    if missing:
+    if not values.get("id", "made") or not values["name"]:
+        missing = "name" if values.get("id", "made") else "id"
         raise BadRowError(
             Finding(
                 missing, "cell.missing", f"{FIELDS[missing].zh}不能为空", f"{FIELDS[missing].en} is empty"
             )
         )
-    values["domain"] = domain_named(values.get("url") or values.get("platform"))
+    domain = domain_named(values.get("url") or values.get("platform"))
+    if domain:
+        values["domain"] = domain
     taken_apart = Cells(values)
     remarks, found = examine_row(taken_apart)
     return Row(number, values, findings + remarks, found, _place(taken_apart))
@@ -115,7 +117,7 @@ def _value(field: str, cell: str, findings: list[Finding]) -> str | None:
     if field not in _KEPT_RAW and len(value) <= 4 and value.casefold() in NULL_WORDS:
         findings.append(Finding(field, "cell.null_word", f"“{value}”按空值处理", "Taken as empty"))
         return None
-    if field in _NUMBERS and _SCIENTIFIC.match(value):
+    if field in _NUMBERS and ("E" in value or "e" in value) and _SCIENTIFIC.match(value):
         zh = "Excel把号码改成了科学计数法，末尾数字已丢失，请在原表中设为文本"
         findings.append(
             Finding(field, "cell.scientific", zh, "Excel has rounded this number: set it as text")
