@@ -34,9 +34,9 @@ STOP_SIGNAL = signal.SIGINT
 
 
 def _buffers() -> str:
-    """An eighth of the machine's memory, 128 MB to 1 GB: lists of millions of rows are read all over."""
+    """An eighth of the machine's memory, 128 MB to 4 GB: lists of millions of rows are read all over."""
     memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    return f"{min(max(memory // 8 >> 20, 128), 1024)}MB"
+    return f"{min(max(memory // 8 >> 20, 128), 4096)}MB"
 
 
 SERVER_SETTINGS = {

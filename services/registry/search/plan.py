@@ -27,7 +27,7 @@ _LONGEST_READ: Final = 65_536
 _LONGEST_AREA: Final = 4_096
 # So many candidates are asked of the index at first, for a page of a few dozen.
 _FIRST_ASKED: Final = 300
-# What asking GIN costs, reading a row being 1: a statement; each row that has one of the tokens it merges, and
+# What asking GIN costs, reading a row being 1: a statement; each row with one of the tokens it merges, and
 # that once for each token of an "any of".
 _ASKING: Final = 400
 _MERGED: Final = 0.01

@@ -32,6 +32,9 @@ _HOLDS = "strpos(search_text, %(needle)s) > 0"
 # Always true, and only the leader may ask it: starting parallel workers takes longer than a page.
 _ALONE = "pg_backend_pid() > 0"
 
+# The planner takes a few score of tokens for most of the table, and looking for them in each row for cheap.
+_BY_INDEX = "SELECT set_config('enable_seqscan', 'off', true)"
+
 R = TypeVar("R")
 
 
@@ -214,6 +217,8 @@ async def window_rows(
         wanted += ["no + 0 < %(before)s::bigint"] * (window.before is not None)
         wanted += ["no + 0 >= %(low)s::bigint"] * (window.low is not None)
         found = _indexed(name, tokens, _facts(tokens, window, values), wanted, words)
+        if tokens.around:
+            await run(session, _BY_INDEX, {})
         statement = (
             f"WITH found AS MATERIALIZED ({found}), newest AS (SELECT * FROM found ORDER BY no DESC"  # noqa: S608
             f" LIMIT %(limit)s::bigint) SELECT no, held, {fields} FROM newest JOIN {name} AS t USING (no)"
