@@ -1,7 +1,7 @@
 """Grams and forms of search: a piece of a value asks only for grams the value has; walks end."""
 
 import zlib
-from itertools import pairwise
+from itertools import pairwise, product
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -79,6 +79,20 @@ def test_what_has_grams_around_it() -> None:
     assert {text: len(query_around(text)) for text in counts} == counts
     others = search_fields(["12", "a-1", "茶ba店", "1124 13"])[1]
     assert not {*query_around("123"), *query_around("ab")} & {*others}
+
+
+def test_a_walk_through_an_area_ends_whatever_it_finds() -> None:
+    shape = Shape(rows=2_000_000, low=1, high=2_000_000, grams={1: 0.4, 2: 0.01}, facets={"r360102": 0.1})
+    for gram, found, apart in product((1, 2), (0, 1, 3, 9), (1, 10)):  # found: of each window
+        walk, windows = Walk(Tokens(grams=(gram,), area="360102"), shape, None, 1_000_000), 0
+        lowest = 2_000_900  # 900 rows came after the sample
+        while (window := walk.next()) and windows < 5_000:
+            windows += 1
+            walk.learn(found)
+            if walk.must_pass:
+                lowest -= min(apart * (window.rows or 0), lowest)
+                walk.passed(lowest or None)
+        assert windows < 5_000
 
 
 def test_a_walk_ends_whatever_it_finds() -> None:

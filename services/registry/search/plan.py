@@ -202,7 +202,8 @@ class Walk:
         if lowest is None:
             self._done = True
         else:
-            self._density = self._rows_read / max(self._start - lowest, 1)
+            # (More rows than numbers: those inserted since the shape was taken.)
+            self._density = min(self._rows_read / max(self._start - lowest, 1), 1.0)
         self._before = lowest
 
     def resume(self, before: int) -> None:
@@ -220,8 +221,8 @@ class Walk:
         # With nothing to ask the index for, a wide window loses nothing: it is left when the page is full.
         longest = _LONGEST_AREA if self._tokens.area else self._most or _LONGEST_READ
         least = _FIRST_READ if self._tokens.narrow else longest
-        if self._read == 0 and self._tokens.area and self._tokens.narrow:
-            longest = _FIRST_READ
+        if self._read == 0 and self._tokens.area:
+            longest = least
         rows = min(max(self._needed, least), longest)
         self._read += rows
         self._cost += rows
