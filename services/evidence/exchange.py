@@ -81,8 +81,9 @@ class Exchanges:
     def __init__(self, url: str) -> None:
         self._unix = url.removeprefix("unix:") if url.startswith("unix:") else ""
         where = urlsplit("http://custodian" if self._unix else url)
-        self._host, self._tls = where.hostname or "", where.scheme == "https"
-        self._port, self._base = where.port or (443 if self._tls else 80), where.path.rstrip("/")
+        self._tls = ssl.create_default_context() if where.scheme == "https" else None
+        self._host, self._port = where.hostname or "", where.port or (443 if self._tls else 80)
+        self._base = where.path.rstrip("/")
         self._name = where.netloc.rpartition("@")[2]
         self._idle: list[_Connection] = []
 
@@ -156,7 +157,6 @@ class Exchanges:
             async with asyncio.timeout(_CONNECT_SECONDS):
                 if self._unix:
                     return (await loop.create_unix_connection(_Connection, self._unix))[1]
-                tls = ssl.create_default_context() if self._tls else None
-                return (await loop.create_connection(_Connection, self._host, self._port, ssl=tls))[1]
+                return (await loop.create_connection(_Connection, self._host, self._port, ssl=self._tls))[1]
         except OSError as error:
             raise BrokenOffError(f"no connection: {error}") from error

@@ -33,10 +33,14 @@ async def test_an_error_undoes_the_block_and_the_next_one_works(stack):
 
 
 async def test_connections_the_server_closed_are_replaced(stack):
+    """Also before a statement that is a transaction by itself, which is never sent twice."""
     async with stack.runtime.database.direct() as one, stack.runtime.database.direct() as other:
         pids = [(await run(session, "SELECT pg_backend_pid()", {}))[0][0] for session in (one, other)]
     async with stack.runtime.database.transaction() as session:
         await run(session, "SELECT pg_terminate_backend(pid) FROM unnest(%(pids)s) AS pid", {"pids": pids})
+    await asyncio.sleep(0.1)
+    async with stack.runtime.database.at_once() as session:
+        assert (await run(session, "SELECT pg_backend_pid()", {}))[0][0] not in pids
     assert (await ask(stack, "SELECT pg_backend_pid()"))[0][0] not in pids
     assert (await stack.submit())["op"] == "digested"
 

@@ -59,6 +59,29 @@ async def test_calls_share_a_connection(tmp_path):
     assert connections == 1
 
 
+async def test_a_custodian_behind_a_path_on_tcp():
+    seen = []
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        head = await reader.readuntil(b"\r\n\r\n")
+        seen.append(head)
+        writer.write(answer("200 OK", b""))
+        await reader.read()
+        writer.close()
+
+    async with await asyncio.start_server(serve, "127.0.0.1", 0) as server:
+        place = f"127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        exchanges = Exchanges(f"http://{place}/clients/nanchang/")
+        assert await exchanges.put("/v1/packages/X", pieces(), 5) == (200, b"")
+        assert await exchanges.call("POST", "/v1/x", b"", 5) == (200, b"")
+        exchanges.close()
+    assert [head.split(b" ")[1] for head in seen] == [
+        b"/clients/nanchang/v1/packages/X",
+        b"/clients/nanchang/v1/x",
+    ]
+    assert all(f"\r\nhost: {place}\r\n".encode() in head for head in seen)
+
+
 async def test_a_kept_connection_that_was_closed_is_replaced(tmp_path):
     async def serve(reader, writer):
         writer.write(answer("200 OK", await asked(reader)))
