@@ -88,9 +88,9 @@ def test_a_walk_through_an_area_ends_whatever_it_finds() -> None:
         lowest = 2_000_900  # 900 rows came after the sample
         while (window := walk.next()) and windows < 5_000:
             windows += 1
-            walk.learn(found)
+            lowest -= min(apart * (window.rows or 0), lowest)
+            walk.learn(found, lowest + 7 if found and window.rows else None)
             if walk.must_pass:
-                lowest -= min(apart * (window.rows or 0), lowest)
                 walk.passed(lowest or None)
         assert windows < 5_000
 

@@ -157,6 +157,7 @@ class Walk:
         self._read = 0.0  # rows of the area that were looked through
         self._asked = 0  # numbers in the last window asked of the index
         self._rows_read = 0  # rows in the last window, if it was read within an area
+        self._empty = False  # whether the last window had no match
         # To ask the index for all of an area costs as much as to read so many rows, and those that it finds.
         each = _MERGED + _MERGED_AROUND * len(tokens.around)
         merged = each * self._share + _MERGED * area
@@ -188,14 +189,18 @@ class Walk:
             return self._read_on()
         return self._ask()
 
-    def learn(self, found: int) -> None:
-        """How many matches the last window yielded."""
+    def learn(self, found: int, last: int | None = None) -> None:
+        """How many matches the last window yielded, and the number of the last of them (None: no match)."""
         self._found += found
+        self._empty = last is None
+        if self._rows_read and last is not None:
+            self.passed(last)  # or a little further: that is read again
 
     @property
     def must_pass(self) -> bool:
-        """Whether the end of the last window must be told: it was so many rows of an area."""
-        return self._rows_read > 0 and self._found < self._wanted
+        """Whether the end of the last window must be told: an area's rows, no match, and reading goes on."""
+        on = self._found > 0 or not self._tokens.narrow
+        return self._rows_read > 0 and self._empty and on and self._found < self._wanted
 
     def passed(self, lowest: int | None) -> None:
         """The last window went down to this number; None: to the end."""

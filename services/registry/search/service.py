@@ -194,7 +194,7 @@ async def _take(
         )
         hits = [row for row in rows if row.held or _opened(personal, row, asked.text)]
         found += hits
-        walk.learn(len(hits))
+        walk.learn(len(hits), rows[-1].no if rows else None)
         if len(rows) >= limit:
             walk.resume(rows[-1].no)
             spare *= 4  # many have the grams and not the query: the same statement need not come often
