@@ -35,9 +35,11 @@ _TURN = (
     " THEN (SELECT 'true' FROM pg_advisory_xact_lock($2)) ELSE 'false' END, true),"
     " set_config('plan_cache_mode', 'force_generic_plan', true)"
 )
+# Told by indexes alone: the key of the table, and the small index of what is no longer shown.
 _SHOWN = (
-    " CROSS JOIN LATERAL (SELECT kind, key FROM identifiers g"
-    " WHERE g.presence_no = n.no AND g.ended_at IS NULL OFFSET 0) f"
+    " CROSS JOIN LATERAL (SELECT kind, key FROM identifiers g WHERE g.presence_no = n.no"
+    " AND (SELECT true FROM identifiers e WHERE e.kind = g.kind AND e.key = g.key"
+    " AND e.presence_no = g.presence_no AND e.ended_at IS NOT NULL) IS NULL OFFSET 0) f"
 )
 _STORED = (
     " LEFT JOIN LATERAL (SELECT * FROM identifier_values v"
@@ -74,10 +76,12 @@ _LOOKED_AT = (
 _NEIGHBOURS = (
     " members AS (SELECT DISTINCT unnest(nos) AS no FROM targets WHERE cardinality(nos) >= 2),"  # noqa: S608
     f" shown AS MATERIALIZED (SELECT n.no, f.kind, f.key FROM members n{_SHOWN}),"
-    " known AS MATERIALIZED (SELECT u.kind, u.key, s.holders,"
-    f" {_holders('CASE WHEN s.holders IS NULL THEN $3::int + 1 WHEN s.holders > $3 THEN 0 END')} AS nos"
-    " FROM (SELECT kind, key FROM shown EXCEPT SELECT kind, key FROM targets) u CROSS JOIN LATERAL"
-    " (SELECT CASE WHEN (SELECT more FROM waiting) THEN coalesce((SELECT holders FROM identifier_values v"
+    " known AS MATERIALIZED (SELECT u.kind, u.key, s.holders, CASE WHEN s.shared THEN"
+    f" {_holders('CASE WHEN s.holders IS NULL THEN $3::int + 1 WHEN s.holders > $3 THEN 0 END')}"
+    " ELSE u.nos END AS nos FROM (SELECT kind, key, array_agg(no) AS nos FROM shown s WHERE NOT EXISTS"
+    " (SELECT FROM targets t WHERE t.kind = s.kind AND t.key = s.key) GROUP BY 1, 2) u CROSS JOIN LATERAL"
+    " (SELECT (SELECT true FROM identifier_values v WHERE v.kind = u.kind AND v.key = u.key) AS shared,"
+    " CASE WHEN (SELECT more FROM waiting) THEN coalesce((SELECT holders FROM identifier_values v"
     " WHERE v.kind = u.kind AND v.key = u.key), 1) END AS holders OFFSET 0) s),"
     " few AS (SELECT kind, key, holders, nos FROM known"
     " WHERE cardinality(nos) > 0 AND coalesce(holders, cardinality(nos)) <= $3)"
