@@ -27,7 +27,7 @@ _LONGEST_READ: Final = 65_536
 _LONGEST_AREA: Final = 4_096
 # So many candidates are asked of the index at first, for a page of a few dozen.
 _FIRST_ASKED: Final = 300
-# What asking GIN costs, reading a row being 1: a statement; each row with one of the tokens it merges, and
+# What asking GIN costs, reading a row being 1: for each arm; each row with one of the tokens it merges, and
 # that once for each token of an "any of".
 _ASKING: Final = 400
 _MERGED: Final = 0.01
@@ -158,10 +158,9 @@ class Walk:
         self._asked = 0  # numbers in the last window asked of the index
         self._rows_read = 0  # rows in the last window, if it was read within an area
         self._empty = False  # whether the last window had no match
-        # To ask the index for all of an area costs as much as to read so many rows, and those that it finds.
+        # Merging the index's lists for all of an area costs as much as to read so many rows.
         each = _MERGED + _MERGED_AROUND * len(tokens.around)
-        merged = each * self._share + _MERGED * area
-        self._merging = _ASKING + merged * shape.rows if tokens.area else 0.0
+        self._merging = (each * self._share + _MERGED * area) * shape.rows
         # Tokens may attract each other: in an area there may be all the table's matches.
         at_most = min(self._share * shape.rows / 3, self._rows) if tokens.area else self._share * shape.rows
         self._few = few or (tokens.narrow and at_most <= max(FEW, wanted))
@@ -219,7 +218,11 @@ class Walk:
         """Whether reading on costs less than asking the index: rows to read against rows it would give."""
         if self._read:
             rate = self._found / self._read
-            return rate * (rate * self._rows + self._merging) >= self._wanted - self._found
+            missing = self._wanted - self._found
+            if not self._tokens.area:
+                return rate * rate * self._rows >= missing
+            asked = min(self._needed / self._rows, 1.0) * (rate * self._rows + self._merging)
+            return missing <= rate * (asked + _ASKING * (1 + bool(self._tokens.contacts)))
         return self._share >= FREQUENT or bool(self._tokens.area)
 
     def _read_on(self) -> Window:
