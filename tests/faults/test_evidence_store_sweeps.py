@@ -19,7 +19,7 @@ from services.common.problems import Problem
 from services.common.queue import celery
 from services.evidence.custody.rules import Actor
 from services.evidence.objects.disk import object_path
-from services.evidence.objects.store import store_away
+from services.evidence.objects.faults import store_away
 from services.evidence.restorations import service as restorations
 from services.evidence.sweeps import repository, service, tasks
 from services.evidence.sweeps.jobs import SweepJobs

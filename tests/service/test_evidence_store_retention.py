@@ -163,7 +163,7 @@ async def test_releasing_one_item_leaves_what_another_held_item_shares(stack, to
 async def test_a_store_that_is_away_leaves_it_pending(stack, monkeypatch):
     """Nothing is lost: the row says pending until the store has been told."""
     from services.common.problems import Problem
-    from services.evidence.objects.store import store_away
+    from services.evidence.objects.faults import store_away
 
     sealed = await stack.submit()
 

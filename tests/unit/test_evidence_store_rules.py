@@ -16,11 +16,11 @@ from urllib3.exceptions import MaxRetryError
 from infra import radosgw
 from services.common.problems import Problem
 from services.evidence.objects.disk import DiskStore
+from services.evidence.objects.faults import store_away
 from services.evidence.objects.opening import open_store
 from services.evidence.objects.s3_errors import asking
 from services.evidence.objects.s3_reader import FIRST_WINDOW, LARGEST_WINDOW, S3Reader
 from services.evidence.objects.s3_versions import by_name, described, whole_seconds
-from services.evidence.objects.store import store_away
 from services.evidence.objects.watch import StoreWatch
 from services.evidence.settings import EvidenceSettings
 

@@ -8,7 +8,7 @@ from services.common.database import Transaction, run
 from services.evidence.intakes.models import Artefact
 from services.evidence.intakes.rules import Received
 from services.evidence.items.models import EvidenceItem
-from services.evidence.objects.store import Stored
+from services.evidence.objects.facts import Stored
 from services.evidence.orders.models import Order
 
 

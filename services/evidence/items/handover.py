@@ -14,7 +14,8 @@ from typing import Any
 from services.common.problems import Problem
 from services.evidence.custodian import CustodianClient, Receipt
 from services.evidence.items.models import EvidenceItem
-from services.evidence.objects.store import ObjectStore, store_damaged
+from services.evidence.objects.faults import store_damaged
+from services.evidence.objects.store import ObjectStore
 from services.evidence.package.layout import Part, total_bytes
 from services.evidence.package.transfer import (
     AbandonedError,

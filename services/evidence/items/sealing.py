@@ -30,7 +30,7 @@ from services.evidence.items.run import Change, MovedOnError, Run, Written, now
 from services.evidence.log.notes import NoteError
 from services.evidence.log.repository import LeafIndex
 from services.evidence.log.service import Cosigned, NotAtOnceError
-from services.evidence.objects.store import store_damaged
+from services.evidence.objects.faults import store_damaged
 from services.evidence.orders.rules import LoggedOrder
 from services.evidence.package.layout import Member, Part, begin, dump_layout, load_layout, total_bytes
 from services.evidence.package.transfer import StoredBytesChangedError, read_whole

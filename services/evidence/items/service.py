@@ -21,7 +21,7 @@ from services.evidence.intakes import repository as intakes
 from services.evidence.items import repository, views
 from services.evidence.items.models import EvidenceItem
 from services.evidence.items.schemas import ItemOut, ItemRow, RequiredOut
-from services.evidence.objects.store import store_damaged
+from services.evidence.objects.faults import store_damaged
 from services.evidence.package.layout import Part, load_layout
 from services.evidence.package.reader import BLOCK, PackageReader
 from services.evidence.package.transfer import blocks

@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import BinaryIO, Literal
 
+from services.evidence.objects.facts import Listed, Stored, Worm
 from services.evidence.objects.spool import (
     Arrival,
     Writer,
@@ -20,7 +21,6 @@ from services.evidence.objects.spool import (
     spool_file,
     translate,
 )
-from services.evidence.objects.store import Listed, Stored, Worm
 
 
 def object_path(root: Path, sha256: str) -> Path:

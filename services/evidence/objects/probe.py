@@ -9,20 +9,20 @@ import contextlib
 import io
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 import structlog
+from minio import Minio
 from minio.commonconfig import COMPLIANCE, ENABLED, GOVERNANCE
 from minio.deleteobjects import DeleteObject
 from minio.error import S3Error
 from minio.retention import Retention
 
 from services.common.ids import new_id
+from services.evidence.objects.facts import Worm
+from services.evidence.objects.s3_config import S3Config
 from services.evidence.objects.s3_errors import asking
-from services.evidence.objects.store import Worm
-
-if TYPE_CHECKING:
-    from services.evidence.objects.s3 import S3Store
+from services.evidence.objects.s3_versions import Version
 
 log = structlog.get_logger()
 
@@ -31,7 +31,27 @@ PREFIX = "probe/"
 _LOCKED_FOR = timedelta(minutes=10)
 
 
-def probe(store: "S3Store") -> Worm:
+class Locking(Protocol):
+    """What is asked of the store that is tried: S3Store."""
+
+    client: Minio
+    config: S3Config
+
+    @property
+    def locks(self) -> bool:
+        """Whether the bucket has object lock at all."""
+        ...
+
+    def prepare(self) -> None:
+        """See that the bucket is there."""
+        ...
+
+    def look(self, key: str, version: str) -> Version:
+        """A version as the store describes it now. Raises FileNotFoundError."""
+        ...
+
+
+def probe(store: Locking) -> Worm:
     """What the store does with a locked object. Raises Problem 503 when it cannot be asked."""
     store.prepare()
     faults = _bucket_faults(store)
@@ -45,14 +65,14 @@ def probe(store: "S3Store") -> Worm:
     return Worm("enforced")
 
 
-def _bucket_faults(store: "S3Store") -> list[str]:
+def _bucket_faults(store: Locking) -> list[str]:
     with asking():
         versioning = store.client.get_bucket_versioning(store.config.bucket).status
     faults = [] if versioning == ENABLED else ["versioning is off"]
     return faults if store.locks else [*faults, "the bucket has no object lock"]
 
 
-def _object_faults(store: "S3Store") -> list[str]:
+def _object_faults(store: Locking) -> list[str]:
     key, until = PREFIX + new_id(), (datetime.now(UTC) + _LOCKED_FOR).replace(microsecond=0)
     with asking():
         lock = Retention(COMPLIANCE, until)
@@ -71,7 +91,7 @@ def _object_faults(store: "S3Store") -> list[str]:
     return faults
 
 
-def _attacks(store: "S3Store", key: str, version: str, until: datetime) -> dict[str, Callable[[], object]]:
+def _attacks(store: Locking, key: str, version: str, until: datetime) -> dict[str, Callable[[], object]]:
     """What must not succeed, by what it means when it does."""
     client, bucket = store.client, store.config.bucket
     sooner = until - _LOCKED_FOR / 2
@@ -90,7 +110,7 @@ def _attacks(store: "S3Store", key: str, version: str, until: datetime) -> dict[
     }
 
 
-def _clear_old(store: "S3Store") -> None:
+def _clear_old(store: Locking) -> None:
     """Remove probes of earlier starts whose locks have run out."""
     client, bucket = store.client, store.config.bucket
     with asking():

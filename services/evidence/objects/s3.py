@@ -26,12 +26,14 @@ from minio.error import S3Error
 from minio.retention import Retention
 
 from services.common.problems import Problem
+from services.evidence.objects.facts import Listed, Stored, Worm
+from services.evidence.objects.faults import store_damaged
+from services.evidence.objects.probe import probe
 from services.evidence.objects.s3_config import S3Config, connect
 from services.evidence.objects.s3_errors import asking
 from services.evidence.objects.s3_reader import S3Reader
 from services.evidence.objects.s3_versions import Version, by_name, described, when, whole_seconds
 from services.evidence.objects.spool import BLOCK, Arrival, Writer, clear_abandoned, spool, spool_file
-from services.evidence.objects.store import Listed, Stored, Worm, store_damaged
 
 log = structlog.get_logger()
 
@@ -285,8 +287,6 @@ class S3Store:
 
     def probe(self) -> Worm:
         """As ObjectStore.probe."""
-        from services.evidence.objects.probe import probe
-
         return probe(self)
 
     def close(self) -> None:

@@ -7,7 +7,7 @@ from minio.error import InvalidResponseError, S3Error, ServerError
 from urllib3.exceptions import HTTPError
 
 from services.common.problems import Problem
-from services.evidence.objects.store import store_away, store_denied, store_full
+from services.evidence.objects.faults import store_away, store_denied, store_full
 
 MISSING = frozenset({"NoSuchKey", "NoSuchVersion", "MethodNotAllowed"})
 """Codes for an object or version that is not there; 405 answers a GET of a delete marker's version."""

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from minio.commonconfig import COMPLIANCE
 from minio.datatypes import Object
 
-from services.evidence.objects.store import Listed
+from services.evidence.objects.facts import Listed
 
 
 @dataclass(frozen=True)

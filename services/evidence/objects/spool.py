@@ -14,7 +14,8 @@ from cryptography.hazmat.primitives.hashes import SM3, Hash
 from isal.isal_zlib import crc32
 
 from services.common.problems import Problem
-from services.evidence.objects.store import Stored, store_full
+from services.evidence.objects.facts import Stored
+from services.evidence.objects.faults import store_full
 
 BLOCK = 1 << 20
 _ABANDONED_SECONDS = 3600

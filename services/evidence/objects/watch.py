@@ -7,8 +7,9 @@ from typing import Any
 import structlog
 
 from services.common.problems import Problem
+from services.evidence.objects.facts import Worm
 from services.evidence.objects.opening import not_worm
-from services.evidence.objects.store import ObjectStore, Worm
+from services.evidence.objects.store import ObjectStore
 
 log = structlog.get_logger()
 

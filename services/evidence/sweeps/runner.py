@@ -15,7 +15,8 @@ from cryptography.hazmat.primitives.hashes import SM3, Hash
 from services.common.clock import utc_now
 from services.common.database import Database
 from services.common.problems import Problem
-from services.evidence.objects.store import Listed, ObjectStore
+from services.evidence.objects.facts import Listed
+from services.evidence.objects.store import ObjectStore
 from services.evidence.sweeps import repository
 from services.evidence.sweeps.models import Sweep
 from services.evidence.sweeps.rules import LEASE, Expected, Finding, is_old, judged, overdue
