@@ -219,9 +219,9 @@ async def test_a_job_goes_on_where_it_was_cut_and_can_be_stopped(
     async def dies(*_: Any) -> Any:
         raise RuntimeError("cut")
 
-    assert await bulk.run_chunk(world.registry.state.db, jobs._chunk)
+    assert await bulk.run_chunk(world.registry.state.db, jobs._chunk, jobs._settling)
     with pytest.raises(RuntimeError, match="cut"):
-        await bulk.run_chunk(world.registry.state.db, dies)
+        await bulk.run_chunk(world.registry.state.db, dies, jobs._settling)
     halfway = await http.get(f"/claims/jobs/{job['id']}")
     assert (halfway["state"], halfway["done"], halfway["changed"]) == ("running", 4, 4)
     jobs.start()
@@ -240,7 +240,7 @@ async def test_a_job_goes_on_where_it_was_cut_and_can_be_stopped(
     again = await http.call("POST", f"/claims/jobs/{stopped['id']}/cancellation")
     assert (again.status_code, again.json()["code"]) == (409, "claim.job_over")
     jobs.start()
-    assert not await bulk.run_chunk(world.registry.state.db, jobs._chunk)
+    assert not await bulk.run_chunk(world.registry.state.db, jobs._chunk, jobs._settling)
 
 
 async def test_counts_by_region_and_state(world: World) -> None:

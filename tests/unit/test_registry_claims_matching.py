@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import pytest
 
 from services.common.personal import KeyRing, PersonalData
-from services.registry.claims.matching import directory, locate, registering_region, steps
+from services.registry.claims.matching import directory, locate, read, registering_region, steps
 from services.registry.claims.rules import MATCH_AT, Authority, Held, Located
 
 PERSONAL = PersonalData(KeyRing({1: bytes(32)}, 1, bytes(32)))
@@ -30,7 +30,8 @@ def row(address: str | None, licence: str | None = None, registered: str | None 
 
 def found(*values: str | None, channel: str = "shop") -> tuple[str, int | None] | None:
     held = Held(1, "P", "imported", 0, "active", channel, "360000", "360000-SJ")
-    taken = steps(PERSONAL, KNOWN, {1: held}, [row(*values)])
+    rows = [row(*values)]
+    taken = steps(read(PERSONAL, rows), KNOWN, {1: held}, rows)
     return (str(taken[0][1].match), taken[0][1].confidence) if taken else None
 
 
@@ -87,4 +88,14 @@ def test_a_site_goes_by_its_registered_address() -> None:
 def test_values_sealed_under_a_lost_key_count_as_absent() -> None:
     other = PersonalData(KeyRing({1: b"x" * 32}, 1, bytes(32)))
     held = Held(1, "P", "imported", 0, "active", "shop", "360000", "360000-SJ")
-    assert steps(other, KNOWN, {1: held}, [row("江西省南昌市南昌县莲塘镇1号")]) == []
+    rows = [row("江西省南昌市南昌县莲塘镇1号")]
+    assert steps(read(other, rows), KNOWN, {1: held}, rows) == []
+
+
+def test_what_was_read_ahead_counts_only_for_the_same_values_of_the_same_row() -> None:
+    before, now = row("江西省南昌市南昌县莲塘镇1号"), row("江西省乐平市鸬鹚乡1号")
+    ahead = read(PERSONAL, [before])
+    assert read(PERSONAL, [now], ahead) == read(PERSONAL, [now]) != ahead
+    assert read(PERSONAL, [before], {(before.personal, "P"): (None, "kept")}) == {
+        (before.personal, "P"): (None, "kept")
+    }

@@ -15,6 +15,9 @@ _CITY: Final = 50
 _CONTRADICTS: Final = 40
 _OLD_NAME: Final = 5
 _IN_ZONE: Final = 15
+_NOWHERE: Final = (None, "")
+Places = dict[tuple[bytes, str], tuple[Located | None, str]]
+"""By sealed values and the row they are sealed for: where their address lies, and the zone it names."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,18 +98,32 @@ def registering_region(licence: str | None) -> str | None:
     return code[2:8] if len(code) == 18 and code[2:8].isdigit() else None
 
 
+def read(personal: PersonalData, rows: Sequence[Any], known: Places | None = None) -> Places:
+    """Where the addresses of these presences and their subjects lie; those in `known` are not read again.
+
+    rows: what `repository.addresses` gives. Values sealed under a key unknown here count as absent.
+    """
+    before, found = known or {}, Places()
+    for row in rows:
+        for sealed, about in ((row.personal, row.id), (row.subject_personal, row.subject_id)):
+            if sealed and about:
+                at = (sealed, about)
+                found[at] = before.get(at) or locate(_address(personal, sealed, about))
+    return found
+
+
 def steps(
-    personal: PersonalData, known: Directory, held: Mapping[int, Held], rows: Sequence[Any]
+    places: Places, known: Directory, held: Mapping[int, Held], rows: Sequence[Any]
 ) -> list[tuple[Held, Step]]:
     """The steps of the matching run for these presences; those it cannot place are left out.
 
-    rows: what `repository.addresses` gives. Values sealed under a key unknown here count as absent.
+    places: of these rows, from `read`.
     """
     taken: list[tuple[Held, Step]] = []
     for row in rows:
         one = held[row.no]
-        displayed, zone = locate(_address(personal, row.personal, row.id))
-        registered, registered_zone = locate(_address(personal, row.subject_personal, row.subject_id))
+        displayed, zone = places.get((row.personal, row.id), _NOWHERE)
+        registered, registered_zone = places.get((row.subject_personal, row.subject_id), _NOWHERE)
         licence = registering_region(row.licence or row.subject_licence)
         today = known.successors.get(licence, licence) if licence else None
         located = place(one.channel, displayed, registered, today)
@@ -117,9 +134,7 @@ def steps(
     return taken
 
 
-def _address(personal: PersonalData, sealed: bytes | None, about: str | None) -> str | None:
-    if not sealed or not about:
-        return None
+def _address(personal: PersonalData, sealed: bytes, about: str) -> str | None:
     try:
         return personal.open(sealed, about).get("address")
     except PersonalDataError:

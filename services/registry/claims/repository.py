@@ -189,22 +189,26 @@ async def counts(session: AsyncSession, claims: Claims) -> list[tuple[str, str, 
     return [(row[0], row[1], row[2]) for row in await session.execute(statement)]
 
 
+_ADDRESSES = select(
+    Presence.no,
+    Presence.id,
+    Presence.personal,
+    Presence.licence,
+    Subject.id.label("subject_id"),
+    Subject.personal.label("subject_personal"),
+    Subject.licence.label("subject_licence"),
+).outerjoin(Subject, Subject.id == Presence.subject_id)
+
+
 async def addresses(session: AsyncSession, nos: Sequence[int]) -> list[Any]:
     """For matching: number, sealed values and licence of presences, and the same of their subjects."""
-    statement = (
-        select(
-            Presence.no,
-            Presence.id,
-            Presence.personal,
-            Presence.licence,
-            Subject.id.label("subject_id"),
-            Subject.personal.label("subject_personal"),
-            Subject.licence.label("subject_licence"),
-        )
-        .outerjoin(Subject, Subject.id == Presence.subject_id)
-        .where(Presence.no.in_(nos))
-    )
-    return list((await session.execute(statement)).all())
+    return list((await session.execute(_ADDRESSES.where(Presence.no.in_(nos)))).all())
+
+
+async def addresses_after(session: AsyncSession, after: int, limit: int) -> list[Any]:
+    """The same of the presences that follow a number; not locked."""
+    following = _ADDRESSES.where(Presence.no > after).order_by(Presence.no).limit(limit)
+    return list((await session.execute(following)).all())
 
 
 _MOVE = text(

@@ -15,6 +15,7 @@ import re
 import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from operator import mul
 from typing import Final
 
@@ -55,6 +56,7 @@ class Finding:
         return {"field": self.field, "code": self.code, "zh": self.zh, "en": self.en}
 
 
+@lru_cache(maxsize=1 << 12)  # the checks and forms of one row ask several times
 def compact(value: str) -> str:
     """Comparison form of a cell: NFKC (full-width to half-width), upper case, nothing invisible."""
     value = value[:CELL]
