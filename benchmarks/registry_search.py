@@ -121,11 +121,11 @@ async def _ours(url: str, count: int, asked: list[Query], others: list[Query]) -
         return PresenceQuery(q=asked.text or None, region=asked.region, limit=_PAGE)
 
     async def first_page(asked: Query) -> object:
-        async with database.transaction() as session:
+        async with database.reading() as session:
             return await list_presences(session, personal, claims, query(asked))
 
     async def facets(asked: Query) -> object:
-        async with database.transaction() as session:
+        async with database.reading() as session:
             return await presence_facets(session, personal, claims, query(asked))
 
     async def entity(asked: Query) -> object:

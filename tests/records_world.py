@@ -6,13 +6,16 @@ The evidence peer is a real server with the contract's answers and grants; nothi
 from collections import defaultdict
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import ExitStack, asynccontextmanager, contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Any
 
 import httpx
+import psycopg
+import pytest
 from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse
-from sqlalchemy import event, text
+from sqlalchemy import text
 
 from services.casework.app import create_app as create_casework
 from services.common.database import Database
@@ -165,19 +168,28 @@ async def running_world(
             yield World(settings, registry, casework, peer, token_for)
 
 
+_SEEN: ContextVar[list[str] | None] = ContextVar("statements seen", default=None)
+
+
 @contextmanager
-def counted(database: Database) -> Iterator[list[str]]:
-    """The SQL statements sent while the block runs."""
+def counted() -> Iterator[list[str]]:
+    """The SQL statements sent by what the block calls, no background tasks, BEGIN, COMMIT or pings."""
     seen: list[str] = []
+    execute = psycopg.AsyncCursor.execute
 
-    def note(connection: Any, cursor: Any, statement: str, *rest: Any) -> None:
-        seen.append(statement)
+    async def noted(cursor: Any, query: Any, *rest: Any, **more: Any) -> Any:
+        mine = _SEEN.get()
+        if mine is not None and not str(query).startswith(("BEGIN", "COMMIT", ";")):
+            mine.append(str(query))
+        return await execute(cursor, query, *rest, **more)
 
-    event.listen(database.engine.sync_engine, "before_cursor_execute", note)
+    marked = _SEEN.set(seen)
     try:
-        yield seen
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(psycopg.AsyncCursor, "execute", noted)
+            yield seen
     finally:
-        event.remove(database.engine.sync_engine, "before_cursor_execute", note)
+        _SEEN.reset(marked)
 
 
 async def sql(database: Database, statement: str, **values: Any) -> list[Any]:

@@ -39,13 +39,14 @@ def make_base() -> type[DeclarativeBase]:
 
 _Driver = AsyncConnection[tuple[Any, ...]]
 _RECYCLE_SECONDS = 1800
+_READING = "BEGIN READ ONLY; SET LOCAL plan_cache_mode = auto"
 
 
 class Direct:
     """A transaction without SQLAlchemy: only for statements given to `run`."""
 
-    def __init__(self, driver: _Driver) -> None:
-        self.info: dict[str, Any] = {"driver": driver}
+    def __init__(self, database: "Database", driver: _Driver) -> None:
+        self.info: dict[str, Any] = {"database": database, "driver": driver}
 
 
 Transaction = AsyncSession | Direct
@@ -127,7 +128,9 @@ class Database:
             pool_recycle=1800,
             hide_parameters=True,
         )
-        self._sessions = async_sessionmaker(self.engine, expire_on_commit=False, info={"service": service})
+        self._sessions = async_sessionmaker(
+            self.engine, expire_on_commit=False, info={"service": service, "database": self}
+        )
         plain = self.engine.url.set(drivername="postgresql")
         self._drivers = _DriverPool(plain.render_as_string(hide_password=False), pool_size)
 
@@ -157,13 +160,19 @@ class Database:
         """
         begin = "BEGIN" if lock is None else f"BEGIN; SELECT pg_advisory_xact_lock({lock:d})"
         async with self._drivers.lend(begin) as driver:
-            yield Direct(driver)
+            yield Direct(self, driver)
+
+    @asynccontextmanager
+    async def reading(self) -> AsyncIterator[Direct]:
+        """The same for questions: nothing can be changed, and plans suit the values asked for."""
+        async with self._drivers.lend(_READING) as driver:
+            yield Direct(self, driver)
 
     @asynccontextmanager
     async def at_once(self) -> AsyncIterator[Direct]:
         """For a single statement given to `run`: it is a transaction of its own, in one round trip."""
         async with self._drivers.lend() as driver:
-            yield Direct(driver)
+            yield Direct(self, driver)
 
     async def ping(self) -> None:
         """Raise when the database does not answer."""
@@ -201,5 +210,13 @@ async def _request_session(request: Request) -> AsyncIterator[AsyncSession]:
         yield session
 
 
+async def _request_reading(request: Request) -> AsyncIterator[Transaction]:
+    database: Database = request.app.state.db
+    async with database.reading() as session:
+        yield session
+
+
 # scope="function": the commit happens before the answer is sent, so an answer is never ahead of the data.
 Session = Annotated[AsyncSession, Depends(_request_session, scope="function")]
+Reading = Annotated[Transaction, Depends(_request_reading, scope="function")]
+"""For routes that only ask, with statements given to `run`: a page of a list."""

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+import psycopg
 from sqlalchemy.exc import DBAPIError, OperationalError
 from starlette.responses import JSONResponse
 
@@ -101,12 +102,13 @@ _DISK_FULL = "53100"
 _AWAY = ("57P01", "57P02", "57P03", "53300", None)
 
 
-def database_problem(error: DBAPIError) -> Problem | None:
+def database_problem(error: DBAPIError | psycopg.Error) -> Problem | None:
     """What a database error means to the caller: 507 disk full, 503 not there; None for a fault of ours.
 
     SQLSTATE codes: PostgreSQL documentation, appendix A.
     """
-    state = getattr(error.orig, "sqlstate", None)
+    told = error if isinstance(error, psycopg.Error) else error.orig
+    state = getattr(told, "sqlstate", None)
     if state == _DISK_FULL:
         return Problem(
             "storage.full",
@@ -116,7 +118,7 @@ def database_problem(error: DBAPIError) -> Problem | None:
             todo_zh="请通知系统管理员扩充空间,之后重试即可",
             todo_en="tell the system administrator to add space, then try again",
         )
-    if isinstance(error, OperationalError) and state in _AWAY:
+    if isinstance(error, OperationalError | psycopg.OperationalError) and state in _AWAY:
         return Problem(
             "storage.unavailable",
             503,

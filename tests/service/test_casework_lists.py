@@ -86,7 +86,7 @@ async def test_lists_take_two_statements_and_details_six(world: World) -> None:
         (f"/clues/{clue['id']}", 5),
         (f"/cases/{clue['case_id']}", 5),
     ):
-        with counted(world.casework.state.db) as seen:
+        with counted() as seen:
             answer = await world.at_casework(NANCHANG).call("GET", path)
         assert answer.status_code == 200
         assert len(seen) <= most, (path, seen)

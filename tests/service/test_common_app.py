@@ -8,13 +8,13 @@ from pathlib import Path
 import httpx
 import pytest
 from fastapi import APIRouter, Depends, FastAPI
-from psycopg.errors import DiskFull, UniqueViolation
+from psycopg.errors import DiskFull, ReadOnlySqlTransaction, UniqueViolation
 from sqlalchemy import text
 from sqlalchemy.exc import IntegrityError, OperationalError
 
 from services.common.app import UndeclaredRouteError, create_service
 from services.common.audit import record
-from services.common.database import Session
+from services.common.database import Reading, Session, run
 from services.common.identity import Claims, public, require
 from services.common.problems import database_problem
 from services.common.settings import Settings
@@ -41,6 +41,12 @@ def sample_router() -> APIRouter:
     ) -> dict[str, int]:
         await record(session, claims, event="thing.changed", object_type="thing", object_id=str(number))
         return {"inverse": 100 // number}
+
+    @router.get("/things/{number}")
+    async def ask(number: int, session: Reading, claims: Claims = Depends(require("case:read"))) -> list[int]:
+        change = "INSERT INTO audit DEFAULT VALUES RETURNING 1" if number == 0 else "SELECT %(number)s::int"
+        ((found,),) = await run(session, change, {"number": number})
+        return [found]
 
     return router
 
@@ -123,8 +129,22 @@ async def test_a_database_that_is_away_is_said(
         update={"database_url_casework": "postgresql+psycopg://nobody@/no?host=/nowhere"}
     )
     async with client(create_service("casework", routers=[sample_router()], settings=missing)) as http:
-        answer = await http.post("/things/7", headers=token_for(OFFICER))
-        assert (answer.status_code, answer.json()["code"]) == (503, "storage.unavailable")
+        for method in ("POST", "GET"):  # over SQLAlchemy, and over the driver itself
+            answer = await http.request(method, "/things/7", headers=token_for(OFFICER))
+            assert (answer.status_code, answer.json()["code"]) == (503, "storage.unavailable")
+
+
+async def test_a_route_that_only_asks_changes_nothing(
+    app: FastAPI, token_for: Callable[..., dict[str, str]]
+) -> None:
+    async with client(app) as http:
+        assert (await http.get("/things/5", headers=token_for(OFFICER))).json() == [5]
+        refused = await http.get("/things/0", headers=token_for(OFFICER))
+        assert (refused.status_code, refused.json()["code"]) == (500, "internal.error")
+        assert (await http.get("/things/6", headers=token_for(OFFICER))).json() == [6]
+    async with app.state.db.reading() as session:
+        with pytest.raises(ReadOnlySqlTransaction):
+            await run(session, "CREATE TABLE changed (n int)", {})
 
 
 def test_a_full_disk_has_its_own_problem() -> None:

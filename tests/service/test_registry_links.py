@@ -257,7 +257,7 @@ async def test_an_edit_withdraws_a_link_and_says_why(world: Links) -> None:
 
 
 async def test_a_page_takes_few_statements_however_many_links(world: Links, shops: dict[str, str]) -> None:
-    with counted(world.db) as seen:
+    with counted() as seen:
         await world.at(HERE).get(f"/links/{shops['a']}")
     assert len(seen) <= 8, seen
 

@@ -53,7 +53,7 @@ async def test_other_services_ask_for_an_authority(world: World) -> None:
             with pytest.raises(Problem) as caught:
                 await client.organisation(unknown)
             assert caught.value.code == "organisation.unknown"
-        with counted(world.registry.state.db) as seen:
+        with counted() as seen:
             assert await client.organisation("360702-SJ") is found
         assert seen == []
     finally:
@@ -203,7 +203,7 @@ async def test_lists_take_few_statements(world: World) -> None:
     for path in ("/subjects", "/presences"):  # how frequent what is, is looked at once a process
         await world.at_registry(PROVINCE).get(path)
     for path in ("/subjects", "/subjects?q=茶行", "/presences?limit=200", "/presences?q=旗舰", "/imports"):
-        with counted(world.registry.state.db) as seen:
+        with counted() as seen:
             assert (await world.at_registry(PROVINCE).call("GET", path)).status_code == 200
         assert len(seen) <= 3, (path, seen)
 

@@ -5,11 +5,9 @@ import io
 from collections.abc import AsyncIterator
 from typing import Final
 
-from sqlalchemy.ext.asyncio import AsyncSession
-
 from services.common.audit import record
 from services.common.clock import rfc3339
-from services.common.database import Database
+from services.common.database import Database, Transaction
 from services.common.identity import Claims
 from services.common.paging import Page
 from services.common.personal import PersonalData
@@ -37,7 +35,7 @@ def _also(query: PresenceQuery) -> dict[str, str]:
 
 
 async def list_presences(
-    session: AsyncSession, personal: PersonalData, claims: Claims, query: PresenceQuery
+    session: Transaction, personal: PersonalData, claims: Claims, query: PresenceQuery
 ) -> Page[PresenceRow]:
     """One page of the presences the caller may see, newest first, contacts masked.
 
@@ -49,7 +47,7 @@ async def list_presences(
 
 
 async def presence_facets(
-    session: AsyncSession, personal: PersonalData, claims: Claims, query: PresenceQuery
+    session: Transaction, personal: PersonalData, claims: Claims, query: PresenceQuery
 ) -> Facets:
     """How the matches of a list are spread, counted to a cap and said so."""
     return await search.facets(session, personal, claims, Presence, query, _FACETS, _also(query))

@@ -5,7 +5,7 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import StreamingResponse
 
-from services.common.database import Session
+from services.common.database import Reading, Session
 from services.common.identity import Claims
 from services.common.paging import Page
 from services.common.personal import Personal
@@ -31,7 +31,7 @@ router = APIRouter(tags=["网店 presences"])
 
 @router.get("/presences")
 async def list_presences(
-    session: Session,
+    session: Reading,
     personal: Personal,
     claims: Reader,
     query: Annotated[PresenceQuery, Query()],
@@ -54,7 +54,7 @@ async def create_presence(
 @router.post("/presences/search")
 async def search_presences(
     query: PresenceQuery,
-    session: Session,
+    session: Reading,
     personal: Personal,
     claims: Reader,
 ) -> Page[PresenceRow]:
@@ -65,7 +65,7 @@ async def search_presences(
 @router.post("/presences/facets")
 async def count_found_presences(
     query: PresenceQuery,
-    session: Session,
+    session: Reading,
     personal: Personal,
     claims: Reader,
 ) -> Facets:
@@ -75,7 +75,7 @@ async def count_found_presences(
 
 @router.get("/presences/facets")
 async def count_presences(
-    session: Session,
+    session: Reading,
     personal: Personal,
     claims: Reader,
     query: Annotated[PresenceQuery, Query()],

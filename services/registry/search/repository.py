@@ -13,7 +13,7 @@ from sqlalchemy import ColumnElement, Select, func, or_, select, text, true
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 from sqlalchemy.orm import InstrumentedAttribute
 
-from services.common.database import run
+from services.common.database import Transaction, run
 from services.common.identity import Claims
 from services.common.scope import region_prefix
 from services.registry.search.models import Searched
@@ -197,7 +197,7 @@ def _ends(window: Window, tokens: Tokens) -> dict[str, Any]:
 
 
 async def window_rows(
-    session: AsyncSession,
+    session: Transaction,
     table: Searched,
     window: Window,
     tokens: Tokens,
@@ -229,7 +229,7 @@ async def window_rows(
     return [Match(row[0], row[1], row[2], row[3], row[4:]) for row in await run(session, statement, values)]
 
 
-async def lowest(session: AsyncSession, table: Searched, window: Window, tokens: Tokens) -> int | None:
+async def lowest(session: Transaction, table: Searched, window: Window, tokens: Tokens) -> int | None:
     """Number of the last row of a window that was read; None when it has fewer rows than it might have."""
     span = _span(table.__tablename__, window, tokens, "no")
     ends = _ends(window, tokens)
@@ -238,7 +238,7 @@ async def lowest(session: AsyncSession, table: Searched, window: Window, tokens:
     return int(found[0][0]) if found else None
 
 
-async def top(session: AsyncSession, table: Searched) -> int:
+async def top(session: Transaction, table: Searched) -> int:
     """One more than the highest number."""
     ((highest,),) = await run(session, f"SELECT coalesce(max(no), 0) FROM {table.__tablename__}", {})  # noqa: S608
     return int(highest) + 1

@@ -7,8 +7,7 @@ from functools import cache
 from types import MappingProxyType
 from typing import Any, Final
 
-from sqlalchemy.ext.asyncio import AsyncSession
-
+from services.common.database import Transaction
 from services.common.identity import Claims
 from services.common.paging import encode_cursor
 from services.common.personal import PersonalData, PersonalDataError
@@ -63,7 +62,7 @@ def _row_of(table: Searched) -> Any:
 
 
 async def page(
-    session: AsyncSession,
+    session: Transaction,
     personal: PersonalData,
     claims: Claims,
     table: Searched,
@@ -86,7 +85,7 @@ async def page(
 
 
 async def every(
-    session: AsyncSession,
+    session: Transaction,
     personal: PersonalData,
     claims: Claims,
     table: Searched,
@@ -105,7 +104,7 @@ async def every(
 
 
 async def facets(
-    session: AsyncSession,
+    session: Transaction,
     personal: PersonalData,
     claims: Claims,
     table: Searched,
@@ -164,7 +163,7 @@ def _asked(
 
 
 async def _take(
-    session: AsyncSession,
+    session: Transaction,
     personal: PersonalData,
     asked: _Asked,
     before: int | None,

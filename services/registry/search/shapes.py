@@ -3,12 +3,12 @@
 import asyncio
 import time
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 from weakref import WeakKeyDictionary
 
 import structlog
-from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
+from services.common.database import Database, Transaction
 from services.registry.search import repository
 from services.registry.search.models import Searched
 from services.registry.search.plan import Shape
@@ -28,31 +28,36 @@ class _Known:
     renewing: "asyncio.Task[None] | None" = None
 
 
-_KNOWN: WeakKeyDictionary[Any, dict[str, _Known]] = WeakKeyDictionary()
+_KNOWN: WeakKeyDictionary[Database, dict[str, _Known]] = WeakKeyDictionary()
 
 
-async def shape_of(session: AsyncSession, table: Searched) -> Shape:
+async def shape_of(session: Transaction, table: Searched) -> Shape:
     """The table's shape: sampled at the first call and when the table has grown by a quarter, else in the
     background every ten minutes. An old one costs time, never rows.
     """
-    tables = _KNOWN.setdefault(session.get_bind(), {})
+    database: Database = session.info["database"]
+    tables = _KNOWN.setdefault(database, {})
     known, now = tables.get(table.__tablename__), time.monotonic()
     if known and now - known.looked > _TOP_SECONDS:
         known.looked = now
         if await repository.top(session, table) > _GROWN * (known.shape.high + 1):
             known = None
     if known is None:
-        known = _Known(await repository.shape(session, table), now, now)
+        known = _Known(await _sampled(database, table), now, now)
         tables[table.__tablename__] = known
     elif now - known.taken > _FRESH_SECONDS and known.renewing is None:
-        known.renewing = asyncio.create_task(_renew(session.bind, table, tables))
+        known.renewing = asyncio.create_task(_renew(database, table, tables))
     return known.shape
 
 
-async def _renew(engine: Any, table: Searched, tables: dict[str, _Known]) -> None:
+async def _sampled(database: Database, table: Searched) -> Shape:
+    async with database.transaction() as session:
+        return await repository.shape(session, table)
+
+
+async def _renew(database: Database, table: Searched, tables: dict[str, _Known]) -> None:
     try:
-        async with AsyncEngine.connect(engine) as connection:
-            shape = await repository.shape(connection, table)
+        shape = await _sampled(database, table)
         now = time.monotonic()
         tables[table.__tablename__] = _Known(shape, now, now)
     except Exception:

@@ -2,7 +2,7 @@
 
 from fastapi import APIRouter
 
-from services.common.database import Session
+from services.common.database import Reading, Session
 from services.common.personal import Personal
 from services.common.wire import Id
 from services.registry.guards import Reader
@@ -21,7 +21,7 @@ router = APIRouter(tags=["检索 searches"])
 
 
 @router.post("/searches/find")
-async def find(given: AnyIn, session: Session, personal: Personal, claims: Reader) -> AnyOut:
+async def find(given: AnyIn, session: Reading, personal: Personal, claims: Reader) -> AnyOut:
     """Subjects and shops by any part of a name, number, contact, address or domain; newest first."""
     return await service.find(session, personal, claims, given)
 

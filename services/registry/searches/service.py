@@ -7,6 +7,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from services.common.audit import record
 from services.common.clock import utc_now
+from services.common.database import Transaction
 from services.common.identity import Claims
 from services.common.ids import new_id
 from services.common.personal import PersonalData, PersonalDataError
@@ -24,7 +25,7 @@ from services.registry.subjects.service import row as subject_row
 MOST_KEPT: Final = 200
 
 
-async def find(session: AsyncSession, personal: PersonalData, claims: Claims, given: AnyIn) -> AnyOut:
+async def find(session: Transaction, personal: PersonalData, claims: Claims, given: AnyIn) -> AnyOut:
     """The newest subjects and shops the caller may see that hold the words in a name, number or contact."""
     query = SearchQuery(q=given.q, region=given.region, limit=given.limit)
     subjects = await search.page(session, personal, claims, Subject, query)

@@ -2,8 +2,7 @@
 
 from typing import Final
 
-from sqlalchemy.ext.asyncio import AsyncSession
-
+from services.common.database import Transaction
 from services.common.identity import Claims
 from services.common.paging import Page
 from services.common.personal import PersonalData
@@ -17,7 +16,7 @@ _FACETS: Final = (("kind", "kind"), ("status", "status"), ("source", "source"))
 
 
 async def list_subjects(
-    session: AsyncSession, personal: PersonalData, claims: Claims, query: SubjectQuery
+    session: Transaction, personal: PersonalData, claims: Claims, query: SubjectQuery
 ) -> Page[SubjectRow]:
     """One page of the subjects the caller may see, newest first, contacts masked."""
     found = await search.page(session, personal, claims, Subject, query)
@@ -26,7 +25,7 @@ async def list_subjects(
 
 
 async def subject_facets(
-    session: AsyncSession, personal: PersonalData, claims: Claims, query: SubjectQuery
+    session: Transaction, personal: PersonalData, claims: Claims, query: SubjectQuery
 ) -> Facets:
     """How the matches of a list are spread, counted to a cap and said so."""
     return await search.facets(session, personal, claims, Subject, query, _FACETS)

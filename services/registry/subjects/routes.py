@@ -4,7 +4,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query, Response
 
-from services.common.database import Session
+from services.common.database import Reading, Session
 from services.common.paging import Page
 from services.common.personal import Personal
 from services.common.wire import Id
@@ -22,7 +22,7 @@ router = APIRouter(tags=["主体 subjects"])
 
 @router.get("/subjects")
 async def list_subjects(
-    session: Session,
+    session: Reading,
     personal: Personal,
     claims: Reader,
     query: Annotated[SubjectQuery, Query()],
@@ -45,7 +45,7 @@ async def create_subject(
 @router.post("/subjects/search")
 async def search_subjects(
     query: SubjectQuery,
-    session: Session,
+    session: Reading,
     personal: Personal,
     claims: Reader,
 ) -> Page[SubjectRow]:
@@ -56,7 +56,7 @@ async def search_subjects(
 @router.post("/subjects/facets")
 async def count_found_subjects(
     query: SubjectQuery,
-    session: Session,
+    session: Reading,
     personal: Personal,
     claims: Reader,
 ) -> Facets:
@@ -66,7 +66,7 @@ async def count_found_subjects(
 
 @router.get("/subjects/facets")
 async def count_subjects(
-    session: Session,
+    session: Reading,
     personal: Personal,
     claims: Reader,
     query: Annotated[SubjectQuery, Query()],
