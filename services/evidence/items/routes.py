@@ -1,15 +1,12 @@
 """Evidence over HTTP: the screens' reads, and sealing for the capture service."""
 
 import json
+from collections.abc import AsyncIterator
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Query, Request
-from fastapi.exceptions import RequestValidationError
 from fastapi.responses import FileResponse, StreamingResponse
-from pydantic import StringConstraints, TypeAdapter, ValidationError
 from starlette.responses import Response
-from starlette.routing import Route
-from starlette.types import Receive, Scope, Send
 
 from services.common.database import Session
 from services.common.identity import Claims, public, require, require_service
@@ -17,7 +14,7 @@ from services.common.paging import Page
 from services.evidence.items import service
 from services.evidence.items.jobs import SealingJobs
 from services.evidence.items.schemas import ItemOut, ItemRow, SealIn
-from services.evidence.orders.routes import EVIDENCE_ID, EvidenceId
+from services.evidence.orders.routes import EvidenceId
 from services.evidence.runtime import EvidenceRuntime
 from services.evidence.verification.trust import dump_trust
 
@@ -120,38 +117,13 @@ async def get_trust(runtime: EvidenceRuntime) -> Response:
     return Response(dump_trust(runtime.trust()), media_type="application/json")
 
 
-class _Seal:
-    """`POST /internal/intakes/{evidence_id}/seal`: seal an intake; one JSON line a stage. Again: continues.
+@internal.post("/internal/intakes/{evidence_id}/seal", dependencies=[Depends(require_service("crawler"))])
+async def seal(evidence_id: EvidenceId, given: SealIn, request: Request) -> StreamingResponse:
+    """Seal an intake; one JSON line a stage. Calling again continues."""
+    jobs: SealingJobs = request.app.state.jobs
 
-    A bare ASGI application, because a seal is waited for: no machinery for parameters and for each line.
-    """
+    async def written() -> AsyncIterator[bytes]:
+        async for lines in jobs.follow(evidence_id, given.envelope):
+            yield b"".join(json.dumps(line, ensure_ascii=False).encode() + b"\n" for line in lines)
 
-    _allowed = require_service("crawler")
-    permissions = ("service:crawler",)
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer one request. Raises Problem, RequestValidationError before the first line."""
-        request = Request(scope, receive)
-        scope["route"] = _SEAL  # by which requests are counted
-        await _Seal._allowed(request)
-        evidence_id, envelope = await _submitted(request)
-        jobs: SealingJobs = request.app.state.jobs
-        headers = [(b"content-type", b"application/x-ndjson")]
-        await send({"type": "http.response.start", "status": 200, "headers": headers})
-        async for lines in jobs.follow(evidence_id, envelope):
-            body = b"".join(json.dumps(line, ensure_ascii=False).encode() + b"\n" for line in lines)
-            await send({"type": "http.response.body", "body": body, "more_body": True})
-        await send({"type": "http.response.body", "body": b"", "more_body": False})
-
-
-async def _submitted(request: Request) -> tuple[str, dict[str, Any]]:
-    try:
-        evidence_id = _EVIDENCE_ID.validate_python(request.path_params["evidence_id"])
-        return evidence_id, SealIn.model_validate_json(await request.body()).envelope
-    except ValidationError as error:
-        raise RequestValidationError(error.errors()) from error
-
-
-_EVIDENCE_ID: TypeAdapter[str] = TypeAdapter(Annotated[str, StringConstraints(pattern=EVIDENCE_ID)])
-_SEAL = Route("/internal/intakes/{evidence_id}/seal", _Seal(), methods=["POST"])
-internal.routes.append(_SEAL)
+    return StreamingResponse(written(), media_type="application/x-ndjson")

@@ -11,8 +11,7 @@ from services.evidence.runtime import EvidenceRuntime
 
 router = APIRouter(include_in_schema=False, dependencies=[Depends(require_service("crawler"))])
 
-EVIDENCE_ID = r"^[0-9A-HJKMNP-TV-Z]{26}$"
-EvidenceId = Annotated[str, Path(pattern=EVIDENCE_ID)]
+EvidenceId = Annotated[str, Path(pattern=r"^[0-9A-HJKMNP-TV-Z]{26}$")]
 
 
 @router.put("/internal/orders/{order_id}")
