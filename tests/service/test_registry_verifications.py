@@ -184,12 +184,14 @@ async def test_all_shops_of_a_filter_are_weeded_as_one_job(
     order = {"action": "weed", "reason_code": "dead_link", "reason": "成批核实"}
     selection = {"q": "成批剔除"}
     seen = await http.post("/claims/preview", order=order, selection=selection)
-    assert (seen["total"], seen["change"], len(seen["sample"])) == (7, 6, 6)
-    assert [(s["code"], s["count"], s["sample"]) for s in seen["skipped"]] == [
+    assert (seen["total"], seen["change"], len(seen["sample"]), seen["skipped"]) == (6, 6, 6, [])
+    named = await http.post("/claims/preview", order=order, selection={"ids": shops})
+    assert (named["total"], named["change"]) == (7, 6)
+    assert [(s["code"], s["count"], s["sample"]) for s in named["skipped"]] == [
         ("claim.standing", 1, ["成批剔除店6"])
     ]
     assert (await http.get(f"/claims/{shops[0]}"))["status"] == "active"  # a preview changes nothing
-    body = {"order": order, "selection": selection, "key": "weed-filter-1", "expected": 7}
+    body = {"order": order, "selection": selection, "key": "weed-filter-1", "expected": 6}
     # Who may only claim weeds nothing out; whom the shops are hidden from finds none to weed out.
     for path, asked in (("preview", {"order": order, "selection": selection}), ("jobs", body)):
         refused = await world.at_registry(COUNTY).call("POST", f"/claims/{path}", json=asked)
@@ -200,12 +202,14 @@ async def test_all_shops_of_a_filter_are_weeded_as_one_job(
     )
     assert unreasoned.status_code == 422
     over = await finished(world, await http.post("/claims/jobs", **body))
-    assert (over["state"], over["done"], over["changed"]) == ("done", 7, 6)
+    assert (over["state"], over["done"], over["changed"]) == ("done", 6, 6)
     assert (await http.get(f"/verifications/{check['id']}"))["state"] == "cancelled"
     standing = await http.get(f"/verifications/presences/{shops[1]}")
     assert [(s["action"], s["reason"]) for s in standing["history"]] == [("weed", "成批核实")]
-    again = await http.post("/claims/jobs", **{**body, "key": "weed-filter-2"})
-    assert (await finished(world, again))["changed"] == 0  # nothing is left to do
+    # Nothing is left to do, and who has not seen that is told.
+    assert (await http.post("/claims/preview", order=order, selection=selection))["total"] == 0
+    again = await http.call("POST", "/claims/jobs", json={**body, "key": "weed-filter-2"})
+    assert (again.status_code, again.json()["code"]) == (409, "claim.preview_stale")
     back = {
         "order": {"action": "restore", "reason": "误剔"},
         "selection": {**selection, "status": "weeded"},
