@@ -14,7 +14,8 @@ from wangjian.commands._platform import Meter, RefusedError, ask, away, open_pla
 
 _DONE, _PARTLY, _WRONG = 0, 1, 2
 _WORKING = {"checking", "running"}
-_PAUSE_SECONDS = 0.2
+# Each look costs the platform some milliseconds that the import could use; near the end waiting costs more.
+_PAUSE_SECONDS, _NEAR_THE_END, _SHORT_PAUSE_SECONDS = 1.0, 0.95, 0.1
 _PATIENCE_SECONDS = 60.0
 _SHOWN = 20
 _COUNTS = ("rows", "created", "updated", "unchanged", "doubled", "warning_count", "error_count")
@@ -70,7 +71,8 @@ def _follow(client: httpx.Client, path: str, asked: dict[str, Any]) -> dict[str,
     found = asked
     while found["state"] in _WORKING:
         meter.show(f"{found['state_zh']} {found['state_en']} {found['progress']:.0%} {found['rows']}")
-        time.sleep(_PAUSE_SECONDS)
+        near = found["rows"] == 0 or found["progress"] > _NEAR_THE_END
+        time.sleep(_SHORT_PAUSE_SECONDS if near else _PAUSE_SECONDS)
         try:
             found = ask(client, "GET", path)
             patience = time.monotonic() + _PATIENCE_SECONDS
