@@ -300,14 +300,17 @@ async def test_a_closed_exchange_has_no_secrets_left(ours: Region, theirs: Regio
 
 
 async def test_what_is_being_compared_ends_with_its_exchange(ours: Region, theirs: Region) -> None:
-    """By hand and by time: hashes of another region do not lie here longer than the agreement."""
-    for end in ("close", "expire"):
+    """By hand, by time, and when they do not open: hashes of another region lie here no longer."""
+    for end in ("close", "expire", "damage"):
         exchange = await agree(ours, theirs)
         await ours.links.app.state.comparisons.stop()
         part = await theirs.http.post(f"/link-exchange/{exchange}/hashes")
         await ours.take(exchange, part["envelope"])
         if end == "close":
             assert (await ours.http.call("POST", f"/link-exchange/{exchange}/close")).status_code == 204
+        elif end == "damage":
+            spoil = "UPDATE link_exchange_comparisons SET hashes = '\\x00' WHERE exchange_id = :id"
+            await sql(ours.links.db, spoil, id=exchange)
         else:
             over = "UPDATE link_exchanges SET expires_at = now() - interval '1 day' WHERE id = :id"
             await sql(ours.links.db, over, id=exchange)

@@ -2,13 +2,17 @@
 
 from typing import Final
 
+import structlog
+
 from services.common.database import Database
-from services.common.personal import PersonalData
+from services.common.personal import PersonalData, PersonalDataError
 from services.common.problems import Problem
 from services.common.recurring import Recurring
 from services.registry.exchange import comparing, repository
 from services.registry.exchange.comparing import Theirs
 from services.registry.exchange.models import Exchange
+
+log = structlog.get_logger()
 
 EVERY_SECONDS: Final = 5.0
 PARTS_AT_ONCE: Final = 4
@@ -35,12 +39,13 @@ class Comparisons(Recurring):
             if not parts:
                 return False
             numbers = [part.message_id for part in parts]
-            if self._read[0] != numbers:
-                self._read = (numbers, comparing.theirs(self._personal, parts))
             exchange = await session.get_one(Exchange, parts[0].exchange_id)
             try:
+                if self._read[0] != numbers:
+                    self._read = (numbers, comparing.theirs(self._personal, parts))
                 await comparing.compare_next(session, self._personal, exchange, parts, self._read[1])
-            except Problem:
-                # The exchange is over: what it compared is kept, what came in is not.
+            except (Problem, PersonalDataError) as error:
+                # The exchange is over, or its hashes do not open: matches stay, what came in is forgotten.
+                log.warning("exchange.comparison_stopped", exchange_id=exchange.id, exc_info=error)
                 await repository.stop_comparisons(session, exchange.id)
         return True
