@@ -45,7 +45,8 @@ _WITHOUT = (
     "ALTER TABLE identifiers DROP CONSTRAINT pk_identifiers;"
     " DROP INDEX ix_identifiers_kind_key_presence_no, ix_identifiers_ended"
 )
-_KEY = "ALTER TABLE identifiers ADD CONSTRAINT pk_identifiers PRIMARY KEY (presence_no, kind, key)"
+_KEYS = "SELECT pg_get_constraintdef(oid) FROM pg_constraint WHERE conname = 'pk_identifiers'"
+_KEY = "ALTER TABLE identifiers ADD CONSTRAINT pk_identifiers {}"
 _SHOWN = text("SELECT kind, key FROM identifiers WHERE presence_no = :no AND ended_at IS NULL")
 _SHOW = text(
     "INSERT INTO identifiers (presence_no, kind, key, value, source, first_seen, last_seen)"
@@ -80,6 +81,7 @@ async def _load(database: Database, world: World) -> None:
     await connection.execute("SET maintenance_work_mem = '1GB'")
     cursor = await connection.execute(_INDEXES)
     indexes = [definition for (definition,) in await cursor.fetchall()]
+    (key_of,) = await (await connection.execute(_KEYS)).fetchone() or ("",)
     await connection.execute(_WITHOUT)  # made anew below: at ten million shops a third of the time
     async with connection.cursor() as cursor, cursor.copy(_INTO) as copy:
         await copy.write(b"PGCOPY\n\xff\r\n\x00" + bytes(8))
@@ -91,7 +93,7 @@ async def _load(database: Database, world: World) -> None:
             rows["v3"], rows["v4"] = b"x" * 60, b"bench"
             await copy.write(rows.tobytes())
         await copy.write(b"\xff\xff")
-    for index in [_KEY, *indexes]:
+    for index in [_KEY.format(key_of), *indexes]:
         await connection.execute(index.encode())
     await connection.execute("VACUUM ANALYZE identifiers")
     await connection.close()

@@ -2,7 +2,16 @@
 
 from datetime import datetime
 
-from sqlalchemy import BigInteger, DateTime, Index, LargeBinary, SmallInteger, String, text
+from sqlalchemy import (
+    BigInteger,
+    DateTime,
+    Index,
+    LargeBinary,
+    PrimaryKeyConstraint,
+    SmallInteger,
+    String,
+    text,
+)
 from sqlalchemy.orm import Mapped, mapped_column
 
 from services.registry.base import Base
@@ -17,6 +26,8 @@ class Identifier(Base):
 
     __tablename__ = "identifiers"
     __table_args__ = (
+        # What a shop shows now is read from the key alone.
+        PrimaryKeyConstraint("presence_no", "kind", "key", postgresql_include=["ended_at"]),
         Index(
             "ix_identifiers_kind_key_presence_no",
             "kind",
@@ -34,9 +45,9 @@ class Identifier(Base):
         ),
     )
 
-    presence_no: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
-    kind: Mapped[int] = mapped_column(SmallInteger, primary_key=True, autoincrement=False)
-    key: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
+    presence_no: Mapped[int] = mapped_column(BigInteger)
+    kind: Mapped[int] = mapped_column(SmallInteger)
+    key: Mapped[int] = mapped_column(BigInteger)
     value: Mapped[bytes] = mapped_column(LargeBinary)
     source: Mapped[str] = mapped_column(String(60))
     first_seen: Mapped[datetime] = mapped_column(DateTime(timezone=True))

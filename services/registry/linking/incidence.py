@@ -70,17 +70,19 @@ def together(one: Ints, other: Ints, size: int) -> Ints:
         graph = coo_array((np.ones(len(one), np.int8), (one, other)), shape=(size, size))
         return np.asarray(connected_components(graph, directed=False)[1], dtype=np.int64)
     name = list(range(size))
-
-    def top(node: int) -> int:
-        while name[node] != node:
-            name[node] = name[name[node]]
-            node = name[node]
-        return node
-
-    for a, b in zip(one.tolist(), other.tolist(), strict=True):
-        low, high = sorted((top(a), top(b)))
-        name[high] = low
-    return np.array([top(node) for node in range(size)], np.int64)
+    for ends in zip(one.tolist(), other.tolist(), strict=True):
+        a, b = ends
+        while name[a] != a:
+            name[a] = a = name[name[a]]
+        while name[b] != b:
+            name[b] = b = name[name[b]]
+        if a < b:
+            name[b] = a
+        else:
+            name[a] = b
+    for node in range(size):  # who names a node stands before it
+        name[node] = name[name[node]]
+    return np.array(name, np.int64)
 
 
 def build(kind: Ints, key: Ints, shop: Ints, holders: dict[tuple[int, int], int] | None = None) -> Incidence:

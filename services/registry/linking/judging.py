@@ -24,10 +24,15 @@ def _table(kinds: Collection[int]) -> Bools:
 
 
 _SUPPORTING, _SITES, _NAMING = _table(rules.SUPPORTING), _table(rules.SITES), _table(rules.NAMING)
+_BITS = np.array([1 << kind for kind in sorted(rules.CLASHING)], np.int64)
+_COUNTED = np.array([(1, kind in rules.REGISTERED) for kind in sorted(rules.CLASHING)], np.int64)
+"""Which kinds count as clashes, and as clashes of what is registered."""
 _TALLY = 5
 """Figures of a tally."""
 _PORTION = 400_000
 """Holders that are looked at together: bounds memory, nothing else."""
+_ONE_BY_ONE = 20
+"""So few values are decided one by one: in less time than it takes to set up what many need."""
 
 
 @dataclass
@@ -74,21 +79,27 @@ def judge(
     for part in portions(weight, _PORTION):
         figures[tested[part]] = _figures(inc, tested[part], usable)
         step(part.stop / len(tested))
-    code[tested] = _decide(inc.kind[tested], inc.holders[tested], figures[tested].astype(np.int64))
+    verdicts = Verdicts(code, figures.astype(np.int64))
+    if len(tested) < _ONE_BY_ONE:
+        code[tested] = [_NUMBER[rules.decide(verdicts.facts(inc, value))] for value in tested.tolist()]
+    else:
+        code[tested] = _decide(inc.kind[tested], inc.holders[tested], verdicts.figures[tested])
     code[hub] = _NUMBER[Code.RULED_HUB]
     code[free] = _NUMBER[Code.RULED_NOT_HUB]
-    return Verdicts(code, figures.astype(np.int64))
+    return verdicts
 
 
 def _doubtful(inc: Incidence, wanted: Bools) -> Bools:
     """Values on more than SMALL shops, and those on fewer that clash enough if nothing ties them."""
     doubtful = inc.holders > rules.SMALL
-    few = np.flatnonzero(wanted & ~doubtful)
-    holders = inc.holders[few]
-    value = np.repeat(np.arange(len(few)), holders)
-    shown = inc.shows[inc.shop[ranges(inc.start[few], holders)]] & ~(np.int64(1) << inc.kind[few])[value]
-    clashes = _clashes(len(few), value, np.arange(len(value)), shown)[:, 0]
-    doubtful[few] = clashes >= _few(inc.kind[few])
+    small = np.flatnonzero(wanted & ~doubtful)
+    for part in portions(inc.holders[small], _PORTION):
+        few = small[part]
+        holders = inc.holders[few]
+        value = np.repeat(np.arange(len(few)), holders)
+        shown = inc.shows[inc.shop[ranges(inc.start[few], holders)]] & ~(np.int64(1) << inc.kind[few])[value]
+        clashes = _clashes(len(few), value, np.arange(len(value)), shown)[:, 0]
+        doubtful[few] = clashes >= _few(inc.kind[few])
     return doubtful
 
 
@@ -170,17 +181,9 @@ def _clashes(targets: int, owner: Ints, name: Ints, other: Ints) -> Ints:
     """
     shown = np.zeros(len(owner), np.int64)
     np.bitwise_or.at(shown, name, other)
-    result = np.zeros((targets, 2), np.int64)
-    any_of = int(np.bitwise_or.reduce(shown))
-    for kind in rules.CLASHING:
-        if not any_of >> kind & 1:
-            continue
-        groups = np.bincount(owner[(shown >> kind & 1).astype(bool)], minlength=targets)
-        clashes = np.maximum(groups - 1, 0)
-        result[:, 0] += clashes
-        if kind in rules.REGISTERED:
-            result[:, 1] += clashes
-    return result
+    group, column = np.nonzero(shown[:, None] & _BITS)
+    groups = np.bincount(owner[group] * len(_BITS) + column, minlength=targets * len(_BITS))
+    return np.maximum(groups.reshape(targets, -1) - 1, 0) @ _COUNTED
 
 
 def _decide(kind: Ints, holders: Ints, figures: Ints) -> Ints:

@@ -35,12 +35,6 @@ _TURN = (
     " THEN (SELECT 'true' FROM pg_advisory_xact_lock($2)) ELSE 'false' END, true),"
     " set_config('plan_cache_mode', 'force_generic_plan', true)"
 )
-# Told by indexes alone: the key of the table, and the small index of what is no longer shown.
-_SHOWN = (
-    " CROSS JOIN LATERAL (SELECT kind, key FROM identifiers g WHERE g.presence_no = n.no"
-    " AND (SELECT true FROM identifiers e WHERE e.kind = g.kind AND e.key = g.key"
-    " AND e.presence_no = g.presence_no AND e.ended_at IS NOT NULL) IS NULL OFFSET 0) f"
-)
 _STORED = (
     " LEFT JOIN LATERAL (SELECT * FROM identifier_values v"
     " WHERE v.kind = u.kind AND v.key = u.key OFFSET 0) w ON true"
@@ -50,6 +44,14 @@ _RULED = (
     " AND h.live AND h.ruling <> 'withdrawn' OFFSET 0) r"
 )
 _GIVEN = "unnest($1::smallint[], $2::bigint[]) AS given(kind, key)"
+
+
+def _shown_by(shops: str) -> str:
+    """Who of these shows what: told by the key of the table alone, in one pass over it."""
+    return (
+        "SELECT presence_no AS no, kind, key FROM identifiers"  # noqa: S608
+        f" WHERE presence_no = ANY(ARRAY(SELECT no FROM {shops})) AND ended_at IS NULL"
+    )
 
 
 def _holders(most: str = "ALL") -> str:
@@ -75,7 +77,7 @@ _LOOKED_AT = (
 # is stored passes CONNECTOR, and all that rests on it is looked at.
 _NEIGHBOURS = (
     " members AS (SELECT DISTINCT unnest(nos) AS no FROM targets WHERE cardinality(nos) >= 2),"  # noqa: S608
-    f" shown AS MATERIALIZED (SELECT n.no, f.kind, f.key FROM members n{_SHOWN}),"
+    f" shown AS MATERIALIZED ({_shown_by('members')}),"
     " known AS MATERIALIZED (SELECT u.kind, u.key, s.holders, CASE WHEN s.shared THEN"
     f" {_holders('CASE WHEN s.holders IS NULL THEN $3::int + 1 WHEN s.holders > $3 THEN 0 END')}"
     " ELSE u.nos END AS nos FROM (SELECT kind, key, array_agg(no) AS nos FROM shown s WHERE NOT EXISTS"
@@ -117,7 +119,7 @@ _AROUND = (
     " NULL, NULL, NULL, NULL, NULL, NULL, NULL FROM log"
 ).replace(
     "%s",
-    f"SELECT f.kind, f.key FROM near n{_SHOWN} EXCEPT SELECT kind, key FROM touched",  # noqa: S608
+    f"SELECT kind, key FROM ({_shown_by('near')}) f EXCEPT SELECT kind, key FROM touched",  # noqa: S608
 )
 _WIDER = (f"WITH{_WAITING} targets AS MATERIALIZED ({_LOOKED_AT}),{_NEIGHBOURS}").replace(
     "%s",
@@ -136,7 +138,7 @@ _BLOCKS = (
     " FROM start n CROSS JOIN LATERAL (SELECT block FROM clusters d WHERE d.presence_no = n.no OFFSET 0) b) u"
     " CROSS JOIN LATERAL (SELECT * FROM clusters e WHERE e.block = u.block OFFSET 0) c),"
     " shops AS MATERIALIZED (SELECT no FROM start UNION SELECT no FROM old),"
-    f" held AS (SELECT f.kind, f.key, array_agg(n.no) AS nos FROM shops n{_SHOWN} GROUP BY 1, 2"
+    f" held AS (SELECT kind, key, array_agg(no) AS nos FROM ({_shown_by('shops')}) f GROUP BY 1, 2"
     " HAVING count(*) >= 2)"
     " SELECT 0, NULL::bigint, NULL::bigint, NULL::bigint, array_agg(n.no), array_agg(o.cluster),"
     " array_agg(o.block), NULL::text FROM shops n LEFT JOIN old o USING (no)"
