@@ -93,6 +93,18 @@ def test_a_shared_licence_outweighs_clashes() -> None:
     assert codes[Kind.ICP, 1] == "scattered"  # a site's filing is often the agent's who made it
 
 
+def test_a_licence_stands_a_clash_a_holder_and_no_more() -> None:
+    """Twelve shops of one licence with twelve telephones; a licence thirty strangers show is a stolen one."""
+    own_phones = [(Kind.PHONE, 10 + shop, shop) for shop in range(12)]
+    codes, clusters = of_facts([*own_phones, *((Kind.LICENCE, 1, shop) for shop in range(12))])
+    assert codes[Kind.LICENCE, 1] == "unknown" and set(clusters.values()) == {0}
+    codes, _ = of_facts([*own_phones, *((Kind.ADDRESS, 1, shop) for shop in range(12))])
+    assert codes[Kind.ADDRESS, 1] == "scattered"
+    strangers = [(kind, 10 + shop, shop) for shop in range(30) for kind in (Kind.PHONE, Kind.WECHAT)]
+    codes, clusters = of_facts([*strangers, *((Kind.LICENCE, 1, shop) for shop in range(30))])
+    assert codes[Kind.LICENCE, 1] == "scattered" and len(set(clusters.values())) == 30
+
+
 def test_pictures_of_its_own_speak_against_nobody() -> None:
     facts = [(Kind.PHONE, 1, shop) for shop in range(6)]
     facts += [(kind, 10 + shop, shop) for shop in range(6) for kind in (Kind.IMAGE, Kind.DOMAIN)]

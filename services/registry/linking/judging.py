@@ -213,8 +213,9 @@ def _judge(kind: Ints, holders: Ints, figures: Ints, beside: Bools) -> Ints:
     hiding = alone & (kind == Kind.RETURN_ADDRESS)
     none = (holders > np.where(beside, rules.UNTIED_BESIDE, rules.UNTIED)) | _SITES[kind]
     limit = np.where(none, 0, rules.CLASHES_STRICT)
-    limit[(holders <= rules.UNTIED) & _NAMING[kind]] = rules.CLASHES
+    naming, own = _NAMING[kind], np.maximum(rules.CLASHES, holders)
+    limit = np.where(naming, own, limit)
     untied = np.where(hiding, registered, clashes) <= limit
-    allowed = np.where(beside | many, rules.CLASHES_STRICT, rules.CLASHES)
+    allowed = np.where(naming, own, np.where(beside | many, rules.CLASHES_STRICT, rules.CLASHES))
     together = np.where(clashes <= allowed, _NUMBER[Code.TIED], _NUMBER[Code.APART])
     return np.where(tied, together, np.where(untied, _NUMBER[Code.UNKNOWN], _NUMBER[Code.SCATTERED]))

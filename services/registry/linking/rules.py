@@ -14,7 +14,7 @@ from typing import Any, Final, NamedTuple
 
 from services.registry.identifiers.kinds import Kind
 
-RULE_VERSION: Final = "2026-2"
+RULE_VERSION: Final = "2026-3"
 
 SMALL: Final = 3
 """Up to so many holders a value links unless they clash: 99 of 100 such values are one operator's."""
@@ -57,7 +57,7 @@ REGISTERED: Final = frozenset({Kind.LICENCE, Kind.ICP, Kind.LEGAL_PERSON, Kind.P
 SITES: Final = frozenset({Kind.ICP, Kind.DOMAIN, Kind.POLICE_NO})
 """What belongs to a site, hence often to the agent who made it: its holders must not clash unless tied."""
 NAMING: Final = frozenset({Kind.LICENCE, Kind.PAYMENT})
-"""What names the operator itself: up to UNTIED shops may clash as if something tied them."""
+"""What names the operator itself: its holders may clash once each, or CLASHES times where they are fewer."""
 SUPPORTING: Final = frozenset({Kind.LEGAL_PERSON, Kind.IMAGE})
 """Kinds that do not link by themselves: many people have one name, many shops one picture of the maker's."""
 
@@ -161,8 +161,8 @@ def few(kind: int) -> int:
 
 def untied(kind: int, holders: int, beside: bool) -> int:
     """Clashes up to which a value on more shops, which nothing ties, links; beside: twins are left out."""
-    if kind in NAMING and holders <= UNTIED:
-        return CLASHES
+    if kind in NAMING:
+        return max(CLASHES, holders)
     none = kind in SITES or holders > (UNTIED_BESIDE if beside else UNTIED)
     return 0 if none else CLASHES_STRICT
 
@@ -185,7 +185,9 @@ def decide(facts: Facts) -> Code:
 def _judge(facts: Facts, tally: Tally, *, beside: bool) -> Code:
     many = facts.holders > MANY
     if tally.largest >= 2 and 100 * tally.largest >= (TIES_MANY if many else TIES) * tally.showing:
-        return Code.TIED if tally.clashes <= (CLASHES_STRICT if beside or many else CLASHES) else Code.APART
+        limit = CLASHES_STRICT if beside or many else CLASHES
+        limit = max(CLASHES, facts.holders) if facts.kind in NAMING else limit
+        return Code.TIED if tally.clashes <= limit else Code.APART
     alone = tally.largest < 2 or 100 * tally.largest <= HIDING * facts.holders
     # An operator may give every shop a phone of its own and one place for returns.
     clashes = tally.registered if alone and facts.kind == Kind.RETURN_ADDRESS else tally.clashes
