@@ -43,7 +43,8 @@ def rows() -> list[Row]:
     signers = Signers()
     trust = read_trust(json.dumps(signers.trust()).encode())
     large = make_package(signers, sample_artefacts({"evidence/page.png": os.urandom(_LARGE)}))
-    small = make_package(signers)
+    # Each is another one: what the verifier remembers of a package it saw before does not count here.
+    small = [make_package(signers) for _ in range(_SMALL_RUNS)]
     with tempfile.TemporaryDirectory() as folder:
         file, trust_file = Path(folder) / "p.wacz", Path(folder) / "trust.json"
         file.write_bytes(large)
@@ -56,12 +57,12 @@ def rows() -> list[Row]:
 
         ours, whole_sm3 = _best(lambda: check(package_sm3=False)), _best(lambda: check(package_sm3=True))
         floor, parallel = double_hash.seconds(large), double_hash.seconds_parallel(large)
-        file.write_bytes(small)
+        file.write_bytes(small[0])
         command = [sys.executable, "-c", "from wangjian.cli import main; main()", "verify"]
         arguments = [*command, str(file), "--trust", str(trust_file), "--json"]
         whole = _best(lambda: subprocess.run(arguments, check=True, capture_output=True))
         bare = _best(lambda: subprocess.run([sys.executable, "-c", "import cryptography.x509"], check=True))
-    each = _processor_time(lambda: [verify(io.BytesIO(small), trust) for _ in range(_SMALL_RUNS)])
+    each = _processor_time(lambda: [verify(io.BytesIO(package), trust) for package in small])
     each /= _SMALL_RUNS
     return [
         Row(
@@ -86,7 +87,7 @@ def rows() -> list[Row]:
         Row(
             "verify a small package (15 kB)",
             each * 1000,
-            double_hash.seconds(small) * 1000,
+            double_hash.seconds(small[0]) * 1000,
             "ms",
             "SHA-256 + SM3, one thread",
             1.5,

@@ -31,7 +31,7 @@ class Arrival(io.RawIOBase):
         super().__init__()
         self.path, self._limit = path, limit
         self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
-        self._received = self._at = 0
+        self._received = self._at = self._wanted = 0
         # The nearest length anyone waits for: waking a thread for every chunk costs as much as hashing it.
         self._awaited = limit
         self._ended = self._cut = self._closes = False
@@ -109,6 +109,7 @@ class Arrival(io.RawIOBase):
     def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
         """Move the reader; to move from the end waits for it. Gives the new position."""
         if whence == io.SEEK_END:
+            self._wanted = self._limit
             offset += self._wait_for(self._limit + 1)
         elif whence == io.SEEK_CUR:
             offset += self._at
@@ -118,10 +119,16 @@ class Arrival(io.RawIOBase):
     def read(self, size: int = -1) -> bytes:
         """Up to `size` bytes, fewer only at the end of the file. Waits for them."""
         until = self._limit + 1 if size < 0 else self._at + size
-        wanted = max(0, min(until, self._wait_for(until)) - self._at)
-        data = os.pread(self._descriptor, wanted, self._at)
+        self._wanted = max(self._wanted, until)
+        count = max(0, min(until, self._wait_for(until)) - self._at)
+        data = os.pread(self._descriptor, count, self._at)
         self._at += len(data)
         return data
+
+    @property
+    def ahead(self) -> int:
+        """How many bytes came that its reader has not asked for yet; none once he asked where the end is."""
+        return max(0, self._received - self._wanted)
 
     def close(self) -> None:
         """Close, and forget the file under its temporary name."""

@@ -21,6 +21,9 @@ from services.evidence.verification.trust import TrustMissingError
 _NOTE_LIMIT = 256 * 1024
 # The connection is read on while a block is being written down.
 _READ_AHEAD = 4 << 20
+# Its bytes come no faster than they are verified: receiving and sending would take the processor from that.
+_MOST_AHEAD = 16 << 20
+_MOMENT = 0.005
 _MOST_RECEIPTS = 1000
 _MOST_RANGES = 64
 _MOST_CHALLENGED = 64 << 20
@@ -106,6 +109,12 @@ async def _put_package(request: web.Request) -> web.Response:
     return web.Response(body=receipt, content_type="application/json")
 
 
+async def _preview(request: web.Request) -> web.Response:
+    vault, proofs = _vault(request), await request.read()
+    await asyncio.wrap_future(_TAKING.submit(vault.preview, proofs))
+    return web.Response(status=204)
+
+
 async def _receive(request: web.Request, vault: Vault, evidence_id: str) -> bytes:
     """Write the body down while a thread of its own already verifies what has come; gives the receipt.
 
@@ -118,6 +127,8 @@ async def _receive(request: web.Request, vault: Vault, evidence_id: str) -> byte
     try:
         async for chunk in request.content.iter_any():
             vault.receive(arrival, chunk)
+            while arrival.ahead > _MOST_AHEAD and not taking.done():  # noqa: ASYNC110 - threads are ahead
+                await asyncio.sleep(_MOMENT)
         arrival.end()
         return await asyncio.wrap_future(taking)
     except (aiohttp.ClientPayloadError, ConnectionResetError) as error:
@@ -211,6 +222,7 @@ def create_app(settings: Settings, own: CustodianSettings | None = None) -> web.
                 web.get(base + "/v1/packages/{evidence_id}", _get_package),
                 web.get(base + "/v1/packages/{evidence_id}/receipt", _get_receipt),
                 web.post(base + "/v1/packages/{evidence_id}/challenge", _challenge),
+                web.post(base + "/v1/packages/{evidence_id}/preview", _preview),
             ]
         )
     app.add_routes(

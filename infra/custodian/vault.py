@@ -3,6 +3,7 @@
 import base64
 import errno
 import hashlib
+import io
 import json
 import os
 import re
@@ -19,6 +20,7 @@ from infra.custodian.arrival import Arrival
 from infra.custodian.identity import Identity, sync_folder, write_synced
 from services.common.canonical import canonical
 from services.common.dsse import sign_envelope
+from services.evidence.objects.disk import make_fan
 from services.evidence.verification import verifier
 
 RECEIPT_TYPE = "application/vnd.wangjian.receipt+json"
@@ -47,8 +49,9 @@ class Vault:
     def __init__(self, root: Path, identity: Identity, trust: dict[str, Any]) -> None:
         self._root, self._identity, self.trust = root, identity, trust
         self._lock = threading.Lock()
-        for name in ("tmp", "sha256", "receipts"):
+        for name in ("tmp", "receipts"):
             (root / name).mkdir(parents=True, exist_ok=True)
+        make_fan(root / "sha256")
 
     def begin(self) -> Arrival:
         """A file to receive a package into. Raises RefusedError 507."""
@@ -62,6 +65,13 @@ class Vault:
                 arrival.receive(data)
             except ValueError as error:
                 raise RefusedError(413, str(error)) from error
+
+    def preview(self, proofs: bytes) -> None:
+        """Verify what is known of a package before the rest of it: a ZIP with nothing but its first proofs.
+
+        Nothing comes of it but that the verifier remembers what it checked: `take` verifies all the same.
+        """
+        verifier.verify(io.BytesIO(proofs), self.trust, package_sm3=False)
 
     def take(self, evidence_id: str, arrival: Arrival) -> bytes:
         """Verify a package under our own trust while it arrives, keep it, give the signed receipt (JSON).
@@ -107,9 +117,6 @@ class Vault:
                     raise RefusedError(409, "another package is already kept for this evidence item")
                 return known
             target = self.package_path(sha256)
-            if not target.parent.is_dir():
-                target.parent.mkdir(exist_ok=True)
-                sync_folder(target.parent.parent)
             if not target.exists():
                 path.chmod(0o444)
                 os.link(path, target)

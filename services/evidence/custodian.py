@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import aiohttp
+import structlog
 from cryptography.exceptions import InvalidSignature
 
 from services.common.dsse import verify_signature
@@ -18,6 +19,8 @@ from services.common.suites import PublicKey
 from services.evidence.exchange import BrokenOffError, Exchanges
 from services.evidence.log.notes import NoteError, NoteKey, parse_vkey, verify_line
 from services.evidence.package.upload import Upload, UploadFailedError
+
+logger = structlog.get_logger()
 
 RECEIPT_TYPE = "application/vnd.wangjian.receipt+json"
 _UPLOADS = 8
@@ -195,6 +198,18 @@ class CustodianClient:
         except (BrokenOffError, TimeoutError) as error:
             raise _unavailable() from error
         return self._receipt(*found)
+
+    async def preview(self, evidence_id: str, proofs: bytes) -> None:
+        """Show the first proofs of a package on its way, so that its verification takes less time later.
+
+        proofs: a ZIP of them. Whether it was of any use is not known: one who is away, or knows no previews,
+        verifies all of it later.
+        """
+        path = f"/v1/packages/{evidence_id}/preview"
+        try:
+            await self._exchanges.call("POST", path, proofs, _SECONDS)
+        except (BrokenOffError, TimeoutError) as error:
+            logger.debug("custodian.no_preview", custodian=self.pinned.name, reason=str(error))
 
     def _receipt(self, status: int, body: bytes) -> Receipt:
         if status == 503:

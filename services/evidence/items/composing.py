@@ -86,6 +86,11 @@ def lay_out(
     return build(predicate_of(item.envelope), artefacts, proofs)
 
 
+def preview(predicate: Mapping[str, Any], envelope: bytes) -> bytes:
+    """What of a package is known as soon as its manifest is signed: a ZIP of the envelope alone."""
+    return b"".join(part.data or b"" for part in build(predicate, [], {ENVELOPE: envelope}))
+
+
 @dataclass(frozen=True)
 class Draft:
     """A new item, checked and signed: its order, what came, its envelope and its manifest's predicate."""

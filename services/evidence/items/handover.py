@@ -58,7 +58,8 @@ class Handover:
     def __init__(
         self, store: ObjectStore, custodians: Sequence[CustodianClient], evidence_id: str, begun: list[Part]
     ) -> None:
-        self._store = store
+        self._store, self._id = store, evidence_id
+        self._previews: list[asyncio.Task[None]] = []
         self._package: GrowingPackage | SmallPackage
         self._reading: ReadBack | SmallPackage
         if total_bytes(begun) < _SMALL:
@@ -83,6 +84,13 @@ class Handover:
         self._package.abandon()
         for task in self._sending:
             task.add_done_callback(_heard)
+
+    def preview(self, proofs: bytes) -> None:
+        """Show the custodians the first proofs (a ZIP of them) while the others are made."""
+        self._previews = [
+            asyncio.create_task(custodian.preview(self._id, proofs), name=f"preview-{self._id}")
+            for custodian in self._sending.values()
+        ]
 
     def complete(self, parts: list[Part]) -> None:
         """Send the rest. Nobody keeps it yet: without its end, an upload is one that was cut short."""

@@ -101,8 +101,8 @@ class Sealer:
         """Take the item as another run left it."""
         run.abandon()
         run.item = (await self._resumed(run.item.id)).item
-        run.written, run.unwritten, run.last, run.parts = run.item.stage, Change(), None, []
-        run.leaf = None
+        run.written, run.unwritten, run.last = run.item.stage, Change(), None
+        run.parts, run.layout, run.leaf = [], b"", None
 
     async def _write_down(self, run: Run, fresh: Change = Change()) -> None:
         """Write down what is unwritten and a fresh change. Raises MovedOnError: then nothing has changed."""
@@ -145,26 +145,37 @@ class Sealer:
         run.unwritten = Change(values, events)
         run.took({"custody_seq": 0, "stamps": [], "receipts": [], "package_sm3": None})
         run.handover = self._hand_over(item.id, begin(members))
+        run.handover.preview(composing.preview(draft.predicate, item.envelope))
         return run
 
     async def _draft(
         self, session: Transaction, evidence_id: str, envelope: Mapping[str, Any]
     ) -> composing.Draft | None:
         """The item as it is to be kept, signed. None when sealing has begun."""
-        found = await repository.ordered(session, evidence_id)
+        asked = asyncio.create_task(repository.ordered(session, evidence_id))
+        await asyncio.sleep(0)  # answered while the submission is opened
+        opened = self._opened(envelope)
+        found = await asked
         if found is None:
             raise not_found("采集任务", "order")
         order, artefacts = found
         if order.begun:
             return None
-        suites = self.runtime.settings.suites
-        signed, statement = rules.open_submission(envelope, self.runtime.worker_keys(), suites)
+        if isinstance(opened, Problem):
+            raise opened
+        signed, statement = opened
         worker_keyids = [signature["keyid"] for signature in signed["signatures"]]
         rules.check_against_intake(statement, order, artefacts, worker_keyids, self.runtime.policy)
         await self._check_beacon(session, order, statement["predicate"]["times"]["beacon_checkpoint"])
         for signer in self.runtime.sealing_signers:
             signed = add_signature(signed, signer)
         return composing.Draft(order, artefacts, signed, statement["predicate"])
+
+    def _opened(self, envelope: Mapping[str, Any]) -> tuple[Envelope, dict[str, Any]] | Problem:
+        try:
+            return rules.open_submission(envelope, self.runtime.worker_keys(), self.runtime.settings.suites)
+        except Problem as problem:
+            return problem
 
     async def _ask_stamps(self, envelope: Envelope) -> list[FreshStamp]:
         return await self.runtime.stamps().stamp(stamped_message(envelope))
@@ -254,21 +265,17 @@ class Sealer:
         if run.handover is not None:
             run.handover.complete(run.parts)
             await asyncio.sleep(0)  # sent before anything else is done
-        layout = dump_layout(run.parts)
+        run.layout = dump_layout(run.parts)
         values = {
             "stage": "logged",
             "log_shard": index.shard,
             "log_index": int(index),
             "log_size": checkpoint.size,
             "proof": proof,
-            **_about(layout, run.parts),
+            **_about(run.layout, run.parts),
         }
-        # Both before a custodian may keep it: a later run must send the very same package.
-        keeping = asyncio.create_task(asyncio.to_thread(self.runtime.store.put, layout))
-        try:
-            await self._write_down(run, Change(values, now(Happened("logged"))))
-        finally:
-            await keeping
+        # Before a custodian may keep it: from this row a later run makes the very same package.
+        await self._write_down(run, Change(values, now(Happened("logged"))))
 
     async def _members(self, evidence_id: str) -> list[Member]:
         async with self.runtime.database.at_once() as session:
@@ -278,22 +285,24 @@ class Sealer:
         if not run.parts:
             try:
                 layout = await asyncio.to_thread(self.runtime.store.read, str(run.item.layout_sha256))
+                run.parts = load_layout(layout)
             except FileNotFoundError as error:
                 if run.item.stage != "logged":
                     raise store_damaged() from error
-                layout = await self._laid_out_again(run)
-            run.parts = load_layout(layout)
+                await self._lay_out_again(run)
         return run.parts
 
-    async def _laid_out_again(self, run: Run) -> bytes:
-        """The layout of a logged item whose run was cut short before it was stored: nobody keeps it yet."""
+    async def _lay_out_again(self, run: Run) -> None:
+        """Make the layout of a logged item whose run was cut short before it was stored.
+
+        The same facts make the same bytes; should newer code make others, a custodian who keeps the package
+        already refuses them.
+        """
         item = run.item
         checkpoint = Cosigned(int(item.log_size or 0), "", int(item.log_shard or 0))
-        parts = await self._lay_out(item, await self._members(item.id), str(item.proof), checkpoint)
-        layout = dump_layout(parts)
-        await asyncio.to_thread(self.runtime.store.put, layout)
-        run.took(_about(layout, parts))
-        return layout
+        run.parts = await self._lay_out(item, await self._members(item.id), str(item.proof), checkpoint)
+        run.layout = dump_layout(run.parts)
+        run.took(_about(run.layout, run.parts))
 
     async def _lay_out(
         self, item: EvidenceItem, members: list[Member], proof: str, checkpoint: Cosigned
@@ -310,7 +319,8 @@ class Sealer:
         item, parts = run.item, await self._parts(run)
         handover = run.handover or self._hand_over(item.id, parts)
         run.handover = handover
-        handed = await handover.finish(item, parts, self.runtime.custodian_quorum)
+        finishing = handover.finish(item, parts, self.runtime.custodian_quorum)
+        handed, _ = await asyncio.gather(finishing, self._keep_layout(run))
         values = {
             "stage": "sealed",
             "package_sha256": handed.sha256,
@@ -323,6 +333,12 @@ class Sealer:
         await self._write_down(run, Change(values, now(*kept, Happened("sealed")), receipts=receipts))
         self.runtime.log.wake(urgent=False)
         run.took({"receipts": [Receipt(**row) for row in receipts]})
+
+    async def _keep_layout(self, run: Run) -> None:
+        """Store the layout of a package unless it was found there."""
+        if run.layout:
+            await asyncio.sleep(0)  # its custodians are told first that it ends
+            await asyncio.to_thread(self.runtime.store.put, run.layout)
 
     async def replicate_further(self, evidence_id: str) -> int:
         """Have those custodians keep a sealed package that did not when it was sealed; gives how many do now.

@@ -28,7 +28,19 @@ def object_path(root: Path, sha256: str) -> Path:
     return root / "sha256" / sha256[:2] / sha256
 
 
-def _sync_folder(folder: Path) -> None:
+def make_fan(folder: Path) -> None:
+    """Make the 256 folders below `folder` in which objects lie by the first byte of their digest.
+
+    All at once before any object comes: to make one durable takes as long as to sync an object.
+    """
+    folder.mkdir(exist_ok=True)
+    for number in range(256):
+        (folder / f"{number:02x}").mkdir(exist_ok=True)
+    sync_folder(folder)
+
+
+def sync_folder(folder: Path) -> None:
+    """Make new names in a folder durable."""
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(descriptor)
@@ -45,7 +57,7 @@ class DiskStore:
     def __init__(self, root: Path) -> None:
         self.root = root
         clear_abandoned(root / "tmp")
-        (root / "sha256").mkdir(exist_ok=True)
+        make_fan(root / "sha256")
 
     async def receive(self, chunks: AsyncIterator[bytes], limit: int) -> Arrival:
         """As ObjectStore.receive."""
@@ -76,15 +88,12 @@ class DiskStore:
         os.fchmod(writer.file.fileno(), 0o444)
         writer.file.close()
         target = object_path(self.root, stored.sha256)
-        if not target.parent.is_dir():
-            target.parent.mkdir(parents=True, exist_ok=True)
-            _sync_folder(target.parent.parent)
         try:
             os.link(writer.path, target)
         except FileExistsError:
             if target.stat().st_size != stored.bytes:
                 raise
-        _sync_folder(target.parent)
+        sync_folder(target.parent)
         writer.path.unlink()
 
     def open(self, sha256: str) -> BinaryIO:

@@ -97,6 +97,7 @@ def _cosigned_at(raw: bytes, signature: bytes, body: str, name: str) -> dt.datet
     return dt.datetime.fromtimestamp(seconds, dt.UTC)
 
 
+@lru_cache(maxsize=64)
 def _verify(raw: bytes, signature: bytes, message: str, name: str) -> None:
     try:
         Ed25519PublicKey.from_public_bytes(raw).verify(signature, message.encode())

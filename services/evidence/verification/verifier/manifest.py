@@ -1,6 +1,7 @@
 """The manifest: an in-toto Statement v1 whose predicate tells the capture. Only its form is judged here."""
 
 import re
+from functools import lru_cache
 from types import NoneType
 from typing import Any
 
@@ -87,6 +88,9 @@ def parse_manifest(payload: bytes) -> dict[str, Any]:
     return statement
 
 
+_parsed = lru_cache(maxsize=8)(parse_manifest)
+
+
 def compare(value: Any, form: Any, where: str) -> None:
     """Raise Failed unless the value has the form (see SHAPE)."""
     if isinstance(form, dict):
@@ -114,7 +118,7 @@ def artefact_leaf(artefact: dict[str, Any]) -> bytes:
 
 def check_manifest(package: Package) -> str:
     """The manifest is a canonical in-toto statement with every required field."""
-    package.manifest = parse_manifest(package.payload)
+    package.manifest = _parsed(package.payload)
     package.predicate = package.manifest["predicate"]
     return str(package.predicate["evidence_id"])
 

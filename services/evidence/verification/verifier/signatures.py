@@ -2,6 +2,7 @@
 
 import base64
 import importlib
+from functools import lru_cache
 from typing import Any
 
 from cryptography.exceptions import InvalidSignature
@@ -98,6 +99,7 @@ def _verify_all(package: Package, signed: Signed) -> list[str]:
     return [key["keyid"] for key, _ in signed]
 
 
+@lru_cache(maxsize=8)
 def verify_signature(algorithm: str, public_der: bytes, signature: bytes, message: bytes) -> None:
     """Raise Failed unless the signature is of this key over the message. public_der: SubjectPublicKeyInfo."""
     try:
