@@ -9,12 +9,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.common.personal import KeyRing, PersonalData, PersonalDataError
+from services.registry.identifiers.rules import Finding
 from services.registry.imports.fields import FIELDS, mapping_fault, named_fields, suggest, to_remember
 from services.registry.imports.reading import kept, tables, workbooks
 from services.registry.imports.reading.encodings import _first_level, guess_encoding
 from services.registry.imports.reading.kept import KeptFiles
 from services.registry.imports.reading.tables import Layout, Record, guess_delimiter, guess_header, records
-from services.registry.imports.taking.values import BadRowError, read_row, shown_value
+from services.registry.imports.taking.values import BadRowError, Row, read_rows, shown_value
 from tests.registry_lists import HEADER, workbook
 
 COLUMNS = HEADER.split(",")
@@ -28,14 +29,20 @@ def read(text: str, layout: Layout | None = None) -> list[Record]:
 
 def codes(text: str, mapping: list[str | None] | None = None) -> list[str]:
     """`ok` or the code of each record behind the header."""
-    said = []
-    for record in read(text)[1:]:
-        try:
-            read_row(record.number, record.lines, record.cells, mapping or list(COLUMNS))
-            said.append("ok")
-        except BadRowError as error:
-            said.append(error.finding.code)
-    return said
+    said = read_rows(read(text)[1:], mapping or COLUMNS)
+    return [row.finding.code if isinstance(row, BadRowError) else "ok" for row in said]
+
+
+def refused(record: Record) -> Finding:
+    (row,) = read_rows([record], COLUMNS)
+    assert isinstance(row, BadRowError)
+    return row.finding
+
+
+def taken(record: Record, mapping: list[str | None] | None = None) -> dict[str, str | None]:
+    (row,) = read_rows([record], mapping or COLUMNS)
+    assert isinstance(row, Row)
+    return row.values
 
 
 @pytest.mark.parametrize("codec", ["utf-8", "utf-8-sig", "gb18030", "utf-16", "utf-16-le", "utf-16-be"])
@@ -89,10 +96,8 @@ def test_one_broken_byte_costs_one_row() -> None:
     guess = guess_encoding(io.BytesIO(data + f"3,{SIMPLIFIED * 3},,,,,,,\n".encode()))
     assert guess is not None and guess.codec == "utf-8"
     rows = list(records(io.BytesIO(data), Layout("utf-8")))
-    with pytest.raises(BadRowError) as error:
-        read_row(2, 1, rows[1].cells, list(COLUMNS))
-    assert error.value.finding.code == "cell.encoding"
-    assert read_row(3, 1, rows[2].cells, list(COLUMNS)).values["name"] == "好店"
+    assert refused(rows[1]).code == "cell.encoding"
+    assert taken(rows[2])["name"] == "好店"
 
 
 @pytest.mark.parametrize("mark", [",", "\t", ";", "|", "，"])
@@ -125,9 +130,8 @@ def test_a_line_beyond_the_limit_is_passed_over(monkeypatch: pytest.MonkeyPatch)
 
 def test_an_unclosed_quote_names_how_many_lines_it_cost() -> None:
     *_, last = read(f'{HEADER}\n1,店,,,,,,,\n2,"未收尾,,,,,,,\n3,店,,,,,,,\n4,店,,,,,,,\n')
-    with pytest.raises(BadRowError) as error:
-        read_row(last.number, last.lines, last.cells, list(COLUMNS))
-    assert error.value.finding.code == "row.quote" and "3行" in error.value.finding.zh
+    finding = refused(last)
+    assert finding.code == "row.quote" and "3行" in finding.zh
 
 
 @given(st.text(alphabet=st.characters(codec="utf-8"), max_size=300))
@@ -181,8 +185,8 @@ def test_choices_that_cannot_be_imported(mapping: list[str | None], code: str | 
 
 
 def test_two_telephone_columns_are_one_value() -> None:
-    row = read_row(2, 1, ["茶行", "13807911234", "0791-86251234"], ["name", "phone", "phone"])
-    assert row.values["phone"] == "13807911234、0791-86251234"
+    two = Record(2, 1, ["茶行", "13807911234", "0791-86251234"])
+    assert taken(two, ["name", "phone", "phone"])["phone"] == "13807911234、0791-86251234"
 
 
 def test_every_header_means_one_field() -> None:

@@ -99,6 +99,18 @@ def test_many_rows_are_sealed_each_for_itself(personal: PersonalData) -> None:
     assert personal.seal_many([]) == []
 
 
+def test_many_values_are_sealed_each_for_itself(personal: PersonalData) -> None:
+    rows = [("phone", "13870911234", HERE)] * 300 + [("qq", "", THERE)]
+    sealed = personal.seal_each(rows)
+    assert [personal.open(one, about) for one, (_, _, about) in zip(sealed, rows, strict=True)] == [
+        {name: value} for name, value, _ in rows
+    ]
+    assert len({one[3:15] for one in sealed}) == len(sealed)
+    for name, value in (("phone", "1\x002"), ("pho\0ne", "1")):
+        with pytest.raises(ValueError):
+            personal.seal_each([(name, value, HERE)])
+
+
 def test_old_data_keys_open_and_the_newest_seals(personal: PersonalData) -> None:
     old = PersonalData(KeyRing({1: b"\x01" * 32}, 1, b"\x03" * 32))
     assert personal.open(old.seal(VALUES, HERE), HERE) == VALUES
@@ -131,7 +143,7 @@ def test_a_mask_keeps_little(field: str, value: str) -> None:
     shown = mask(field, value)
     assert shown is not None
     kept = sum(a != "*" for a in shown)
-    assert kept <= 7 and (len(value) <= 4 or shown != value or set(value) == {"*"})
+    assert kept <= 7 and (len(value) <= 4 or shown != value or "*" in value)
 
 
 def test_masks() -> None:

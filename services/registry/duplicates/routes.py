@@ -6,7 +6,6 @@ from fastapi import APIRouter, Path, Query, Request
 
 from services.common.database import Session
 from services.common.paging import Page
-from services.common.personal import Personal
 from services.common.wire import Id
 from services.registry.duplicates import service
 from services.registry.duplicates.schemas import (
@@ -19,7 +18,7 @@ from services.registry.duplicates.schemas import (
     MergePreview,
 )
 from services.registry.duplicates.tasks import DuplicateSearches
-from services.registry.guards import Importer
+from services.registry.guards import Importer, Personal
 
 router = APIRouter(tags=["查重合并 duplicates"])
 DuplicateId = Annotated[int, Path(ge=1, lt=1 << 63)]

@@ -7,7 +7,6 @@ from fastapi import APIRouter, Depends, Path, Query, Request, Response
 from services.common.database import Session, after_commit
 from services.common.identity import Claims, require
 from services.common.paging import Page
-from services.common.personal import Personal
 from services.common.wire import Id, ListQuery
 from services.registry.exchange import answering, outgoing, service
 from services.registry.exchange.schemas import (
@@ -26,7 +25,7 @@ from services.registry.exchange.schemas import (
     SentOut,
     TakenOut,
 )
-from services.registry.guards import Exchanger
+from services.registry.guards import Exchanger, Personal
 
 router = APIRouter(tags=["跨区比对 link exchange"])
 

@@ -7,8 +7,7 @@ from fastapi import APIRouter, Depends, Query
 from services.common.database import Session
 from services.common.identity import Claims, require
 from services.common.paging import Page
-from services.common.personal import Personal
-from services.registry.guards import Reader
+from services.registry.guards import Personal, Reader
 from services.registry.hubs import service
 from services.registry.hubs.schemas import HubOut, HubQuery, HubRow, RulingIn, ValueId
 

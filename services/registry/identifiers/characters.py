@@ -89,8 +89,9 @@ def plain(value: str) -> str:
 def address_text(value: str, longest: int) -> str:
     """An address as it is taken apart: like `plain`, capital letters, without spaces and punctuation."""
     text = value[:longest]
-    if _CLEAN(text):
-        return text
+    bare = text.replace(" ", "")
+    if _CLEAN(bare):
+        return bare
     return unicodedata.normalize("NFKC", text)[:longest].translate(_ADDRESS)
 
 

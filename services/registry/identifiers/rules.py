@@ -25,7 +25,7 @@ from services.registry.identifiers.accounts import refers_to_phone
 from services.registry.identifiers.characters import CELL, with_digits
 from services.registry.identifiers.filings import filings, police_numbers, serial_is_zero
 from services.registry.identifiers.licences import USCC_ALPHABET
-from services.registry.identifiers.normal import Found, Row, found_in
+from services.registry.identifiers.normal import Row
 from services.registry.identifiers.phones import is_mobile, known_segment, leftover
 from services.registry.identifiers.places import province_digits
 from services.registry.search.rules import visible
@@ -326,25 +326,13 @@ def _address(row: Row, field: str) -> list[Finding]:
     ]
 
 
-def examine(values: Mapping[str, str | None]) -> tuple[list[Finding], Found]:
-    """`(findings, identifying values)` of a row, its cells read once; nothing is changed, nothing raised.
-
-    values: cells by name, as `identifying` takes them. Use this where both are needed.
-    """
-    return examine_row(Row(values))
-
-
-def examine_row(row: Row) -> tuple[list[Finding], Found]:
-    """The same of a row whose cells are read already."""
-    return _findings(row), found_in(row)
-
-
 def check_fields(values: Mapping[str, str | None]) -> list[Finding]:
     """All findings for a record's known fields; nothing is changed."""
-    return _findings(Row(values))
+    return findings_in(Row(values))
 
 
-def _findings(row: Row) -> list[Finding]:
+def findings_in(row: Row) -> list[Finding]:
+    """The same for a row whose cells are read already."""
     get = row.values.get
     found: list[Finding] = []
     if licence := get("licence"):

@@ -11,3 +11,9 @@ class ImportJobs(Recurring):
 
     def __init__(self, runner: ImportRunner) -> None:
         super().__init__("import", runner.run_all, lambda: EVERY_SECONDS)
+        self._runner = runner
+
+    async def stop(self) -> None:
+        """Stop; what was cut short goes on at the next start."""
+        await super().stop()
+        await self._runner.stop()

@@ -5,6 +5,7 @@ Whoever works on an import renews its lease. After a kill the lease runs out and
 
 import asyncio
 import traceback
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import asdict
 from datetime import timedelta
@@ -57,6 +58,7 @@ class ImportRunner:
         self._database, self._files, self._personal = database, files, personal
         self._processes = processes
         self._failures: dict[str, tuple[int, int]] = {}
+        self._finishing: set[asyncio.Task[None]] = set()
 
     async def run_all(self) -> None:
         """Work until nothing waits."""
@@ -73,8 +75,20 @@ class ImportRunner:
         await self.work(row)
         return True
 
+    async def finished(self) -> None:
+        """Wait for what goes on behind imports that are done."""
+        await asyncio.gather(*self._finishing)
+
+    async def stop(self) -> None:
+        """End what goes on behind imports that are done; autovacuum does it later."""
+        for task in self._finishing:
+            task.cancel()
+        await asyncio.gather(*self._finishing, return_exceptions=True)
+
     async def _link_anew(self) -> bool:
         """After long lists links are made anew, once for all of them; True when that was done."""
+        if self._finishing:
+            return False  # the next look comes soon enough, and finds the statistics it needs
         since = utc_now()
         async with self._database.transaction() as session:
             waiting = await repository.to_be_linked(session)
@@ -144,13 +158,22 @@ class ImportRunner:
                 check = _Check(self._database, row)
                 await check.end(claims, await run.go(file, layout, 0, check.take))
                 return
-            settling = Settling(self._database, taking.SEARCH_INDEXES, _PORTION)
-            taker = _Take(self._database, row, setting, settling)
-            async with undisturbed(self._database, taking.TABLES if processes else ()):
+            taker = _Take(self._database, row, setting)
+            tables = taking.TABLES if processes else ()
+            async with undisturbed(self._database, tables):
                 await taker.end(claims, await run.go(file, layout, row.cursor, taker.take))
-                # The rows are in and found; what follows makes the next questions quick.
-                await settling.end()
-        await taker.refresh_statistics()
+        # The rows are in and found; what follows makes questions quick, and the next list need not wait.
+        finishing = asyncio.create_task(self._finish(taker, tables), name="import-finishing")
+        self._finishing.add(finishing)
+        finishing.add_done_callback(self._finishing.discard)
+
+    async def _finish(self, taker: "_Take", tables: Sequence[str]) -> None:
+        try:
+            async with undisturbed(self._database, tables):
+                await taker.settle()
+            await taker.refresh_statistics()
+        except DBAPIError as error:
+            log.warning("import.finishing_broke", error=type(error).__name__)  # autovacuum does it later
 
     async def _setting(self, row: Import, claims: Claims) -> Setting:
         async with self._database.transaction() as session:
@@ -180,8 +203,9 @@ def _linked_anew(row: Import, touched: int) -> bool:
 class _Take:
     """Writes batches, each in one transaction with the import's cursor and counts."""
 
-    def __init__(self, database: Database, row: Import, setting: Setting, settling: Settling) -> None:
-        self._database, self._id, self._setting, self._settling = database, row.id, setting, settling
+    def __init__(self, database: Database, row: Import, setting: Setting) -> None:
+        self._database, self._id, self._setting = database, row.id, setting
+        self._settling = Settling(database, taking.SEARCH_INDEXES, _PORTION)
         self._counts = Counts(
             row.rows, row.created, row.updated, row.unchanged, row.doubled, row.error_count,
             row.warning_count, dict(row.tallies),
@@ -235,6 +259,10 @@ class _Take:
             await record(
                 session, claims, event=f"import.{state}", object_type="import", object_id=row.id, after=after
             )
+
+    async def settle(self) -> None:
+        """Sort in the grams that wait."""
+        await self._settling.end()
 
     async def refresh_statistics(self) -> None:
         """After a long list, let the planner know it."""

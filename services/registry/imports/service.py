@@ -296,6 +296,7 @@ async def import_now(
         async with database.transaction() as session:
             result = await get_import(session, claims, received.id)
         if result.state != State.RUNNING:
+            await runner.finished()
             return result
         await asyncio.sleep(0.5)
 

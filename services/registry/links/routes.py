@@ -6,9 +6,8 @@ from fastapi import APIRouter, Depends
 
 from services.common.database import Session
 from services.common.identity import Claims, require
-from services.common.personal import Personal
 from services.common.wire import Id
-from services.registry.guards import Reader
+from services.registry.guards import Personal, Reader
 from services.registry.links import explaining, service, together
 from services.registry.links.schemas import ClusterOut, Explanation, LinkPage, PathOut
 from services.registry.personal.schemas import RevealIn

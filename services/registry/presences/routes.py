@@ -8,10 +8,9 @@ from fastapi.responses import StreamingResponse
 from services.common.database import Reading, Session
 from services.common.identity import Claims
 from services.common.paging import Page
-from services.common.personal import Personal
 from services.common.wire import Id
 from services.registry.changes.schemas import ChangeOut, OriginOut
-from services.registry.guards import Reader, Revealer, Writer
+from services.registry.guards import Personal, Reader, Revealer, Writer
 from services.registry.inspections.schemas import InspectionIn, InspectionOut
 from services.registry.permits.schemas import PermitIn, PermitOut, PermitPatch
 from services.registry.personal.schemas import RevealIn, RevealOut

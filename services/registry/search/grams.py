@@ -18,6 +18,7 @@ Sealed values have neither single characters, how frequent they are would tell t
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from threading import Lock
 from typing import Any, Final, NamedTuple
 
 import numpy as np
@@ -33,6 +34,8 @@ _Flags = npt.NDArray[np.bool_]
 # Odd multipliers of a polynomial modulo 2^32 (from Murmur3 and xxHash): nothing secret, only well spread.
 _TWO, _THREE, _FOUR = np.uint32(0x9E3779B1), np.uint32(0x85EBCA6B), np.uint32(0xC2B2AE35)
 _WIDTH: Final = np.uint64(21)  # bits of a Unicode code point
+_TABLE: Final = 18  # bits of a place in the table of hashes met before
+_SPREAD: Final = np.uint64(0x9E3779B97F4A7C15)
 _NUMBER, _HALF = np.int64(32), np.int64(1 << 31)  # bits of a gram's number; half of what they hold
 
 
@@ -131,10 +134,37 @@ def _numbered(text: _Text, flags: Sequence[_Flags], count: int) -> Grams:
     return _by_text(text, begins, np.concatenate(numbers).view(np.int32), count)
 
 
-def keyed_grams(texts: Sequence[str], gram: Callable[[str], int]) -> Grams:
+class Remembered:
+    """Keyed hashes of grams met before, for who makes those of many texts again and again.
+
+    A table of fixed size (3 MB): of two grams that share a place the later one stays.
+    """
+
+    def __init__(self) -> None:
+        self._pieces = np.zeros(1 << _TABLE, np.uint64)
+        self._hashes = np.zeros(1 << _TABLE, np.int32)
+        self._lock = Lock()
+
+    def hashes(
+        self, pieces: npt.NDArray[np.uint64], asked: Callable[[npt.NDArray[np.int64]], npt.NDArray[np.int32]]
+    ) -> npt.NDArray[np.int32]:
+        """Of each piece; asked: gives those of the pieces at these positions."""
+        places = (pieces * _SPREAD) >> np.uint64(64 - _TABLE)
+        with self._lock:
+            found: npt.NDArray[np.int32] = self._hashes[places]
+            new = np.flatnonzero(self._pieces[places] != pieces)
+            if len(new):
+                found[new] = asked(new)
+                self._pieces[places[new]], self._hashes[places[new]] = pieces[new], found[new]
+        return found
+
+
+def keyed_grams(
+    texts: Sequence[str], gram: Callable[[str], int], remembered: Remembered | None = None
+) -> Grams:
     """Of each folded text: the keyed hashes of its grams; `gram` is asked once for each different one.
 
-    gram: signed 32-bit keyed hash of a short text (`PersonalData.gram`).
+    gram: signed 32-bit keyed hash of a short text (`PersonalData.gram`); remembered: what it gave before.
     """
     text = _laid_out(texts)
     twos, threes, fours = [np.flatnonzero(flags) for flags in _windows(text)]
@@ -148,12 +178,16 @@ def keyed_grams(texts: Sequence[str], gram: Callable[[str], int]) -> Grams:
 
     narrow = np.uint64(7)
     pieces = np.concatenate([packed(twos, 2, _WIDTH), packed(threes, 3, narrow), packed(fours, 4, narrow)])
-    _, first, back = np.unique(pieces, return_index=True, return_inverse=True)
-    begins = np.concatenate([twos, threes, fours])[first].tolist()
-    ends = (np.repeat([2, 3, 4], [len(twos), len(threes), len(fours)])[first] + begins).tolist()
-    asked = [gram(text.joined[begin:end]) for begin, end in zip(begins, ends, strict=True)]
-    hashes = np.array(asked, np.int32)
-    return _by_text(text, [twos, threes, fours], hashes[back], len(texts))
+    begins = np.concatenate([twos, threes, fours])
+    ends = begins + np.repeat([2, 3, 4], [len(twos), len(threes), len(fours)])
+
+    def asked(at: npt.NDArray[np.int64]) -> npt.NDArray[np.int32]:
+        _, first, back = np.unique(pieces[at], return_index=True, return_inverse=True)
+        windows = zip(begins[at[first]].tolist(), ends[at[first]].tolist(), strict=True)
+        return np.array([gram(text.joined[begin:end]) for begin, end in windows], np.int32)[back]
+
+    hashes = remembered.hashes(pieces, asked) if remembered else asked(np.arange(len(pieces)))
+    return _by_text(text, [twos, threes, fours], hashes, len(texts))
 
 
 def _by_text(text: _Text, begins: list[Any], numbers: npt.NDArray[np.int32], count: int) -> Grams:

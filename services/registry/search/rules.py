@@ -9,12 +9,20 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import date, datetime, time, timedelta, timezone
 from typing import Final
 
 from services.common.clock import utc_now
-from services.registry.search.grams import SEPARATOR, Grams, around, keyed_grams, piece_grams, plain_grams
+from services.registry.search.grams import (
+    SEPARATOR,
+    Grams,
+    Remembered,
+    around,
+    keyed_grams,
+    piece_grams,
+    plain_grams,
+)
 
 MAX_FOLDED: Final = 4_000
 # Filters for one value of a column: name in the query, column, letter of its token (`search.models`).
@@ -34,20 +42,28 @@ _INVISIBLE: Final[dict[int, None]] = {
     for code in (*range(0x20000), *range(0xE0000, 0xE0100))
     if chr(code).isspace() or unicodedata.category(chr(code)) in {"Cf", "Cc"}
 }
-_INVISIBLE_ASCII: Final = re.compile(r"[\x00-\x20\x7f]")
-_FOLDED: Final = re.compile("[0-9a-z\u4e00-\u9fff]*")
+# Visible ASCII and Han characters: NFKC and case folding do nothing to them but lower the case.
+_PLAIN: Final = re.compile("[!-~\u4e00-\u9fff]*")
+_PLAIN_LINES: Final = re.compile("[!-~\u4e00-\u9fff\n]*")
 _SEPARATORS: Final = "-._()+/*#~–—"
 _BETWEEN_DIGITS: Final = re.compile(rf"(?<=[0-9])[{re.escape(_SEPARATORS)}]+(?=[0-9])")
 
 
 def fold(text: str) -> str:
     """Search form of a text: NFKC, case folded, without white space, format and control characters."""
-    if _FOLDED.fullmatch(text):
-        return text
-    if text.isascii():
-        return _INVISIBLE_ASCII.sub("", text).lower()
+    bare = text.replace(" ", "")
+    if _PLAIN.fullmatch(bare):
+        return bare.lower()
     kept = unicodedata.normalize("NFKC", text).casefold().translate(_INVISIBLE)
     return kept if unicodedata.is_normalized("NFKC", kept) else unicodedata.normalize("NFKC", kept)
+
+
+def _folded(values: Sequence[str]) -> list[str]:
+    """Each value folded: all at once where nothing but capitals and spaces is in the way."""
+    joined = SEPARATOR.join(values).replace(" ", "")
+    if _PLAIN_LINES.fullmatch(joined) and joined.count(SEPARATOR) == len(values) - 1:
+        return joined.lower().split(SEPARATOR)
+    return [fold(value) for value in values]
 
 
 def visible(text: str) -> str:
@@ -76,7 +92,8 @@ def search_fields_flat(rows: Iterable[Iterable[str | None]]) -> tuple[list[str],
 
 
 def _search_text(values: Iterable[str | None]) -> str:
-    parts = dict.fromkeys([_bare(fold(value)) for value in values if value])
+    folded = _folded([value for value in values if value])
+    parts = dict.fromkeys([_bare(text) if text[:4] == "http" else text for text in folded])
     parts.pop("", None)
     return SEPARATOR.join(parts)[:MAX_FOLDED]
 
@@ -133,9 +150,12 @@ def contact_grams_many(rows: Iterable[Mapping[str, str]], gram: Callable[[str], 
     return contact_grams_flat(rows, gram).lists()
 
 
-def contact_grams_flat(rows: Iterable[Mapping[str, str]], gram: Callable[[str], int]) -> Grams:
+def contact_grams_flat(
+    rows: Iterable[Mapping[str, str]], gram: Callable[[str], int], remembered: Remembered | None = None
+) -> Grams:
     """The same with all grams in one array (imports)."""
-    return keyed_grams([SEPARATOR.join(map(contact_form, values.values())) for values in rows], gram)
+    texts = [_apart(SEPARATOR.join(_folded(list(values.values())))) for values in rows]
+    return keyed_grams(texts, gram, remembered)
 
 
 def contact_query(query: str, gram: Callable[[str], int]) -> list[int]:
@@ -148,7 +168,12 @@ def contact_query(query: str, gram: Callable[[str], int]) -> list[int]:
 
 def contact_form(value: str) -> str:
     """How a sealed value is searched: folded, numbers without what separates them (0797-123 456)."""
-    return _BETWEEN_DIGITS.sub("", fold(value))
+    return _apart(fold(value))
+
+
+def _apart(folded: str) -> str:
+    """Folded text, its numbers without what separates them."""
+    return folded if folded.isalnum() else _BETWEEN_DIGITS.sub("", folded)
 
 
 def contact_holds(values: Iterable[str], query: str) -> bool:

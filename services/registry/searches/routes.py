@@ -3,9 +3,8 @@
 from fastapi import APIRouter
 
 from services.common.database import Reading, Session
-from services.common.personal import Personal
 from services.common.wire import Id
-from services.registry.guards import Reader
+from services.registry.guards import Personal, Reader
 from services.registry.searches import service
 from services.registry.searches.schemas import (
     AnyIn,

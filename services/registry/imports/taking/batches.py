@@ -31,13 +31,15 @@ class Known:
     """Where a record goes: the row's number and id, taken in advance; `old`: its values when it is there
     already.
 
-    seen: it was written by this very import before, so the file names it twice.
+    seen: it was written by this very import before, so the file names it twice. decided: an officer has said
+    who has jurisdiction.
     """
 
     no: int
     id: str
     old: dict[str, Any] | None = None
     seen: bool = False
+    decided: bool = False
 
 
 @dataclass(slots=True)
@@ -63,16 +65,16 @@ class Batch:
     def __reduce__(self) -> tuple[Any, ...]:
         """As plain tuples between processes: a fraction of the work."""
         items = [(i.number, i.lines, i.cells, i.source_id, i.fingerprint) for i in self.items]
-        known = [(name, k.no, k.id, k.old, k.seen) for name, k in self.known.items()]
+        known = [(name, k.no, k.id, k.old, k.seen, k.decided) for name, k in self.known.items()]
         return _unpacked, (items, known, self.subjects)
 
 
 def _unpacked(
     items: list[tuple[int, int, list[str], str, int]],
-    known: list[tuple[str, int, str, dict[str, Any] | None, bool]],
+    known: list[tuple[str, int, str, dict[str, Any] | None, bool, bool]],
     subjects: dict[str, tuple[str, int]],
 ) -> Batch:
-    there = {name: Known(no, row_id, old, seen) for name, no, row_id, old, seen in known}
+    there = {name: Known(no, row_id, old, seen, decided) for name, no, row_id, old, seen, decided in known}
     return Batch([Item(*item) for item in items], there, subjects)
 
 

@@ -20,6 +20,7 @@ NULL: Final = b"\xff\xff\xff\xff"
 _EPOCH: Final = datetime(2000, 1, 1, tzinfo=UTC)
 _INT4_OID: Final = 23
 _LENGTH = Struct(">i").pack
+_SHORT: Final = [_LENGTH(length) for length in range(512)]
 _INT2 = Struct(">ih").pack
 _INT4 = Struct(">ii").pack
 _INT8 = Struct(">iq").pack
@@ -32,7 +33,7 @@ def text(value: str | None) -> bytes:
     if value is None:
         return NULL
     raw = value.encode()
-    return _LENGTH(len(raw)) + raw
+    return (_SHORT[len(raw)] if len(raw) < len(_SHORT) else _LENGTH(len(raw))) + raw
 
 
 @lru_cache(maxsize=1 << 12)

@@ -10,7 +10,6 @@ from operator import itemgetter
 from typing import Any, Final
 
 from services.common.personal import PersonalData
-from services.registry.claims.machine import UNDECIDED
 from services.registry.identifiers.normal import Found, identifying
 from services.registry.identifiers.rules import Finding, check_fields, compact, licence_kind
 from services.registry.imports.taking.batches import Batch, Item, Known, Prepared, Setting
@@ -20,12 +19,13 @@ from services.registry.imports.taking.values import (
     Row,
     domain_named,
     ownership_of,
-    read_row,
+    read_rows,
     shown_value,
 )
 from services.registry.imports.taking.writing import Writer
 from services.registry.personal.rules import PERSONAL, mask, personal_of
 from services.registry.presences.rules import channel_of_platform
+from services.registry.search.grams import Remembered
 from services.registry.search.rules import contact_grams_flat, search_fields_flat
 from services.registry.subjects.rules import kind_of, searched
 
@@ -82,6 +82,7 @@ class RowMaker:
         self._at = setting
         self._personal = PersonalData(setting.ring)
         self._writer = Writer(setting, self._personal)
+        self._remembered = Remembered()
 
     def make(self, batch: Batch) -> Prepared:
         """Prepare a batch; of several records with one id the last usable one stands."""
@@ -109,11 +110,9 @@ class RowMaker:
 
     def _read(self, out: Prepared, batch: Batch) -> list[tuple[Item, Row]]:
         rows: dict[str, tuple[Item, Row]] = {}
-        for item in batch.items:
-            try:
-                row = read_row(item.number, item.lines, item.cells, self._at.mapping)
-            except BadRowError as error:
-                _remark(out, item, 2, error.finding, error.value)
+        for item, row in zip(batch.items, read_rows(batch.items, self._at.mapping), strict=True):
+            if isinstance(row, BadRowError):
+                _remark(out, item, 2, row.finding, row.value)
                 continue
             row.values["id"] = item.source_id
             earlier = rows.pop(item.source_id, None)
@@ -169,7 +168,7 @@ class RowMaker:
         if "ownership" in given:
             values["ownership"] = ownership_of(given["ownership"])
         # Where an officer has decided who has jurisdiction, a list does not move the shop.
-        if old and ("address" not in given or old.get("claim_state") not in (None, *UNDECIDED)):
+        if old and ("address" not in given or known.decided):
             region = old["region_code"]
         if "licence" not in given and old:
             subject_id = old["subject_id"]
@@ -227,7 +226,7 @@ class RowMaker:
         sealed = [next(sealing) if values else b"" for values, _ in about]
         different = [one.personal for one in operators if one.like is None and one.personal]
         values = [*[shop.personal for shop in shops], *different]
-        keyed = int4_arrays(contact_grams_flat(values, self._personal.gram))
+        keyed = int4_arrays(contact_grams_flat(values, self._personal.gram, self._remembered))
         rest = iter(keyed[len(shops) :])
         for one in operators:
             if one.like is not None:

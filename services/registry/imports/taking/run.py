@@ -56,7 +56,7 @@ Take = Callable[[Sorted, Prepared], Awaitable[bool]]
 
 
 class Run:
-    """Reads one file to its end, or until told to stop."""
+    """Reads one file to its end, or until told to stop; while batches are written the next are read."""
 
     def __init__(self, database: Database, personal: PersonalData, setting: Setting, processes: int) -> None:
         self._database = database
@@ -64,40 +64,72 @@ class Run:
         self._sorter = Sorter(setting, personal)
         self._waiting: deque[tuple[Sorted, asyncio.Future[Prepared]]] = deque()
         self._under_way: set[str] = set()
+        self._moved = asyncio.Condition()
+        self._at_end = self._stopped = False
 
     async def go(self, file: IO[bytes], layout: Layout, after: int, take: Take) -> bool:
         """Take every record behind number `after`; False when it was stopped on the way."""
         pool = Pool(self._setting, self._processes)
         source = records(file, layout, max(after, layout.header))
+        reading = asyncio.create_task(self._read(pool, source, after), name="import-reading")
         try:
-            while items := await asyncio.to_thread(_next, self._sorter, source):
-                first = {item.source_id for item in items if item.source_id}
-                if first & self._under_way and not await self._drain(take, 0):
-                    return False  # an id of a batch under way: that one must be in before it is looked up
-                await self._submit(pool, items, after)
-                after = items[-1].number
-                if not await self._drain(take, _AHEAD):
-                    return False
-            return await self._drain(take, 0)
+            return await self._write(reading, take)
         finally:
+            self._stopped = True
+            await self._tell()
+            await asyncio.gather(reading, return_exceptions=True)
             for _, asked in self._waiting:
                 asked.cancel()
             pool.close()
 
-    async def _submit(self, pool: Pool, items: list[Any], after: int) -> None:
-        async with self._database.transaction() as session:
-            batch, rows = await self._sorter.sort(session, items, after)
-        self._under_way |= batch.named
-        self._waiting.append((batch, await pool.submit(rows)))
+    async def _read(self, pool: Pool, source: Iterator[Record], after: int) -> None:
+        try:
+            await self._read_on(pool, source, after)
+        finally:
+            self._at_end = True
+            await self._tell()
 
-    async def _drain(self, take: Take, leave: int) -> bool:
-        while len(self._waiting) > leave:
+    async def _read_on(self, pool: Pool, source: Iterator[Record], after: int) -> None:
+        while items := await asyncio.to_thread(_next, self._sorter, source):
+            if not await self._room({item.source_id for item in items if item.source_id}):
+                return
+            async with self._database.transaction() as session:
+                batch, rows = await self._sorter.sort(session, items, after)
+            self._under_way |= batch.named
+            self._waiting.append((batch, await pool.submit(rows)))
+            await self._tell()
+            after = items[-1].number
+
+    async def _room(self, named: set[str]) -> bool:
+        """Wait until the next records may be looked up; False when there is nothing more to do.
+
+        Until then one of them bears the id of a row that is not written yet, or enough batches wait.
+        """
+
+        def free() -> bool:
+            return len(self._waiting) < _AHEAD and self._under_way.isdisjoint(named)
+
+        async with self._moved:
+            await self._moved.wait_for(lambda: self._stopped or free())
+        return not self._stopped
+
+    async def _write(self, reading: asyncio.Task[None], take: Take) -> bool:
+        while True:
+            async with self._moved:
+                await self._moved.wait_for(lambda: self._waiting or self._at_end)
+            if not self._waiting:
+                await reading  # raises what broke it
+                return True
             batch, asked = self._waiting.popleft()
             if not await take(batch, await asked):
                 return False
             self._sorter.written(batch)
             self._under_way -= batch.named
-        return True
+            await self._tell()
+
+    async def _tell(self) -> None:
+        async with self._moved:
+            self._moved.notify_all()
 
 
 def _next(sorter: Sorter, source: Iterator[Record]) -> list[Any]:

@@ -14,6 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from services.common.ids import new_ids
 from services.common.personal import PersonalData
+from services.registry.claims.machine import UNDECIDED
 from services.registry.imports.fields import FIELDS
 from services.registry.imports.reading.tables import Record
 from services.registry.imports.taking import repository
@@ -102,9 +103,7 @@ class Sorter:
             name: Known(no, row_id) for name, no, row_id in zip(new, numbers, new_ids(len(new)), strict=True)
         }
         batch = Batch([*fresh, *changed], known, {})
-        before = set(self._under_way)
-        batch.subjects = await self._subjects(session, batch.items)
-        shared = not before.isdisjoint(batch.subjects)
+        batch.subjects, shared = await self._subjects(session, batch.items)
         licences, last = list(batch.subjects), items[-1].number
         return Sorted(after, last, len(items), set(known), licences, unchanged, shared), batch
 
@@ -117,23 +116,26 @@ class Sorter:
             sealed = old.pop("personal")
             old |= self._personal.open(bytes(sealed), row_id) if sealed else {}
             seen = there[source_id][3] == self._at.stamp
-            known[source_id] = Known(old["no"], row_id, old, seen)
+            decided = old.pop("claim_state") not in UNDECIDED
+            known[source_id] = Known(old["no"], row_id, old, seen, decided)
         return known
 
-    async def _subjects(self, session: AsyncSession, items: list[Item]) -> dict[str, tuple[str, int]]:
+    async def _subjects(
+        self, session: AsyncSession, items: list[Item]
+    ) -> tuple[dict[str, tuple[str, int]], bool]:
+        """The subjects of a batch, and whether a batch under way may write some of them first."""
+        wanted = list(dict.fromkeys([norm for item in items if (norm := self._norm(item))]))
         if self._licence is None or self._at.dry:
-            return {norm: ("", 0) for item in items if (norm := self._norm(item))}
-        wanted = list(dict.fromkeys(norm for item in items if (norm := self._norm(item))))
+            return dict.fromkeys(wanted, ("", 0)), False
+        # Looked up before the database is asked: a batch may be written, and leave, in between.
+        under_way = {norm: self._under_way[norm] for norm in wanted if norm in self._under_way}
         there = await repository.subject_ids(session, self._at.org, wanted)
-        found = {norm: (row_id, 0) for norm, row_id in there.items()}
-        for norm in wanted:
-            if norm not in found and norm in self._under_way:
-                found[norm] = self._under_way[norm]
+        found = under_way | {norm: (row_id, 0) for norm, row_id in there.items()}
         new = [norm for norm in wanted if norm not in found]
         numbers = await repository.numbers(session, "subjects", len(new))
         for norm, no, row_id in zip(new, numbers, new_ids(len(new)), strict=True):
             found[norm] = self._under_way[norm] = (row_id, no)
-        return found
+        return found, bool(under_way)
 
     def _norm(self, item: Item) -> str | None:
         if self._licence is None or len(item.cells) <= self._licence:

@@ -105,11 +105,11 @@ class Writer:
         """The identifiers presences show, by their numbers; packed for each of them."""
         key, tail = self._personal.key, self._identifier_tail
         given = [
-            ({_FIELD_OF[kind]: raw}, about)
+            (_FIELD_OF[kind], raw, about)
             for about, found in ((str(no), found) for no, found in shown)
             for kind, _, raw in found
         ]
-        sealed = iter(self._personal.seal_many(given))
+        sealed = iter(self._personal.seal_each(given))
         count, packed = len(IDENTIFIER_COLUMNS), []
         for no, found in shown:
             pieces = []
