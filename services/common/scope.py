@@ -1,11 +1,14 @@
 """Rows by region: a caller sees the subtree of his organisation's administrative division."""
 
-from typing import Any
+from __future__ import annotations
 
-from sqlalchemy import ColumnElement
-from sqlalchemy.orm import InstrumentedAttribute
+from typing import TYPE_CHECKING, Any
 
-from services.common.identity import Claims
+if TYPE_CHECKING:  # processes that prepare rows of imports need the codes alone
+    from sqlalchemy import ColumnElement
+    from sqlalchemy.orm import InstrumentedAttribute
+
+    from services.common.identity import Claims
 
 
 def region_prefix(code: str) -> str:
