@@ -9,6 +9,7 @@ together, or there is too little text, the guess says so and the officer is aske
 from __future__ import annotations
 
 import codecs
+import re
 from dataclasses import dataclass
 from functools import cache
 from typing import IO, Final
@@ -30,6 +31,7 @@ _CERTAIN_SHARE: Final = 0.75
 _CERTAIN_LEAD: Final = 0.2
 _BROKEN_UTF8: Final = 0.02
 _BINARY: Final = 0.02
+_ASCII: Final = re.compile(r"[\x00-\x7f]+")
 _CONTROLS: Final = frozenset(chr(c) for c in range(32)) - set("\t\n\r\f\x1a")
 
 
@@ -111,7 +113,7 @@ def _telling(head: bytes, stream: IO[bytes]) -> bytes:
 
 def _judge(sample: bytes) -> Guess | None:
     text = sample.decode("utf-8", "replace")
-    beyond = [c for c in text if c > "\x7f"]
+    beyond = _ASCII.sub("", text)
     if beyond and text.count("\ufffd") / len(beyond) <= _BROKEN_UTF8 and not _binary(text):
         # Pairs of bytes alone (U+0080 to U+07FF) are as likely Chinese in another encoding.
         return Guess("utf-8", any("\u0800" <= c != "\ufffd" for c in beyond))
@@ -141,7 +143,7 @@ def _share(sample: bytes, codec: str, usual: frozenset[str]) -> tuple[float, int
 
 
 def _binary(text: str) -> bool:
-    return bool(text) and sum(1 for c in text if c in _CONTROLS) > max(1, len(text) * _BINARY)
+    return bool(text) and sum(map(text.count, _CONTROLS)) > max(1, len(text) * _BINARY)
 
 
 @cache
