@@ -8,13 +8,13 @@ floor is one statement on the same server that fetches the neighbours of the sam
 """
 
 import argparse
-import asyncio
 import random
 import tempfile
 import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
+import uvloop
 from sqlalchemy import text
 
 from benchmarks.row import Row
@@ -62,7 +62,8 @@ _PAIRS = text(
 
 def invented(count: int, seed: int = 3) -> list[dict[str, str]]:
     """What each shop shows: operators of one to sixty shops, agents' phones on hundreds of shops."""
-    rng, shops, operator = random.Random(seed), [], 0
+    rng, operator = random.Random(seed), 0
+    shops: list[dict[str, str]] = []
     agents = [f"1507{n:07d}" for n in range(max(count // 1_500, 1))]
     while len(shops) < count:
         operator += 1
@@ -174,7 +175,7 @@ def rows(count: int = SHOPS, asked: int = ASKED) -> list[Row]:
             server.ensure_database("registry")
             url = server.url("registry")
             upgrade("registry", url)
-            return asyncio.run(_whole(url, count, asked))
+            return uvloop.run(_whole(url, count, asked))
         finally:
             server.stop()
 

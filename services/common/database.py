@@ -11,7 +11,8 @@ import structlog
 from fastapi import Depends, Request
 from psycopg import AsyncConnection, OperationalError
 from psycopg.abc import QueryNoTemplate
-from sqlalchemy import MetaData, text
+from sqlalchemy import MetaData, event, text
+from sqlalchemy.exc import InvalidatePoolError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
 from sqlalchemy.orm import DeclarativeBase
 
@@ -113,6 +114,12 @@ def _hung_up(driver: _Driver) -> bool:
     return bool(waiting.poll(0))
 
 
+def _still_there(connection: Any, record: object, proxy: object) -> None:
+    """Has the engine replace a connection the server closed, without the round trip of asking it."""
+    if _hung_up(connection.driver_connection):
+        raise InvalidatePoolError
+
+
 class Database:
     """One service's database: an engine and transactions.
 
@@ -124,10 +131,10 @@ class Database:
             url,
             pool_size=pool_size,
             max_overflow=10,
-            pool_pre_ping=True,
             pool_recycle=1800,
             hide_parameters=True,
         )
+        event.listen(self.engine.sync_engine, "checkout", _still_there)
         self._sessions = async_sessionmaker(
             self.engine, expire_on_commit=False, info={"service": service, "database": self}
         )

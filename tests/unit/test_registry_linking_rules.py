@@ -9,7 +9,7 @@ from infra.shop_generator.world import make
 from services.registry.identifiers.kinds import Kind
 from services.registry.linking import grouping, incidence, rules
 from services.registry.linking.bulk.exporting import links
-from services.registry.linking.incidence import build
+from services.registry.linking.incidence import build, gather
 from services.registry.linking.judging import CODES, _decide, judge
 from services.registry.linking.rules import Code, Facts, State, Tally
 
@@ -128,3 +128,18 @@ def test_few_edges_are_grouped_as_many_are(monkeypatch: pytest.MonkeyPatch) -> N
         assert found[0] == found[1]
         cuts += sum(found[0][2])
     assert cuts > 10
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    st.sets(st.tuples(st.integers(0, 4), st.integers(0, 9), st.integers(-2, 40)), min_size=1, max_size=60),
+    st.dictionaries(st.tuples(st.integers(0, 4), st.integers(0, 9)), st.integers(2, 60), max_size=5),
+)
+def test_few_facts_are_put_in_order_as_many_are(
+    shown: set[tuple[int, int, int]], holders: dict[tuple[int, int], int]
+) -> None:
+    kinds, keys, shops = zip(*shown, strict=True)
+    few = gather(kinds, keys, shops, holders)
+    many = build(np.array(kinds), np.array(keys), np.array(shops), holders)
+    for name, column in vars(few).items():
+        assert column.tolist() == vars(many)[name].tolist(), name

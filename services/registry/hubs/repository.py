@@ -60,20 +60,13 @@ async def here(
     return {(row[0], row[1]): Here(*row[2:]) for row in rows}
 
 
-async def rulings(
-    session: AsyncSession, values: Sequence[tuple[int, int]] | None = None
-) -> dict[tuple[int, int], bool]:
-    """What officers ruled and still holds, by (kind, key): True a hub, False none. For the linking itself.
-
-    values: only these.
-    """
+async def rulings(session: AsyncSession) -> dict[tuple[int, int], bool]:
+    """What officers ruled and still holds, by (kind, key): True a hub, False none. For the linking itself."""
     statement = select(HubRuling.kind, HubRuling.key, HubRuling.ruling).where(
         HubRuling.live, HubRuling.ruling != Ruling.WITHDRAWN.value
     )
-    if values is not None:
-        statement = statement.where(HubRuling.key.in_([key for _, key in values]))
-    found = {(row.kind, row.key): row.ruling == Ruling.HUB.value for row in await session.execute(statement)}
-    return found if values is None else {value: found[value] for value in values if value in found}
+    rows = await session.execute(statement)
+    return {(row.kind, row.key): row.ruling == Ruling.HUB.value for row in rows}
 
 
 def _held_here(claims: Claims) -> Any:

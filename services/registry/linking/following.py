@@ -8,6 +8,7 @@ the code that computes everything, on the neighbourhood's arrays.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import permutations
@@ -19,13 +20,16 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from services.common.clock import utc_now
 from services.registry.linking import repository, rules
 from services.registry.linking.grouping import Groups, group
-from services.registry.linking.incidence import Incidence, build
+from services.registry.linking.incidence import Incidence, gather
 from services.registry.linking.judging import CODES, judge
 from services.registry.linking.nearby import repository as nearby
 from services.registry.linking.nearby.repository import Around, Blocks
 from services.registry.linking.noticing import Change, notice, recorded, too_large
 from services.registry.linking.repository import Fact, Outcome, Stored, Value
 from services.registry.linking.rules import Code, State
+
+_LIKELY = 8
+"""Most values that so few shops show link them."""
 
 
 @dataclass
@@ -77,8 +81,14 @@ async def follow(session: AsyncSession, nos: Sequence[int], values: Iterable[Val
         {value: target.holders for value, target in around.targets.items()},
         {value: target.stored for value, target in around.targets.items()},
     )
-    _judge(work)
-    await _regroup(work)
+    likely = _likely(work)
+    read = asyncio.create_task(nearby.blocks(session, _parting(work), likely))
+    try:
+        await asyncio.sleep(0)  # the question is on its way: the database looks while values are judged
+        _judge(work)
+    finally:
+        blocks = await read
+    await _regroup(work, blocks, likely)
     return True
 
 
@@ -146,34 +156,45 @@ def _looked_at(work: _Work, ruled: dict[Value, bool]) -> dict[Value, tuple[Code,
         kinds += [kind] * len(nos)
         keys += [key] * len(nos)
         shops += nos
-    inc = build(np.array(kinds), np.array(keys), np.array(shops), work.around.count)
-    place = {value: at for at, value in enumerate(_values(inc))}
+    inc = gather(kinds, keys, shops, work.around.count)
+    places = {value: inc.place(*value) for value in tested}
     which = np.zeros(inc.values, bool)
-    which[[place[value] for value in tested]] = True
+    which[list(places.values())] = True
     verdicts = judge(inc, which, ruled)
-    return {
-        value: (CODES[int(verdicts.code[place[value]])], verdicts.facts(inc, place[value]))
-        for value in tested
-    }
-
-
-def _incidence(work: _Work, facts: Sequence[Fact]) -> Incidence:
-    columns = np.array(facts, np.int64).reshape(-1, 3).T
-    return build(columns[0], columns[1], columns[2], work.count)
+    return {value: (CODES[int(verdicts.code[at])], verdicts.facts(inc, at)) for value, at in places.items()}
 
 
 def _values(inc: Incidence) -> list[Value]:
     return list(zip(inc.kind.tolist(), inc.key.tolist(), strict=True))
 
 
-async def _regroup(work: _Work) -> None:
-    """Blocks and clusters around everything that links now and did not, or did and does not."""
-    joining = [value for value in work.touched | set(work.now) if _joins(work, value)]
-    parting = {no for value, shops in work.around.moved.items() if _linked(work, value) for no in shops}
+def _parting(work: _Work) -> set[int]:
+    """Shops whose blocks may fall apart, or are judged otherwise now."""
+    moved = work.around.moved
+    return work.around.judged | {no for value in moved if _linked(work, value) for no in moved[value]}
+
+
+def _likely(work: _Work) -> set[Value]:
+    """Touched values that will most likely join their holders."""
+    return {
+        value
+        for value in work.touched
+        if 2 <= work.count.get(value, 0) <= _LIKELY and value[0] not in rules.SUPPORTING
+    }
+
+
+async def _regroup(work: _Work, blocks: Blocks, likely: set[Value]) -> None:
+    """Blocks and clusters around everything that links now and did not, or did and does not.
+
+    blocks: those around what is parting and the likely values.
+    """
+    joining = {value for value in work.touched | set(work.now) if _joins(work, value)}
+    parting = _parting(work)
     outcome = Outcome()
     large: list[tuple[int, int]] = []
-    if joining or parting or work.around.judged:
-        blocks = await nearby.blocks(work.session, parting | work.around.judged, joining)
+    if joining or parting:
+        if not joining <= likely:
+            blocks = await nearby.blocks(work.session, parting, joining)
         linking = _remembered(work, blocks)
         groups, inc, places = _grouped(work, blocks, linking)
         await _recut(work, dict(zip(_values(inc), groups.cut.tolist(), strict=True)))
@@ -217,7 +238,8 @@ def _grouped(
 ) -> tuple[Groups, Incidence, dict[int, int]]:
     # A shop nothing links still has a place: a value of its own that no kind has.
     alone = [(0, no, no) for no in sorted(blocks.shops)]
-    inc = _incidence(work, [*linking, *alone])
+    kinds, keys, shops = ([fact[column] for fact in (*linking, *alone)] for column in range(3))
+    inc = gather(kinds, keys, shops, work.count)
     places = {no: at for at, no in enumerate(inc.nos.tolist())}
     fixed = np.array([work.now[value].code is Code.RULED_NOT_HUB for value in _values(inc)], bool)
     pairs: dict[str, list[tuple[int, int]]] = {"same": [], "different": []}

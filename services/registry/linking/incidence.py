@@ -6,8 +6,9 @@ recomputed for one change goes through the very code that computes everything.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import accumulate, chain
 
 import numpy as np
 import numpy.typing as npt
@@ -21,6 +22,8 @@ Bools = npt.NDArray[np.bool_]
 
 FEW = 1_000
 """Facts or edges up to which setting up what large numbers of them need takes longer than the work."""
+_SOME = 150
+"""The same for putting a neighbourhood's facts in order."""
 _DENSE = 4
 """Shop numbers serve as places as they are while the highest is below so many times the number of facts."""
 
@@ -52,9 +55,14 @@ class Incidence:
         """The value of each entry of `shop`."""
         return np.repeat(np.arange(self.values), np.diff(self.start))
 
-    def loaded(self) -> Ints:
-        """How many holders of each value are here."""
-        return np.diff(self.start)
+    def place(self, kind: int, key: int) -> int:
+        """The place of a value; -1 where it is not here."""
+        at = int(np.searchsorted(self.key, key))
+        while at < self.values and self.key[at] == key:
+            if self.kind[at] == kind:
+                return at
+            at += 1
+        return -1
 
 
 def ranges(begin: Ints, count: Ints) -> Ints:
@@ -83,6 +91,43 @@ def together(one: Ints, other: Ints, size: int) -> Ints:
     for node in range(size):  # who names a node stands before it
         name[node] = name[name[node]]
     return np.array(name, np.int64)
+
+
+def gather(
+    kinds: Sequence[int], keys: Sequence[int], shops: Sequence[int], holders: dict[tuple[int, int], int]
+) -> Incidence:
+    """The incidence of a neighbourhood: `build` of facts that are mostly few.
+
+    holders: how many shops show a value of which not all holders are among the facts.
+    """
+    if len(kinds) >= _SOME:
+        kind_of, key_of, no_of = (np.array(column, np.int64) for column in (kinds, keys, shops))
+        return build(kind_of, key_of, no_of, holders)
+    shown: dict[tuple[int, int], list[int]] = {}
+    for kind, key, no in zip(kinds, keys, shops, strict=True):
+        shown.setdefault((key, kind), []).append(no)
+    nos = sorted({no for members in shown.values() for no in members})
+    place = {no: at for at, no in enumerate(nos)}
+    shows, values = [0] * len(nos), [list[int]() for _ in nos]
+    shared, totals, ends, members_of = list[tuple[int, int]](), list[int](), [0], list[int]()
+    for (key, kind), members in sorted(shown.items()):
+        total = holders.get((kind, key), len(members))
+        at = sorted([place[no] for no in members])
+        if kind and total <= rules.CONNECTOR:  # no kind: it only gives a shop a place
+            for one in at:
+                shows[one] |= 1 << kind
+        if total < 2:
+            continue
+        for one in at:
+            values[one].append(len(shared))
+        shared.append((kind, key))
+        totals.append(total)
+        members_of += at
+        ends.append(len(members_of))
+    names = zip(*shared, strict=True) if shared else ((), ())
+    value_ends, value = accumulate(map(len, values), initial=0), chain.from_iterable(values)
+    columns = (nos, *names, totals, ends, members_of, shows, list(value_ends), list(value))
+    return Incidence(*(np.array(column, np.int64) for column in columns))
 
 
 def build(kind: Ints, key: Ints, shop: Ints, holders: dict[tuple[int, int], int] | None = None) -> Incidence:
@@ -132,9 +177,6 @@ def build(kind: Ints, key: Ints, shop: Ints, holders: dict[tuple[int, int], int]
 
 def _turned(row: Ints, members: Ints, begin: Ints, shops: int) -> tuple[Ints, Ints]:
     """The values of each shop, from the shops of each value."""
-    if len(members) < FEW:
-        ends = np.cumsum(np.bincount(members, minlength=shops))
-        return np.append(0, ends), row[np.argsort(members, kind="stable")]
     back = csr_array(
         (np.ones(len(members), np.int8), members, begin), shape=(len(begin) - 1, shops or 1)
     ).tocsc()
@@ -150,7 +192,7 @@ def _places(shop: Ints) -> tuple[Ints, Ints]:
 
 
 def _totals(kind: Ints, key: Ints, count: Ints, holders: dict[tuple[int, int], int] | None) -> Ints:
-    if holders is None:
+    if not holders:
         return count
     known = [
         holders.get(value, here)

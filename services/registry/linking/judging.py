@@ -106,11 +106,9 @@ def _doubtful(inc: Incidence, wanted: Bools) -> Bools:
 def _rulings(inc: Incidence, ruled: dict[tuple[int, int], bool]) -> tuple[Bools, Bools]:
     hub, free = np.zeros(inc.values, bool), np.zeros(inc.values, bool)
     for (kind, key), is_hub in ruled.items():
-        first = int(np.searchsorted(inc.key, key))
-        while first < inc.values and inc.key[first] == key:
-            if inc.kind[first] == kind:
-                (hub if is_hub else free)[first] = True
-            first += 1
+        at = inc.place(kind, key)
+        if at >= 0:
+            (hub if is_hub else free)[at] = True
     return hub, free
 
 

@@ -4,7 +4,7 @@ Lookups by many values or shops are LATERAL … OFFSET 0: one index probe each, 
 Who shows what comes as three arrays: a row for each fact would take longer to receive than to find.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Final, NamedTuple
 
@@ -260,9 +260,11 @@ def _around(given: Iterable[tuple[Any, ...]]) -> Around:
     return found
 
 
-async def blocks(session: AsyncSession, nos: Iterable[int], values: Iterable[Value]) -> Blocks:
+async def blocks(session: AsyncSession, nos: Collection[int], values: Collection[Value]) -> Blocks:
     """The blocks of these shops and of all who show these values."""
     found = Blocks()
+    if not nos and not values:
+        return found
     for kind, one, other, third, shown, clusters, names, word in await rows(
         session, _BLOCKS, (*split(values), array(nos))
     ):
