@@ -74,12 +74,12 @@ def subject_of(no: int) -> int:
 def _rows(personal: PersonalData, first: int, made: list[Shop]) -> tuple[list[Any], list[Any], list[Any]]:
     """Rows of subjects, presences and identifiers for COPY."""
     nos = range(first, first + len(made))
-    ids = [identity(no) for no in nos]
+    ids, regions = [identity(no) for no in nos], [shop.region for shop in made]
     fields = search_fields_many(
-        [[s.name, s.licence, s.platform, i[-8:]] for s, i in zip(made, ids, strict=True)]
+        [[s.name, s.licence, s.platform, i[-8:]] for s, i in zip(made, ids, strict=True)], regions
     )
     contacts = [{"phone": shop.phone, "address": shop.address} for shop in made]
-    keyed = contact_grams_many(contacts, personal.gram)
+    keyed = contact_grams_many(contacts, regions, personal.gram)
     subjects, presences, identifiers = [], [], []
     each = zip(made, nos, ids, fields, contacts, keyed, strict=True)
     for shop, no, row, (text, grams), private, hidden in each:

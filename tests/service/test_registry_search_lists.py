@@ -6,10 +6,15 @@ from typing import Any
 import pytest
 
 from services.common.identity import Claims
+from services.common.personal import PersonalData
 from services.common.settings import Settings
 from services.registry.search import service as search_service
+from services.registry.search.grams import plain_grams
+from services.registry.search.places import with_elsewhere
+from services.registry.search.rules import contact_grams
 from services.registry.searches import repository as searches_repository
 from tests.records_world import World, officer, running_world, sql
+from tests.registry_lists import HEADER, importer, load
 
 PROVINCE, RUIJIN, NANCHANG = officer("360000"), officer("360781"), officer("360100")
 PHONE, ADDRESS = "13812345678", "江西省赣州市瑞金市红都大道88号6栋201室"
@@ -122,6 +127,33 @@ async def test_exports_are_masked_and_run_no_formula(world: World) -> None:
         world.registry.state.db, "SELECT after::text FROM audit WHERE event = 'presence.exported'"
     )
     assert "检索" not in str(audited)
+
+
+async def test_rows_are_cut_for_their_region_whoever_writes_them(world: World) -> None:
+    claims, name, address = importer("360781"), "南昌市西湖登记店", "江西省九江市都昌县1号"
+    http, database = world.at_registry(claims), world.registry.state.db
+    for noun, more in (("subjects", {}), ("presences", {"channel": "shop"})):
+        made = await http.post(f"/{noun}", name=name, address=address, **more)
+        changed = {"name": "吉安市登记店", "address": address, "phone": PHONE}
+        assert (await http.call("PATCH", f"/{noun}/{made['id']}", json=changed)).is_success
+    await load(
+        world, claims, "\n".join([HEADER, f"南昌1,{name},{PHONE},,,{address},91360702MA35K0000X,,淘宝"])
+    )
+    await load(world, claims, "\n".join([HEADER, f"南昌1,赣州登记店,{PHONE},,,江西省赣州市瑞金市1号,,,淘宝"]))
+    personal: PersonalData = world.registry.state.personal
+    for table, count in (("subjects", 2), ("presences", 2)):
+        query = f"SELECT * FROM {table} WHERE search_text LIKE '%登记店%'"  # noqa: S608
+        rows = await sql(database, query)
+        assert len(rows) == count
+        for row in rows:
+            plain = with_elsewhere(plain_grams([row.search_text]), [row.region_code])
+            assert sorted(row.grams) == sorted(plain.lists()[0])
+            values = personal.open(row.personal, row.id) if row.personal else {}
+            keyed = contact_grams(values, row.region_code, personal.gram)
+            assert sorted(row.contact_grams) == sorted(keyed)
+    for words, expected in (("吉安", 2), ("南昌", 2), ("九江市都昌", 2)):
+        found = await http.post("/searches/find", q=words)
+        assert len(found["subjects"]) + len(found["presences"]) == expected, words
 
 
 async def test_saved_searches_are_ones_own_or_shared_in_the_house(world: World) -> None:

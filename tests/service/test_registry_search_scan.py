@@ -1,13 +1,15 @@
 """Whatever is asked, a list shows what a plain look at every row would show, in the same order."""
 
 import random
+from collections import Counter
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from itertools import product
 from typing import Any
 
 import pytest
-from sqlalchemy import insert
+from sqlalchemy import bindparam, insert, update
 
 from services.common.database import Database
 from services.common.identity import Claims
@@ -31,8 +33,10 @@ REGIONS = ("360102", "360103", "360702", "360781", "360700", "360000")
 AREAS = {code: {code, code[:4] + "00", code[:2] + "0000"} for code in REGIONS}
 CHANNELS, PLATFORMS = ("shop", "shop_b", "live_room"), ("淘宝", "京东", None)
 STATUSES = ("active", "active", "active", "dead", "merged")
-WORDS = ("赣州", "脐橙", "有限公司", "旗舰店", "鑫", "旺", "A1", "ab", "12", "345", "3456", "茶业", "-", "%")
+PLACES = ("赣州", "南昌市", "西湖")
+WORDS = (*PLACES, "脐橙", "有限公司", "旗舰店", "鑫", "旺", "A1", "ab", "12", "345", "3456", "茶业", "-", "%")
 OLD = datetime(2026, 3, 1, tzinfo=UTC)
+MOVED = 0.1  # of the rows had another region when they were stored
 
 
 @dataclass(frozen=True)
@@ -67,6 +71,7 @@ def made(draw: random.Random, no: int) -> dict[str, Any]:
         "claim_state": draw.choice(("imported", "claimed")),
         "last_inspected_at": inspected,
         "region_code": draw.choice(REGIONS),
+        "cut_in": draw.choice(REGIONS) if draw.random() < MOVED else None,
         "contacts": {
             "phone": draw.choice((f"138{draw.randrange(10**8):08d}", "0797-123 4567", "")),
             "wechat": words(draw, 3),
@@ -81,22 +86,28 @@ async def world(make_database: Callable[[str], str]) -> AsyncIterator[World]:
     personal = PersonalData(KeyRing({1: draw.randbytes(32)}, 1, draw.randbytes(32)))
     numbers = sorted(draw.sample(range(1, 9 << plan.BUCKET_BITS), ROWS))
     rows = [made(draw, no) for no in numbers]
-    fields = search_fields_many([[row["name"], row["url"]] for row in rows])
-    grams = contact_grams_many([row["contacts"] for row in rows], personal.gram)
+    first = [row["cut_in"] or row["region_code"] for row in rows]
+    fields = search_fields_many([[row["name"], row["url"]] for row in rows], first)
+    grams = contact_grams_many([row["contacts"] for row in rows], first, personal.gram)
     now = datetime(2026, 11, 1, tzinfo=UTC)
     same = {"org_code": "o", "created_by": "t", "created_at": now, "updated_at": now}
     stored = []
-    for row, (text, plain), keyed in zip(rows, fields, grams, strict=True):
+    for row, region, (text, plain), keyed in zip(rows, first, fields, grams, strict=True):
         row["search_text"] = text
         sealed: dict[str, Any] = {
             "personal": personal.seal(row["contacts"], row["id"]),
             "contact_grams": keyed,
             "grams": plain,
+            "region_code": region,
         }
-        stored.append({**{k: v for k, v in row.items() if k != "contacts"}, **sealed, **same})
+        plainly = {k: v for k, v in row.items() if k not in ("contacts", "cut_in")}
+        stored.append({**plainly, **sealed, **same})
     database = Database(make_database("registry"), "registry")
     async with database.transaction() as session:
         await session.execute(insert(Presence), stored)
+        to = update(Presence).where(Presence.no == bindparam("at")).values(region_code=bindparam("to"))
+        moved = [{"at": row["no"], "to": row["region_code"]} for row in rows if row["cut_in"]]
+        await (await session.connection()).execute(to, moved)
     yield World(database, personal, rows)
     await database.close()
 
@@ -190,6 +201,7 @@ def small_steps(monkeypatch: pytest.MonkeyPatch) -> None:
         "_LONGEST_AREA": 30,
         "_BUCKETS_ASKED": 3,
         "_BUCKETS_IN_AREA": 3,
+        "_SELDOM": 2.0,
     }.items():
         monkeypatch.setattr(plan, name, value)
     monkeypatch.setattr(service, "_SPARE", 0)
@@ -253,3 +265,55 @@ async def test_negative_controls(
     """The comparison bites: each safeguard switched off is found."""
     monkeypatch.setattr(broken, replacement)
     assert await first_difference(world, 60, SEED)
+
+
+@pytest.fixture
+def by_index(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The index is asked at once, and for names of places elsewhere however many have them."""
+    monkeypatch.setattr(plan, "FEW", 10 * ROWS)
+    monkeypatch.setattr(plan, "_SELDOM", 2.0)
+
+
+async def places_amiss(world: World) -> str | None:
+    """The first area and name of a place in it, in its city or far away that are answered wrongly."""
+    for region, name, kind in product(REGIONS, (*PLACES, "昌市", "赣州脐橙", "-南昌市"), (None, "dead")):
+        asked = PresenceQuery(q=name, region=region, status=kind, limit=200)
+        numbers, whole = await listed(world, claims(), asked)
+        if not whole or numbers != naive(world, claims(), asked):
+            return f"{region} {name} {kind}"
+    return None
+
+
+async def test_names_of_places_elsewhere(
+    world: World, by_index: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They are asked for by the grams of those who name them from elsewhere, in texts and in contacts."""
+    found: Counter[tuple[str, bool]] = Counter()
+    window_rows = repository.window_rows
+
+    async def seen(session: Any, table: Any, window: plan.Window, tokens: plan.Tokens, *rest: Any) -> Any:
+        rows = await window_rows(session, table, window, tokens, *rest)
+        if tokens.elsewhere and tokens.contacts_elsewhere:
+            found.update((window.way, row.held) for row in rows)
+        return rows
+
+    monkeypatch.setattr(repository, "window_rows", seen)
+    assert await places_amiss(world) is None
+    assert found["index", True] > 50 and found["index", False] > 50
+
+
+@pytest.mark.parametrize(
+    ("broken", "replacement"),
+    [
+        ("services.registry.search.service.query_elsewhere", lambda *_: [1]),
+        ("services.registry.search.service.contact_elsewhere", lambda *_: [1]),
+        ("services.registry.search.plan.MOVED", 1),
+    ],
+    ids=["wrong grams", "wrong grams of contacts", "moved not asked"],
+)
+async def test_negative_controls_of_places(
+    world: World, by_index: None, monkeypatch: pytest.MonkeyPatch, broken: str, replacement: Any
+) -> None:
+    """Rows are found by those grams alone, and the moved only as such."""
+    monkeypatch.setattr(broken, replacement)
+    assert await places_amiss(world)

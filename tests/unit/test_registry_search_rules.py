@@ -21,6 +21,8 @@ from services.registry.search.rules import (
 )
 
 TEXT = st.text(alphabet="赣州脐橙有限公司aB1２3456789-()~ \u200b１𠮷", max_size=14)
+REGIONS = ("360702", "360102", "360000", "360700")
+REGION = "360000"
 
 
 def keyed(text: str) -> int:
@@ -29,12 +31,13 @@ def keyed(text: str) -> int:
 
 @given(st.lists(st.lists(st.one_of(st.none(), TEXT), max_size=4), max_size=6))
 def test_many_rows_at_once_are_as_one_by_one(rows: list[list[str | None]]) -> None:
-    assert [(t, sorted(g)) for t, g in search_fields_many(rows)] == [
-        (t, sorted(g)) for t, g in map(search_fields, rows)
+    regions = [REGIONS[at % len(REGIONS)] for at in range(len(rows))]
+    assert [(t, sorted(g)) for t, g in search_fields_many(rows, regions)] == [
+        (t, sorted(g)) for t, g in map(search_fields, rows, regions)
     ]
     values = [{str(n): value for n, value in enumerate(row) if value} for row in rows]
-    together = [sorted(grams) for grams in contact_grams_many(values, keyed)]
-    assert together == [sorted(contact_grams(one, keyed)) for one in values]
+    together = [sorted(grams) for grams in contact_grams_many(values, regions, keyed)]
+    assert together == [sorted(contact_grams(*one, keyed)) for one in zip(values, regions, strict=True)]
 
 
 @given(TEXT, st.integers(0, 14), st.integers(1, 14))
@@ -42,7 +45,7 @@ def test_a_piece_of_a_contact_is_found(value: str, begin: int, size: int) -> Non
     piece = fold(value)[begin : begin + size]
     wanted = contact_query(piece, keyed)
     if wanted:
-        assert set(wanted) <= set(contact_grams({"phone": value}, keyed))
+        assert set(wanted) <= set(contact_grams({"phone": value}, REGION, keyed))
         assert contact_holds([value], piece)
 
 
@@ -57,7 +60,7 @@ def test_what_is_a_gram() -> None:
 
 @given(TEXT, st.integers(0, 14), st.integers(1, 14))
 def test_a_piece_of_a_text_is_found(value: str, begin: int, size: int) -> None:
-    text, grams = search_fields([value])
+    text, grams = search_fields([value], REGION)
     piece = text[begin : begin + size]
     assert set(query_grams(piece)) <= set(grams)
     assert not query_around(piece) or set(query_around(piece)) & set(grams)
@@ -77,7 +80,7 @@ def test_what_has_grams_around_it() -> None:
         "-.": 137,
     }
     assert {text: len(query_around(text)) for text in counts} == counts
-    others = search_fields(["12", "a-1", "茶ba店", "1124 13"])[1]
+    others = search_fields(["12", "a-1", "茶ba店", "1124 13"], REGION)[1]
     assert not {*query_around("123"), *query_around("ab")} & {*others}
 
 

@@ -210,8 +210,8 @@ def _derive(personal: PersonalData, row: Any, private: Mapping[str, str]) -> Non
     plain = {name: getattr(row, name, None) for name in ("name", "licence", "icp", "police_no")}
     plain |= {name: getattr(row, name, None) for name in ("platform", "native_id", "source_id", "url")}
     row.personal = sealed(personal, row.id, private)
-    row.contact_grams = contact_grams(personal_of(private), personal.gram)
-    row.search_text, row.grams = searchable(plain)
+    row.contact_grams = contact_grams(personal_of(private), row.region_code, personal.gram)
+    row.search_text, row.grams = searchable(plain, row.region_code)
     row.warnings = [found.as_json() for found in check_fields({**plain, **private})]
     if isinstance(row, Subject):
         row.licence_kind = licence_kind(row.licence)

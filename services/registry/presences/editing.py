@@ -88,9 +88,9 @@ def _apply(
     )
     if any(one.personal for one in changed):
         presence.personal = sealed(personal, presence.id, values)
-        presence.contact_grams = contact_grams(personal_of(values), personal.gram)
+        presence.contact_grams = contact_grams(personal_of(values), presence.region_code, personal.gram)
     known = {"source_id": presence.source_id}
-    text, grams = searchable({**known, **{k: v for k, v in values.items() if k not in PERSONAL}})
-    presence.search_text, presence.grams = text, grams
+    unsealed = {**known, **{k: v for k, v in values.items() if k not in PERSONAL}}
+    presence.search_text, presence.grams = searchable(unsealed, presence.region_code)
     presence.warnings = [f.as_json() for f in check_fields(values)]
     presence.updated_at = utc_now()

@@ -169,13 +169,13 @@ async def create_presence(
     if given.subject_id and await subjects.visible(session, claims, given.subject_id) is None:
         raise not_found("主体", "subject")
     values = given.model_dump(exclude={"channel", "region_code"}, mode="json")
-    text, grams = searchable(values)
+    text, grams = searchable(values, region)
     presence_id, now = new_id(), utc_now()
     presence = Presence(
         id=presence_id,
         **{name: value for name, value in values.items() if name not in PERSONAL},
         personal=sealed(personal, presence_id, values),
-        contact_grams=contact_grams(personal_of(values), personal.gram),
+        contact_grams=contact_grams(personal_of(values), region, personal.gram),
         channel=given.channel.value,
         domain=domain_of(given.url),
         source="manual",

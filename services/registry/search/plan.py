@@ -15,6 +15,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final
 
+from services.registry.search.places import MOVED
+
 BUCKET_BITS: Final = 14
 GRAMS_ASKED: Final = 3
 # Fewer rows than this are fetched in one go, whatever the page.
@@ -39,6 +41,8 @@ _BUCKETS_ASKED: Final = 8
 _BUCKETS_IN_AREA: Final = 32
 # On more rows than this a further gram costs more than it narrows.
 _COMMON: Final = 0.1
+# Those who name a place from elsewhere are asked for when they are no more than this, the moved included.
+_SELDOM: Final = 0.02
 
 
 class Way(StrEnum):
@@ -69,14 +73,17 @@ class Shape:
 class Tokens:
     """What a row's arrays must have: the query's grams (of its text, or of its contacts) and facts.
 
-    grams: all of these; around: one of these, where a query is too short to have grams; area: leading digits
-    (4 or 6) of the divisions asked for, empty for all; facets: all of these; groups: one of each. Without
-    grams and around there is no query, or GIN cannot narrow it.
+    grams: all of these; around: one of these, where a query is too short to have grams; elsewhere: one of
+    these as well, where it names a place outside the area (`search.places`), and the same of contacts; area:
+    leading digits (4 or 6) of the divisions asked for, empty for all; facets: all of these; groups: one of
+    each. Without grams and around there is no query, or GIN cannot narrow it.
     """
 
     grams: tuple[int, ...] = ()
     around: tuple[int, ...] = ()
     contacts: tuple[int, ...] = ()
+    elsewhere: tuple[int, ...] = ()
+    contacts_elsewhere: tuple[int, ...] = ()
     area: str = ""
     facets: tuple[str, ...] = ()
     groups: tuple[tuple[str, ...], ...] = ()
@@ -112,6 +119,17 @@ def rarest(grams: Sequence[int], shares: Mapping[int, float], sure: int = 1) -> 
     return (*ordered[:sure], *further)
 
 
+def or_moved(elsewhere: Sequence[int], shares: Mapping[int, float]) -> tuple[int, ...]:
+    """The rarest of the grams that those have who name a place from elsewhere, and that of the moved.
+
+    None where that would not narrow: when too many rows have one of them.
+    """
+    if not elsewhere:
+        return ()
+    asked = (min(elsewhere, key=lambda gram: shares.get(gram, 0.0)), MOVED)
+    return asked if sum(shares.get(gram, 0.0) for gram in asked) < _SELDOM else ()
+
+
 def share(tokens: Tokens, shape: Shape) -> float:
     """At most this share of the area's rows can match, by the rarest token asked, the area apart."""
     facets = [shape.facets.get(token, shape.floor) for token in tokens.facets]
@@ -122,10 +140,15 @@ def share(tokens: Tokens, shape: Shape) -> float:
         return min(narrowed, found)
     if not tokens.grams:
         return narrowed
-    found = min(shape.grams.get(gram, shape.floor) for gram in tokens.grams)
+    found = _share(tokens.grams, tokens.elsewhere, shape.grams, shape.floor)
     if tokens.contacts:
-        found += min(shape.contacts.get(gram, shape.floor) for gram in tokens.contacts)
+        found += _share(tokens.contacts, tokens.contacts_elsewhere, shape.contacts, shape.floor)
     return min(narrowed, found)
+
+
+def _share(all_of: Sequence[int], one_of: Sequence[int], shares: Mapping[int, float], floor: float) -> float:
+    found = min(shares.get(gram, floor) for gram in all_of)
+    return min(found, sum(shares.get(gram, floor) for gram in one_of)) if one_of else found
 
 
 class Walk:

@@ -27,6 +27,7 @@ _SAMPLE_PAGES, _SEEN = 1_500, 4
 # What a row is found by is not what is shown of it.
 _HIDDEN = frozenset({"search_text", "grams", "contact_grams", "facets"})
 
+_ARRAYS = ("grams", "around", "contacts", "elsewhere", "contacts_elsewhere")
 _HIGHEST = 2**63 - 1
 _HOLDS = "strpos(search_text, %(needle)s) > 0"
 # Always true, and only the leader may ask it: starting parallel workers takes longer than a page.
@@ -148,13 +149,15 @@ def _indexed(table: str, tokens: Tokens, facts: list[str], wanted: list[str], wo
         conditions = " AND ".join([_ALONE, *more, *facts, *wanted])
         return f"SELECT no, {held} AS held FROM {table} WHERE {conditions}"  # noqa: S608
 
-    grams = ["grams @> %(grams)s::integer[]"] if tokens.grams else []
-    around = ["grams && %(around)s::integer[]"] if tokens.around else []
-    by_text = arm("true", *grams, *around, *([_HOLDS] if words else []))
+    asked = ["grams @> %(grams)s::integer[]"] if tokens.grams else []
+    asked += ["grams && %(around)s::integer[]"] if tokens.around else []
+    asked += ["grams && %(elsewhere)s::integer[]"] if tokens.elsewhere else []
+    by_text = arm("true", *asked, *([_HOLDS] if words else []))
     if not tokens.contacts:
         return by_text
-    contacts = "contact_grams @> %(contacts)s::integer[]"
-    return f"{by_text} UNION ALL {arm('false', contacts, f'NOT {_HOLDS}')}"
+    contacts = ["contact_grams @> %(contacts)s::integer[]"]
+    contacts += ["contact_grams && %(contacts_elsewhere)s::integer[]"] if tokens.contacts_elsewhere else []
+    return f"{by_text} UNION ALL {arm('false', *contacts, f'NOT {_HOLDS}')}"
 
 
 def _where(conditions: Sequence[str]) -> str:
@@ -209,7 +212,7 @@ async def window_rows(
     """Rows of a window that meet the conditions and may hold the query, highest number first."""
     name, words, wanted = table.__tablename__, bool(needle(query)), list(asked.conditions)
     values = {**asked.values, **_ends(window, tokens), "limit": limit, "needle": needle(query)}
-    values |= {name: list(getattr(tokens, name)) for name in ("grams", "around", "contacts")}
+    values |= {name: list(getattr(tokens, name)) for name in _ARRAYS}
     private = ("id", "personal") if tokens.contacts else ("''", "NULL")
     fields = ", ".join((*private, *columns))
     if window.way is Way.INDEX:

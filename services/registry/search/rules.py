@@ -1,7 +1,7 @@
 """检索规则 how text is folded and cut so that any substring of it can be found.
 
 The embedded PostgreSQL has no pg_trgm. Grams (`search.grams`) in an `int[]` column under a GIN index narrow
-the rows; a LIKE on the folded text then decides, so a hash collision costs time and never correctness.
+the rows; a look at the folded text then decides, so a hash collision costs time and never correctness.
 Sealed values have keyed grams: what those find is opened and looked at.
 """
 
@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, datetime, time, timedelta, timezone
 from typing import Final
 
@@ -23,6 +23,7 @@ from services.registry.search.grams import (
     piece_grams,
     plain_grams,
 )
+from services.registry.search.places import Gram, named_elsewhere, plain, with_elsewhere
 
 MAX_FOLDED: Final = 4_000
 # Filters for one value of a column: name in the query, column, letter of its token (`search.models`).
@@ -71,24 +72,29 @@ def visible(text: str) -> str:
     return text.translate(_INVISIBLE)
 
 
-def search_fields(values: Iterable[str | None]) -> tuple[str, list[int]]:
+def search_fields(values: Iterable[str | None], region: str) -> tuple[str, list[int]]:
     """`(search_text, grams)` for one row: its searchable values folded, one a line; grams never cross values.
 
-    The text is cut at 4,000 characters in all, so that one absurd value cannot blow an index up.
+    region: the row's; places it names that lie elsewhere give a gram more (`search.places`). The text is cut
+    at 4,000 characters in all, so that one absurd value cannot blow an index up.
     """
-    return search_fields_many([values])[0]
+    return search_fields_many([values], [region])[0]
 
 
-def search_fields_many(rows: Iterable[Iterable[str | None]]) -> list[tuple[str, list[int]]]:
+def search_fields_many(
+    rows: Iterable[Iterable[str | None]], regions: Sequence[str]
+) -> list[tuple[str, list[int]]]:
     """`search_fields` of many rows at once, several times as fast a row."""
-    texts, grams = search_fields_flat(rows)
+    texts, grams = search_fields_flat(rows, regions)
     return list(zip(texts, grams.lists(), strict=True))
 
 
-def search_fields_flat(rows: Iterable[Iterable[str | None]]) -> tuple[list[str], Grams]:
+def search_fields_flat(
+    rows: Iterable[Iterable[str | None]], regions: Sequence[str]
+) -> tuple[list[str], Grams]:
     """The same with all grams in one array (imports)."""
     texts = [_search_text(values) for values in rows]
-    return texts, plain_grams(texts)
+    return texts, with_elsewhere(plain_grams(texts), regions)
 
 
 def _search_text(values: Iterable[str | None]) -> str:
@@ -131,34 +137,51 @@ def query_around(query: str) -> list[int]:
     return around(needle(query))
 
 
+def query_elsewhere(query: str, area: str) -> list[int]:
+    """Grams that each row of an area has that contains the query and has not moved, if that names a place
+    elsewhere; area: leading digits of its divisions, empty for all.
+    """
+    return named_elsewhere(needle(query), area, plain)
+
+
+def contact_elsewhere(query: str, area: str, gram: Gram) -> list[int]:
+    """The same of a sealed value."""
+    return named_elsewhere(_contact_needle(query), area, gram)
+
+
 def like_pattern(query: str) -> str:
     """LIKE pattern (escape character `\\`) for a substring match of the folded query."""
     escaped = needle(query).replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
     return f"%{escaped}%"
 
 
-def contact_grams(values: Mapping[str, str], gram: Callable[[str], int]) -> list[int]:
+def contact_grams(values: Mapping[str, str], region: str, gram: Gram) -> list[int]:
     """Keyed hashes of the grams of one row's sealed values; gram: the keyed hash (`PersonalData.gram`).
 
-    Values are cut in the form `contact_form` gives them.
+    region: the row's, as for `search_fields`. Values are cut in the form `contact_form` gives them.
     """
-    return contact_grams_many([values], gram)[0]
+    return contact_grams_many([values], [region], gram)[0]
 
 
-def contact_grams_many(rows: Iterable[Mapping[str, str]], gram: Callable[[str], int]) -> list[list[int]]:
+def contact_grams_many(
+    rows: Iterable[Mapping[str, str]], regions: Sequence[str], gram: Gram
+) -> list[list[int]]:
     """`contact_grams` of many rows at once, several times as fast a row."""
-    return contact_grams_flat(rows, gram).lists()
+    return contact_grams_flat(rows, regions, gram).lists()
 
 
 def contact_grams_flat(
-    rows: Iterable[Mapping[str, str]], gram: Callable[[str], int], remembered: Remembered | None = None
+    rows: Iterable[Mapping[str, str]],
+    regions: Sequence[str],
+    gram: Gram,
+    remembered: Remembered | None = None,
 ) -> Grams:
     """The same with all grams in one array (imports)."""
     texts = [_apart(SEPARATOR.join(_folded(list(values.values())))) for values in rows]
-    return keyed_grams(texts, gram, remembered)
+    return with_elsewhere(keyed_grams(texts, gram, remembered), regions, gram)
 
 
-def contact_query(query: str, gram: Callable[[str], int]) -> list[int]:
+def contact_query(query: str, gram: Gram) -> list[int]:
     """Keyed grams a sealed value must have to hold the query; none when the query is too short to ask.
 
     Shortest query: two characters when one is Chinese, three of a Latin account, four digits.

@@ -14,9 +14,17 @@ from services.common.personal import PersonalData, PersonalDataError
 from services.common.scope import region_prefix
 from services.registry.search import repository
 from services.registry.search.models import Searched
-from services.registry.search.plan import Tokens, Walk, rarest
+from services.registry.search.plan import Tokens, Walk, or_moved, rarest
 from services.registry.search.repository import Filter, Match
-from services.registry.search.rules import contact_holds, contact_query, needle, query_around, query_grams
+from services.registry.search.rules import (
+    contact_elsewhere,
+    contact_holds,
+    contact_query,
+    needle,
+    query_around,
+    query_elsewhere,
+    query_grams,
+)
 from services.registry.search.schemas import Facet, Facets, SearchQuery
 from services.registry.search.shapes import shape_of
 
@@ -155,9 +163,13 @@ def _asked(
     wanted = wanted.and_equal(also)
     text = query.q if query.q and needle(query.q) else ""
     if text:
-        grams, contacts = query_grams(text), contact_query(text, personal.gram)
         tokens = replace(
-            tokens, grams=tuple(grams), around=tuple(query_around(text)), contacts=tuple(contacts)
+            tokens,
+            grams=tuple(query_grams(text)),
+            around=tuple(query_around(text)),
+            contacts=tuple(contact_query(text, personal.gram)),
+            elsewhere=tuple(query_elsewhere(text, tokens.area)),
+            contacts_elsewhere=tuple(contact_elsewhere(text, tokens.area, personal.gram)),
         )
     return _Asked(table, text, wanted, tokens, columns=repository.shown(table), few=bool(also))
 
@@ -180,6 +192,8 @@ async def _take(
         asked.tokens,
         grams=rarest(asked.tokens.grams, shape.grams),
         contacts=rarest(asked.tokens.contacts, shape.contacts, sure=2),  # what they let through is opened
+        elsewhere=or_moved(asked.tokens.elsewhere, shape.grams),
+        contacts_elsewhere=or_moved(asked.tokens.contacts_elsewhere, shape.contacts),
     )
     spare = _SPARE if tokens.contacts else 0
     walk, found = Walk(tokens, shape, before, wanted, few=asked.few, most=most), list[Match]()

@@ -68,8 +68,9 @@ def _apply(personal: PersonalData, subject: Subject, values: dict[str, Any], cha
     subject.licence_norm = compact(subject.licence) if subject.licence else None
     if any(one.personal for one in changed):
         subject.personal = sealed(personal, subject.id, values)
-        subject.contact_grams = contact_grams(personal_of(values), personal.gram)
-    subject.search_text, subject.grams = searchable({k: v for k, v in values.items() if k not in PERSONAL})
+        subject.contact_grams = contact_grams(personal_of(values), subject.region_code, personal.gram)
+    unsealed = {k: v for k, v in values.items() if k not in PERSONAL}
+    subject.search_text, subject.grams = searchable(unsealed, subject.region_code)
     subject.warnings = [f.as_json() for f in check_fields(values)]
     subject.updated_at = utc_now()
 

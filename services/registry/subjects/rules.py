@@ -61,9 +61,12 @@ def kind_of(licence: str | None) -> SubjectKind:
     return _BY_PREFIX.get(compact(licence or "")[:2], SubjectKind.OTHER)
 
 
-def searchable(values: Mapping[str, Any]) -> tuple[str, list[int]]:
-    """`(search_text, grams)` of a subject or a presence: values as given and as compared, none personal."""
-    return search_fields(searched(values))
+def searchable(values: Mapping[str, Any], region: str) -> tuple[str, list[int]]:
+    """`(search_text, grams)` of a subject or a presence: values as given and as compared, none personal.
+
+    region: the row's.
+    """
+    return search_fields(searched(values), region)
 
 
 def searched(values: Mapping[str, Any]) -> list[str | None]:

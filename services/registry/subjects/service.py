@@ -137,13 +137,13 @@ async def create_subject(
     """Enter a subject. Raises 403 outside the caller's region, 409 for a licence already entered."""
     region = owned_region(claims, given.region_code)
     values = given.model_dump(exclude={"kind", "region_code"})
-    text, grams = searchable(values)
+    text, grams = searchable(values, region)
     subject_id, now = new_id(), utc_now()
     subject = Subject(
         id=subject_id,
         **{name: value for name, value in values.items() if name not in PERSONAL},
         personal=sealed(personal, subject_id, values),
-        contact_grams=contact_grams(personal_of(values), personal.gram),
+        contact_grams=contact_grams(personal_of(values), region, personal.gram),
         kind=(given.kind or kind_of(given.licence)).value,
         licence_kind=licence_kind(given.licence),
         licence_norm=compact(given.licence) if given.licence else None,

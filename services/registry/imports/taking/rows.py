@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
-from itertools import chain
 from operator import itemgetter
 from typing import Any, Final
 
@@ -195,9 +194,8 @@ class RowMaker:
 
     def _write(self, out: Prepared, work: _Work) -> None:
         shops, operators = work.shops, work.operators
-        texts, grams = search_fields_flat(
-            [searched(one.facts) for one in chain[_Shop | _Operator](shops, operators)]
-        )
+        both: list[_Shop | _Operator] = [*shops, *operators]
+        texts, grams = search_fields_flat([searched(one.facts) for one in both], _regions(both))
         plain = int4_arrays(grams)
         keyed, sealed = self._contacts(work)
         shown = self._writer.identifiers([(shop.known.no, shop.identifiers) for shop in shops])
@@ -224,9 +222,10 @@ class RowMaker:
         ]
         sealing = iter(self._personal.seal_many([row for row in about if row[0]]))
         sealed = [next(sealing) if values else b"" for values, _ in about]
-        different = [one.personal for one in operators if one.like is None and one.personal]
-        values = [*[shop.personal for shop in shops], *different]
-        keyed = int4_arrays(contact_grams_flat(values, self._personal.gram, self._remembered))
+        different = [one for one in operators if one.like is None and one.personal]
+        cut: list[_Shop | _Operator] = [*shops, *different]
+        values = [row.personal for row in cut]
+        keyed = int4_arrays(contact_grams_flat(values, _regions(cut), self._personal.gram, self._remembered))
         rest = iter(keyed[len(shops) :])
         for one in operators:
             if one.like is not None:
@@ -235,6 +234,10 @@ class RowMaker:
                 keyed.append(next(rest) if one.personal else EMPTY_ARRAY)
         del keyed[len(shops) : len(values)]
         return keyed, sealed
+
+
+def _regions(rows: Sequence[_Shop | _Operator]) -> list[str]:
+    return [row.facts["region_code"] for row in rows]
 
 
 def _operator(

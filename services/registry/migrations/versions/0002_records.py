@@ -48,12 +48,12 @@ def _seal(table: str) -> None:
         changed = []
         for row in rows:
             values = {name: row[name] for name in _PERSONAL[table] if row[name]}
-            text, grams = searchable({k: v for k, v in row.items() if k not in values})
+            text, grams = searchable({k: v for k, v in row.items() if k not in values}, row["region_code"])
             changed.append(
                 {
                     "id": row["id"],
                     "personal": personal.seal(values, row["id"]) if values else None,
-                    "contact_grams": contact_grams(values, personal.gram),
+                    "contact_grams": contact_grams(values, row["region_code"], personal.gram),
                     "search_text": text,
                     "grams": grams,
                 }
