@@ -172,8 +172,11 @@ def _peer(url: str, asked: list[Query]) -> list[Figure]:
         return asyncio.run(_timed(known[::_FEWER], ask))
 
 
-def measure(count: int, home: Path, each: int) -> dict[str, list[Figure]]:
-    """All figures at this many names, with the peer's where it is installed; data are made where missing."""
+def measure(count: int, home: Path, each: int, *, beside: bool = True) -> dict[str, list[Figure]]:
+    """All figures at this many names, with the peer's where it is installed; data are made where missing.
+
+    beside: measure the peer too.
+    """
     with running(home) as url:
         load(url, count)
         _read_all(url)
@@ -181,7 +184,7 @@ def measure(count: int, home: Path, each: int) -> dict[str, list[Figure]]:
         asked, others = list(questions(shops, each)), list(questions(shops, _WARMING, seed=3))
         tell(f"{len(asked):,} questions at {count:,} names")
         found = asyncio.run(_ours(url, count, asked, others))
-        if TrigramPeer.installed():
+        if beside and TrigramPeer.installed():
             found["pg_trgm"] = _peer(url, asked)
     return found
 
@@ -223,15 +226,17 @@ def main() -> None:
     parser.add_argument("--each", type=int, default=_QUERIES, help="questions of a class")
     parser.add_argument("--home", type=Path, help="keep the data here; default: a temporary folder")
     parser.add_argument("--prepare", action="store_true", help="make the data in --home, measure nothing")
+    parser.add_argument("--alone", action="store_true", help="without pg_trgm beside it")
     given = parser.parse_args()
     if given.prepare:
         with running(given.home) as url:
             return load(url, given.names)
-    if not TrigramPeer.installed():
+    if not given.alone and not TrigramPeer.installed():
         print("pg_trgm: PostgreSQL 15 of Debian is not installed (apt-get install postgresql); left out")
     with tempfile.TemporaryDirectory(prefix="wj-bench-") as folder:
         Path(folder).chmod(0o755)
-        found = measure(given.names, given.home or Path(folder) / "home", given.each)
+        home = given.home or Path(folder) / "home"
+        found = measure(given.names, home, given.each, beside=not given.alone)
     for part, figures in found.items():
         for one in figures:
             print(f"{part:<12} {one.kind:<36} p50 {one.p50:8.2f} ms  p99 {one.p99:8.2f} ms")
