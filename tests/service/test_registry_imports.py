@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
-from services.common.bulk import undisturbed
+from services.common.bulk import Settling, undisturbed
 from services.common.clock import utc_now
 from services.common.identity import Claims
 from services.common.settings import Settings
@@ -345,6 +345,25 @@ async def test_grams_of_a_list_are_sorted_in_when_it_is_done(world: World) -> No
     assert (await sql(database, waiting))[0].pages > 0  # what waits is seen
     await load(world, claims, f"{HEADER}\n1,分宜茶行,,,,,,,淘宝\n2,分宜果行,,,,,,,淘宝\n")
     assert (await sql(database, waiting))[0].pages == 0
+
+
+async def test_the_next_list_is_taken_in_while_grams_are_sorted_in(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    go_on, end = asyncio.Event(), Settling.end
+
+    async def held(settling: Settling) -> None:
+        await go_on.wait()
+        await end(settling)
+
+    monkeypatch.setattr(Settling, "end", held)
+    claims = importer("360426")
+    lists = [f"{HEADER}\n{n},德安茶行{n},,,,,,,淘宝\n" for n in (1, 2)]
+    try:
+        made = [await load(world, claims, text, source=f"名录{n}") for n, text in enumerate(lists)]
+    finally:
+        go_on.set()
+    assert [(one["state"], one["created"]) for one in made] == [("done", 1)] * 2
 
 
 async def test_while_a_list_is_written_its_tables_are_left_alone(world: World) -> None:

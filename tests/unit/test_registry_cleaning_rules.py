@@ -317,7 +317,7 @@ def test_ten_megabytes_in_a_cell_are_as_much_work_as_two_thousand_characters(
         read = getattr(normal, name)
         monkeypatch.setattr(normal, name, _watched(read, seen))
     tracemalloc.start()
-    cells = normal.Row(dict.fromkeys(FIELDS, huge))
+    (cells,) = normal.taken_apart([dict.fromkeys(FIELDS, huge)])
     findings_in(cells)
     normal.found_in(cells)
     peak = tracemalloc.get_traced_memory()[1]

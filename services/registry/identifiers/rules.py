@@ -21,12 +21,12 @@ from typing import Final
 
 from stdnum.iso7064 import mod_11_10
 
-from services.registry.identifiers.accounts import refers_to_phone
+from services.registry.identifiers.accounts import qq_numbers, refers_to_phone, wechat_ids
 from services.registry.identifiers.characters import CELL, with_digits
 from services.registry.identifiers.filings import filings, police_numbers, serial_is_zero
 from services.registry.identifiers.licences import USCC_ALPHABET
-from services.registry.identifiers.normal import Row
-from services.registry.identifiers.phones import is_mobile, known_segment, leftover
+from services.registry.identifiers.normal import Row, taken_apart
+from services.registry.identifiers.phones import is_mobile, known_segment, leftover, phones
 from services.registry.identifiers.places import province_digits
 from services.registry.search.rules import visible
 
@@ -252,7 +252,7 @@ def split_values(value: str) -> list[str]:
 
 def check_phone(value: str, field: str = "phone") -> list[Finding]:
     """Findings for one cell of telephone numbers (mobile, landline, 400/800), several allowed."""
-    return _phone(value, Row({"phone": value}).phones, field)
+    return _phone(value, phones(value), field)
 
 
 def _phone(value: str, numbers: list[str], field: str) -> list[Finding]:
@@ -280,7 +280,7 @@ def _no_phone(value: str, field: str) -> list[Finding]:
 
 def check_qq(value: str, field: str = "qq") -> list[Finding]:
     """Findings for one cell of QQ numbers (5 to 11 digits, no leading zero)."""
-    return _qq(Row({"qq": value}).qqs, field)
+    return _qq(qq_numbers(value), field)
 
 
 def _qq(numbers: list[str], field: str) -> list[Finding]:
@@ -291,7 +291,7 @@ def _qq(numbers: list[str], field: str) -> list[Finding]:
 
 def check_wechat(value: str, field: str = "wechat") -> list[Finding]:
     """Findings for one cell of WeChat ids; a mobile or QQ number may serve as one."""
-    return _wechat(value, Row({"wechat": value}).wechats, field)
+    return _wechat(value, wechat_ids(value), field)
 
 
 def _wechat(value: str, ids: list[str], field: str) -> list[Finding]:
@@ -328,7 +328,7 @@ def _address(row: Row, field: str) -> list[Finding]:
 
 def check_fields(values: Mapping[str, str | None]) -> list[Finding]:
     """All findings for a record's known fields; nothing is changed."""
-    return findings_in(Row(values))
+    return findings_in(*taken_apart([values]))
 
 
 def findings_in(row: Row) -> list[Finding]:

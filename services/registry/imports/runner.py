@@ -223,7 +223,7 @@ class _Take:
             if row.cursor > batch.after:
                 raise RuntimeError("another process took these records in")
             linked_anew = _linked_anew(row, self._counts.created + self._counts.updated)
-            await taking.write(session, stamp, prepared, linked_anew=linked_anew, shared=batch.shared)
+            await taking.write(session, stamp, prepared, linked_anew=linked_anew)
             stale = [row for row in batch.unchanged if row.last_seen < stamp - _SEEN_ANEW]
             if stale:
                 await taking.seen(session, stamp, [row.id for row in stale], [row.no for row in stale])

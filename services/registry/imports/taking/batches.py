@@ -56,33 +56,35 @@ class Item:
 @dataclass
 class Batch:
     """Records to prepare. subjects: licence → (subject's id, its number; 0 when the subject is there
-    already)."""
+    already); shared: licences whose subjects a batch before may write as well."""
 
     items: list[Item]
     known: dict[str, Known]
     subjects: dict[str, tuple[str, int]]
+    shared: set[str]
 
     def __reduce__(self) -> tuple[Any, ...]:
         """As plain tuples between processes: a fraction of the work."""
         items = [(i.number, i.lines, i.cells, i.source_id, i.fingerprint) for i in self.items]
         known = [(name, k.no, k.id, k.old, k.seen, k.decided) for name, k in self.known.items()]
-        return _unpacked, (items, known, self.subjects)
+        return _unpacked, (items, known, self.subjects, self.shared)
 
 
 def _unpacked(
     items: list[tuple[int, int, list[str], str, int]],
     known: list[tuple[str, int, str, dict[str, Any] | None, bool, bool]],
     subjects: dict[str, tuple[str, int]],
+    shared: set[str],
 ) -> Batch:
     there = {name: Known(no, row_id, old, seen, decided) for name, no, row_id, old, seen, decided in known}
-    return Batch([Item(*item) for item in items], there, subjects)
+    return Batch([Item(*item) for item in items], there, subjects, shared)
 
 
 @dataclass
 class Prepared:
     """Rows in COPY's binary form, and what there is to say about them.
 
-    records = created + updated + unchanged + doubled + errors.
+    shared_subjects: those of `Batch.shared`. records = created + updated + unchanged + doubled + errors.
     """
 
     presences: bytes = b""
@@ -90,6 +92,7 @@ class Prepared:
     identifiers: bytes = b""
     changed_identifiers: bytes = b""
     subjects: bytes = b""
+    shared_subjects: bytes = b""
     changes: bytes = b""
     remarks: list[tuple[Any, ...]] = field(default_factory=list)
     created: int = 0

@@ -144,24 +144,18 @@ async def write(
     prepared: Prepared,
     *,
     linked_anew: bool = False,
-    shared: bool = False,
 ) -> None:
-    """Write a batch's rows in the caller's transaction.
-
-    linked_anew: all links will be made anew after it. shared: subjects of this batch may be in an earlier one
-    as well, which was not written yet when this one was sorted; then the earlier one's stand.
-    """
+    """Write a batch's rows in the caller's transaction; linked_anew: all links will be made anew after it."""
     await in_batches(session, settling=True)
     driver = await driver_of(session)
     if linked_anew:
         await skip_log(session)
     # A subject somebody else made meanwhile breaks the batch: tried again, it finds that one.
-    if shared and prepared.subjects:
+    await _copy(driver, "subjects", SUBJECT_COLUMNS, prepared.subjects)
+    if prepared.shared_subjects:  # in an earlier batch as well, that was not written yet: that one's stand
         await driver.execute(_STAGE_SUBJECTS)
-        await _copy(driver, "staged_subjects", SUBJECT_COLUMNS, prepared.subjects)
+        await _copy(driver, "staged_subjects", SUBJECT_COLUMNS, prepared.shared_subjects)
         await driver.execute(_ADD_SUBJECTS)
-    else:
-        await _copy(driver, "subjects", SUBJECT_COLUMNS, prepared.subjects)
     await _copy(driver, "presences", PRESENCE_COLUMNS, prepared.presences)
     await _copy(driver, "identifiers", IDENTIFIER_COLUMNS, prepared.identifiers)
     if prepared.changed:

@@ -56,13 +56,17 @@ class _Shop:
 
 @dataclass(slots=True)
 class _Operator:
-    """A subject under way; `like`: which shop's contacts are the same, so that grams are made once."""
+    """A subject under way; `like`: which shop's contacts are the same, so that grams are made once.
+
+    shared: a batch before may write it as well.
+    """
 
     id: str
     no: int
     facts: dict[str, Any]
     personal: dict[str, str]
     like: int | None
+    shared: bool
 
 
 @dataclass(slots=True)
@@ -135,7 +139,8 @@ class RowMaker:
             return
         out.nos.append(known.no)
         if subject_no and norm and subject_id:
-            work.operators.append(_operator(subject_id, subject_no, norm, row, facts, len(work.shops)))
+            at, shared = len(work.shops), norm in batch.shared
+            work.operators.append(_operator(subject_id, subject_no, norm, row, facts, at, shared=shared))
             batch.subjects[norm] = (subject_id, 0)
         found = row.identifying if known.old is None else identifying(facts)
         work.shops.append(_Shop(known, facts, personal_of(facts), found))
@@ -206,10 +211,13 @@ class RowMaker:
             row = self._writer.presence(shop.known, shop.facts, sealed[at], texts[at], plain[at], keyed[at])
             rows[new].append(row)
             identifiers[new].append(shown[at])
-        out.subjects = b"".join(
-            self._writer.subject(one.id, one.no, one.facts, sealed[at], texts[at], plain[at], keyed[at])
-            for at, one in enumerate(operators, start=len(shops))
-        )
+        subjects: dict[bool, list[bytes]] = {True: [], False: []}
+        for at, one in enumerate(operators, start=len(shops)):
+            subject = self._writer.subject(
+                one.id, one.no, one.facts, sealed[at], texts[at], plain[at], keyed[at]
+            )
+            subjects[one.shared].append(subject)
+        out.subjects, out.shared_subjects = b"".join(subjects[False]), b"".join(subjects[True])
         out.presences, out.changed = b"".join(rows[True]), b"".join(rows[False])
         out.identifiers, out.changed_identifiers = map(b"".join, (identifiers[True], identifiers[False]))
         out.changes = b"".join(work.changes)
@@ -241,7 +249,7 @@ def _regions(rows: Sequence[_Shop | _Operator]) -> list[str]:
 
 
 def _operator(
-    subject_id: str, no: int, norm: str, row: Row, shop: Mapping[str, Any], position: int
+    subject_id: str, no: int, norm: str, row: Row, shop: Mapping[str, Any], position: int, *, shared: bool
 ) -> _Operator:
     licence = row.values["licence"] or ""
     facts = {
@@ -255,7 +263,8 @@ def _operator(
     }
     names = _OPERATOR_PERSONAL if row.values.get("subject_name") else _SUBJECT_PERSONAL
     personal = {name: value for name in names if (value := row.values.get(name))}
-    return _Operator(subject_id, no, facts, personal, position if personal == personal_of(shop) else None)
+    like = position if personal == personal_of(shop) else None
+    return _Operator(subject_id, no, facts, personal, like, shared)
 
 
 @lru_cache(maxsize=1 << 16)

@@ -44,7 +44,7 @@ class Sorted:
     """What is known of a batch while its rows are prepared, and the rows that stand as they are.
 
     after, last: numbers of the records around; named: ids of the records that are prepared; licences: by
-    which their subjects are known; shared: whether a batch under way may write some of those first.
+    which their subjects are known.
     """
 
     after: int
@@ -53,7 +53,6 @@ class Sorted:
     named: set[str]
     licences: list[str]
     unchanged: list[Unchanged]
-    shared: bool
 
 
 class Sorter:
@@ -79,7 +78,10 @@ class Sorter:
         if len(cells) < self._width or (len(cells[0]) == 1 and cells[0] in _UNPRINTABLE):
             return Item(record.number, record.lines, cells, "", 0)
         whole = "\x1f".join([self._head, *[cells[position] for position in self._mapped]])
-        fingerprint = self._personal.key(_FINGERPRINT, whole.encode("utf-8", "replace").decode())
+        try:
+            fingerprint = self._personal.key(_FINGERPRINT, whole)
+        except UnicodeEncodeError:  # bytes the encoding of the list does not know
+            fingerprint = self._personal.key(_FINGERPRINT, whole.encode("utf-8", "replace").decode())
         return Item(record.number, record.lines, cells, self._source_id(cells), fingerprint)
 
     def _source_id(self, cells: Sequence[str]) -> str:
@@ -102,10 +104,10 @@ class Sorter:
         known |= {
             name: Known(no, row_id) for name, no, row_id in zip(new, numbers, new_ids(len(new)), strict=True)
         }
-        batch = Batch([*fresh, *changed], known, {})
-        batch.subjects, shared = await self._subjects(session, batch.items)
+        batch = Batch([*fresh, *changed], known, {}, set())
+        batch.subjects, batch.shared = await self._subjects(session, batch.items)
         licences, last = list(batch.subjects), items[-1].number
-        return Sorted(after, last, len(items), set(known), licences, unchanged, shared), batch
+        return Sorted(after, last, len(items), set(known), licences, unchanged), batch
 
     async def _known(self, session: AsyncSession, there: Any, changed: list[Item]) -> dict[str, Known]:
         ids = {item.source_id: there[item.source_id][1] for item in changed}
@@ -122,11 +124,11 @@ class Sorter:
 
     async def _subjects(
         self, session: AsyncSession, items: list[Item]
-    ) -> tuple[dict[str, tuple[str, int]], bool]:
-        """The subjects of a batch, and whether a batch under way may write some of them first."""
+    ) -> tuple[dict[str, tuple[str, int]], set[str]]:
+        """The subjects of a batch, and which of them a batch under way may write first."""
         wanted = list(dict.fromkeys([norm for item in items if (norm := self._norm(item))]))
         if self._licence is None or self._at.dry:
-            return dict.fromkeys(wanted, ("", 0)), False
+            return dict.fromkeys(wanted, ("", 0)), set()
         # Looked up before the database is asked: a batch may be written, and leave, in between.
         under_way = {norm: self._under_way[norm] for norm in wanted if norm in self._under_way}
         there = await repository.subject_ids(session, self._at.org, wanted)
@@ -135,7 +137,7 @@ class Sorter:
         numbers = await repository.numbers(session, "subjects", len(new))
         for norm, no, row_id in zip(new, numbers, new_ids(len(new)), strict=True):
             found[norm] = self._under_way[norm] = (row_id, no)
-        return found, bool(under_way)
+        return found, set(under_way)
 
     def _norm(self, item: Item) -> str | None:
         if self._licence is None or len(item.cells) <= self._licence:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Final
 
-from services.registry.identifiers.normal import Found, found_in
+from services.registry.identifiers.normal import Found, found_in, taken_apart
 from services.registry.identifiers.normal import Row as Cells
 from services.registry.identifiers.rules import Finding, findings_in
 from services.registry.imports.fields import FIELDS
@@ -62,10 +62,10 @@ def read_rows(found: Sequence[Record | Item], mapping: Sequence[str | None]) -> 
     columns = [(name, FIELDS[name].longest if name else 0, name in _NUMBERS) for name in mapping]
     read = [_read(record, columns) for record in found]
     rows = [row for row in read if isinstance(row, Row)]
-    taken_apart = [Cells(row.values) for row in rows]
-    for row, cells in zip(rows, taken_apart, strict=True):
+    cells_of = taken_apart([row.values for row in rows])
+    for row, cells in zip(rows, cells_of, strict=True):
         row.findings += findings_in(cells)
-    for row, cells in zip(rows, taken_apart, strict=True):
+    for row, cells in zip(rows, cells_of, strict=True):
         row.identifying, row.place = found_in(cells), _place(cells)
     return read
 
