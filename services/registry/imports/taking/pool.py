@@ -14,7 +14,7 @@ from services.registry.imports.taking.batches import Batch, Prepared, Setting
 from services.registry.imports.taking.rows import RowMaker
 
 MOST: Final = 8
-_POLITE: Final = 5
+_POLITE: Final = 10
 _OBJECTS: Final = 200_000  # about a batch: rows hold no cycles, so looking for them oftener costs a fifth
 _maker: RowMaker | None = None
 
