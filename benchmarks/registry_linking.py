@@ -37,8 +37,6 @@ from services.registry.linking.rebuilding import frame
 
 SHOPS, SEED = 171_466, 83
 _FIRST, _CHANGES = 100, 1_000
-_WARM = 3_000
-"""Changes before the first that counts among millions of shops, whose pages come into the buffers by use."""
 _AIMS = {SHOPS: 5.0, 10_000_000: 120.0}
 _INTO = (
     "COPY identifiers (presence_no, kind, key, value, source, first_seen, last_seen)"
@@ -110,8 +108,8 @@ async def _change(database: Database, shops: int) -> tuple[list[float], list[flo
     left to be followed, which the others are not to find.
     """
     chance, ours, floor = random.Random(5), [], []
-    first = _FIRST if shops < 1_000_000 else _WARM
-    for number in range(first + _CHANGES):
+    await service.warm(database)  # as the registry does when it starts
+    for number in range(_FIRST + _CHANGES):
         async with database.transaction() as session:
             rows = (await session.execute(_SHOWN, {"no": chance.randint(1, shops)})).all()
         if not rows:
@@ -122,7 +120,7 @@ async def _change(database: Database, shops: int) -> tuple[list[float], list[flo
         async with database.transaction() as session:
             await session.execute(_SHOW, values)
             await service.changed(session, [values["no"]])
-        if number >= first:
+        if number >= _FIRST:
             ours.append(time.perf_counter() - began)
     for _ in range(_CHANGES):
         began = time.perf_counter()

@@ -147,6 +147,34 @@ async def test_verdicts_of_an_earlier_rule_are_judged_anew(database: Database) -
     assert await world.result(database) != before
 
 
+_SCANS = text(
+    "SELECT indexrelname, idx_scan FROM pg_stat_user_indexes"
+    " WHERE relname IN ('identifiers', 'identifier_values', 'clusters')"
+)
+
+
+async def test_the_first_look_reads_the_indexes_once(database: Database) -> None:
+    """Shown by the server's own count of scans, which it writes down when told to."""
+    await _show(database, _operators(3))
+    keeper = service.Keeper(database)
+    counts: list[dict[str, int]] = []
+    for _ in range(3):
+        async with database.transaction() as session:
+            await session.execute(text("SELECT pg_stat_force_next_flush()"))
+        async with database.transaction() as session:
+            counts.append({row.indexrelname: row.idx_scan for row in await session.execute(_SCANS)})
+        await keeper.look()
+    read = {index for index, scans in counts[1].items() if scans > counts[0][index]}
+    assert read == {
+        "pk_identifiers",
+        "ix_identifiers_kind_key_presence_no",
+        "pk_identifier_values",
+        "pk_clusters",
+        "ix_clusters_block",
+    }
+    assert counts[2] == counts[1]
+
+
 _SHOP = text(
     "INSERT INTO presences (id, channel, platform, name, source, source_id, warnings, search_text, grams,"
     " org_code, region_code, created_by, created_at, updated_at, personal)"

@@ -71,7 +71,7 @@ def test_goals_hold_in_a_province(seed: int, hubs: float) -> None:
 
 @pytest.mark.slow
 @pytest.mark.timeout(1800)
-@pytest.mark.parametrize(("seed", "hubs"), [(301, 0.3), (302, 1.0), (303, 2.0)])
+@pytest.mark.parametrize(("seed", "hubs"), [(301, 0.3), (302, 1.0), (303, 2.0), (304, 1.0), (305, 2.0)])
 def test_goals_hold_at_ten_million(seed: int, hubs: float) -> None:
     good(make(10_000_000, seed, hubs))
 

@@ -42,6 +42,14 @@ _WHAT_IS_STORED = (
     "SELECT v.kind, v.key, v.holders, v.hub, v.state, v.reason FROM identifier_values v"
     " JOIN unnest($1::smallint[], $2::bigint[]) AS u(kind, key) ON v.kind = u.kind AND v.key = u.key"
 )
+# Every page that following a change may look into: each index as a whole, and two tables by one of theirs.
+_THROUGH = (
+    "SELECT count(*) FROM (SELECT FROM identifiers ORDER BY presence_no, kind, key) s",
+    "SELECT count(*) FROM (SELECT FROM identifiers WHERE ended_at IS NULL ORDER BY kind, key, presence_no) s",
+    "SELECT count(reason) FROM (SELECT reason FROM identifier_values ORDER BY kind, key) s",
+    "SELECT count(cluster) FROM (SELECT cluster FROM clusters ORDER BY presence_no) s",
+    "SELECT count(*) FROM (SELECT FROM clusters ORDER BY block) s",
+)
 # All that was found is written by one statement.
 _PUT = (
     "WITH known AS (INSERT INTO identifier_values (kind, key, holders, hub, state, reason, decided_at)"
@@ -111,6 +119,14 @@ async def outdated(session: AsyncSession) -> bool:
     """Whether a verdict is an earlier rule's. Reads all where none is: some seconds at ten million shops."""
     found = await rows(session, _OUTDATED, (rules.RULE_VERSION,))
     return bool(found[0][0])
+
+
+async def read_through(session: AsyncSession) -> None:
+    """Reads once what following reads here and there, so that it lies in the server's memory."""
+    await rows(session, "SELECT set_config('enable_seqscan', 'off', true)", ())
+    await rows(session, "SELECT set_config('max_parallel_workers_per_gather', '0', true)", ())
+    for query in _THROUGH:
+        await rows(session, query, ())
 
 
 async def later(session: AsyncSession, nos: Sequence[int]) -> None:

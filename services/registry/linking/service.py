@@ -9,7 +9,7 @@ from services.registry.linking import rebuilding, repository
 from services.registry.linking.following import follow
 from services.registry.linking.rebuilding import Progress, Rebuilt, Tell
 
-__all__ = ["Keeper", "Progress", "Rebuilt", "catch_up", "changed", "rebuild", "values_changed"]
+__all__ = ["Keeper", "Progress", "Rebuilt", "catch_up", "changed", "rebuild", "values_changed", "warm"]
 
 _AT_ONCE = 200
 """Shops followed in one transaction when catching up."""
@@ -62,6 +62,13 @@ async def catch_up(database: Database) -> int:
         done += len(nos)
 
 
+async def warm(database: Database) -> None:
+    """Have the database read once what following a change reads here and there: until then pages come from
+    files, one by one, and a change beside many shops takes twice as long. Seconds at ten million shops."""
+    async with database.transaction() as session:
+        await repository.read_through(session)
+
+
 class Keeper:
     """Looks now and again for changes nobody followed, such as a list that was imported."""
 
@@ -71,15 +78,18 @@ class Keeper:
         self._current = False
 
     async def look(self) -> None:
-        """Follow what waits; when much does, rebuild once no more comes; and first when the rule is new."""
+        """Follow what waits; when much does, rebuild once no more comes; and first when the rule is new.
+
+        The first time, and after a rebuild, everything is read once.
+        """
         async with self._database.transaction() as session:
             waiting, last = await repository.backlog(session, _MANY)
             outdated = not self._current and await repository.outdated(session)
-        if outdated:
+        rebuilt = outdated or (waiting >= _MANY and last == self._last)
+        if rebuilt:
             await rebuild(self._database)
-        elif waiting >= _MANY:
-            if last == self._last:
-                await rebuild(self._database)
-        elif waiting:
+        elif 0 < waiting < _MANY:
             await catch_up(self._database)
+        if rebuilt or not self._current:
+            await warm(self._database)
         self._last, self._current = last, True
