@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 import structlog
 
@@ -10,6 +9,7 @@ from services.common.problems import Problem
 from services.evidence.custodian import CustodianClient, log_fork
 from services.evidence.log import repository
 from services.evidence.log.notes import open_checkpoint, split_note
+from services.evidence.log.reading import LogReader
 from services.evidence.log.repository import LeafIndex
 from services.evidence.log.witnesses import (
     AheadError,
@@ -19,9 +19,6 @@ from services.evidence.log.witnesses import (
     Witnesses,
     required_operators,
 )
-
-if TYPE_CHECKING:
-    from services.evidence.log.service import TransparencyLog
 
 log = structlog.get_logger()
 _TRIES = 4
@@ -41,10 +38,10 @@ def enough(note: str, custodians: Sequence[CustodianClient], quorum: int | None)
 
 
 class Cosigner:
-    """Cosigned checkpoints of one log."""
+    """Cosigned checkpoints of one log. quorum: how many different operators must cosign (None: all)."""
 
-    def __init__(self, owner: "TransparencyLog") -> None:
-        self._log = owner
+    def __init__(self, owner: LogReader, quorum: int | None) -> None:
+        self._log, self._quorum = owner, quorum
         self.witnesses = Witnesses(owner.prove)
         self._latest: Cosigned | None = None
         self._round: tuple[Head, asyncio.Task[Cosigned]] | None = None
@@ -81,7 +78,7 @@ class Cosigner:
                 return await self._over_closed(shard, index, custodians)
             latest = self._latest
             covers = latest is not None and latest.size > index
-            if latest is not None and covers and enough(latest.note, custodians, self._log.quorum):
+            if latest is not None and covers and enough(latest.note, custodians, self._quorum):
                 return latest
             self._log.check_refusal()
             head, task = await self._joined(index, custodians)
@@ -106,7 +103,7 @@ class Cosigner:
         newest = await self._log.head_over(index)
         running = self._round
         if running is None or running[1].done():
-            running = (newest, asyncio.create_task(self.ask(newest, custodians, self._log.quorum)))
+            running = (newest, asyncio.create_task(self.ask(newest, custodians, self._quorum)))
             self._round = running
         return running
 
@@ -115,12 +112,12 @@ class Cosigner:
         async with self._log.database.transaction() as session:
             found = await repository.first_checkpoint_over(session, shard, index, cosigned=True)
             final = await repository.newest_checkpoint(session, shard)
-        if found is not None and found.cosigned and enough(found.cosigned, custodians, self._log.quorum):
+        if found is not None and found.cosigned and enough(found.cosigned, custodians, self._quorum):
             return Cosigned(found.size, found.cosigned, shard)
         if final is None or final.size <= index:
             raise LookupError(f"leaf {index} of closed shard {shard} has no checkpoint")
         head = Head(shard, final.size, final.note)
-        cosigned = await self.witnesses.cosign(head, custodians, self._log.quorum)
+        cosigned = await self.witnesses.cosign(head, custodians, self._quorum)
         await self._keep(cosigned)
         return cosigned
 

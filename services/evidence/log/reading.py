@@ -1,29 +1,40 @@
-"""Reading the log: its shards in memory, checkpoints and proofs."""
+"""Reading the log: its shards in memory, checkpoints and proofs; and whether it still signs."""
 
 import asyncio
 from collections import OrderedDict
 from pathlib import Path
+from typing import Any
 
+import structlog
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from services.common.clock import rfc3339, utc_now
 from services.common.database import Database, Transaction
 from services.evidence.log import repository
 from services.evidence.log.notes import NoteKey, open_checkpoint, parse_body, split_note
+from services.evidence.log.problems import log_refuses
 from services.evidence.log.proofs import format_consistency, format_proof
 from services.evidence.log.publishing import shard_folder
 from services.evidence.log.repository import LeafIndex
 from services.evidence.log.shards import Shard, ShardKeys, load_leaves
 from services.evidence.log.witnesses import Cosigned, Head
 
+log = structlog.get_logger()
+
 
 class LogReader:
-    """Every shard of the log; the last one may grow meanwhile."""
+    """Every shard of the log; the last one may grow meanwhile.
+
+    `newest`: the newest checkpoint that is signed and kept; `refusal`: why nothing is signed any more.
+    """
 
     def __init__(self, database: Database, keys: ShardKeys, folder: Path) -> None:
         self.database, self.keys, self.root = database, keys, folder
         self.shards: list[Shard] = []
         # Notes that this process signed and the database keeps, by shard and size: the newest ones.
         self.recent: OrderedDict[tuple[int, int], str] = OrderedDict()
+        self.newest: Head | None = None
+        self.refusal: dict[str, Any] | None = None
         # Held while leaves are added to the tree.
         self.writing = asyncio.Lock()
 
@@ -56,6 +67,26 @@ class LogReader:
     def size(self) -> int:
         """Its leaves known to this process."""
         return self.shard.tree.size
+
+    async def refuse(self, code: str, zh: str, en: str, **facts: Any) -> None:
+        """Sign nothing from now on, in this and every later process, until the log is reconciled."""
+        self.refusal = {"code": code, "zh": zh, "en": en, "at": rfc3339(utc_now()), **facts}
+        log.error("log.refuses", **self.refusal)
+        async with self.database.transaction() as session:
+            await repository.note_refusal(session, self.shard.number, self.refusal)
+
+    def check_refusal(self) -> None:
+        """Raise Problem 503 `evidence.log_refuses` when the log signs nothing."""
+        if self.refusal is not None:
+            raise log_refuses(self.refusal)
+
+    async def head_over(self, index: int) -> Head:
+        """The newest checkpoint, which must hold leaf `index`. Raises LookupError."""
+        if self.newest is None or self.newest.size <= index:
+            self.newest = await self.newest_kept()
+        if self.newest is None or self.newest.size <= index:
+            raise LookupError(f"leaf {index} has no checkpoint")
+        return self.newest
 
     async def newest_kept(self) -> Head | None:
         """The newest checkpoint in the database."""

@@ -14,7 +14,6 @@ from typing import Any
 
 import structlog
 
-from services.common.clock import rfc3339, utc_now
 from services.common.database import Database, Transaction
 from services.common.problems import Problem
 from services.evidence.custodian import CustodianClient
@@ -72,15 +71,12 @@ class TransparencyLog(LogReader):
 
     def __init__(self, database: Database, keys: ShardKeys, folder: Path, quorum: int | None = None) -> None:
         super().__init__(database, keys, folder)
-        self.quorum = quorum
         self.witnesses_from: Callable[[], list[CustodianClient]] = list
-        self.refusal: dict[str, Any] | None = None
         self.failure: str | None = None
-        self.cosigner = Cosigner(self)
+        self.cosigner = Cosigner(self, quorum)
         self._publisher: Publisher | None = None
         self._wake, self._urgent = asyncio.Event(), asyncio.Event()
         self._waiters: dict[str, list[asyncio.Future[LeafIndex]]] = {}
-        self._newest: Head | None = None
         self._vetted = False
         self._task: asyncio.Task[None] | None = None
 
@@ -103,7 +99,7 @@ class TransparencyLog(LogReader):
             cosigned = await repository.newest_cosigned(session, self.shard.number)
         await asyncio.to_thread(write_list, self.root, self.shards)
         number = self.shard.number
-        self._newest = None if newest is None else Head(number, newest.size, newest.note)
+        self.newest = None if newest is None else Head(number, newest.size, newest.note)
         kept = cosigned and cosigned.cosigned
         self.cosigner.reset(Cosigned(cosigned.size, kept, number) if cosigned and kept else None)
         self._signer = self.keys.private(number)
@@ -117,12 +113,12 @@ class TransparencyLog(LogReader):
             await self.refuse("log.corrupt", "数据库与已签发的检查点不一致", str(error))
         self._publisher = Publisher(self.folder, self.shard.tree, self._read_entries)
         self._publisher.start(published)
-        if self.refusal is None and self._newest is not None:
-            self._publisher.show(self._newest)
+        if self.refusal is None and self.newest is not None:
+            self._publisher.show(self.newest)
 
     def _check_newest(self) -> None:
-        if self._newest is not None:
-            self._check_head(open_checkpoint(self._newest.note, self.public), "signed")
+        if self.newest is not None:
+            self._check_head(open_checkpoint(self.newest.note, self.public), "signed")
 
     def _check_published(self) -> Checkpoint | None:
         """Files follow the database: a published checkpoint it does not reach means that it was put back."""
@@ -147,20 +143,13 @@ class TransparencyLog(LogReader):
             return await repository.entries(session, self.shard.number, start, end)
 
     async def refuse(self, code: str, zh: str, en: str, **facts: Any) -> None:
-        """Sign nothing from now on, in this and every later process, until the log is reconciled."""
-        self.refusal = {"code": code, "zh": zh, "en": en, "at": rfc3339(utc_now()), **facts}
-        log.error("log.refuses", **self.refusal)
-        for waiting in list(self._waiters.values()):
-            for future in waiting:
+        """As LogReader.refuse; who waits for a leaf is told."""
+        try:
+            await super().refuse(code, zh, en, **facts)
+        finally:
+            for future in [future for waiting in self._waiters.values() for future in waiting]:
                 if not future.done():
-                    future.set_exception(log_refuses(self.refusal))
-        async with self.database.transaction() as session:
-            await repository.note_refusal(session, self.shard.number, self.refusal)
-
-    def check_refusal(self) -> None:
-        """Raise Problem 503 `evidence.log_refuses` when the log signs nothing."""
-        if self.refusal is not None:
-            raise log_refuses(self.refusal)
+                    future.set_exception(log_refuses(self.refusal or {}))
 
     async def reopen(self) -> None:
         """Take up the shard that is written to now; the caller holds `writing`."""
@@ -262,7 +251,7 @@ class TransparencyLog(LogReader):
         """Before the first signature: what did the witnesses see last? Those away are asked later."""
         if self.refusal is not None:
             return
-        head = self._newest
+        head = self.newest
         if head is None:
             empty = Checkpoint(self.origin, 0, self.shard.tree.root())
             head = Head(self.shard.number, 0, sign_checkpoint(empty, self._signer))
@@ -283,7 +272,7 @@ class TransparencyLog(LogReader):
         """
         async with self.writing:
             self.check_refusal()
-            shard, written, newest = self.shard, list[tuple[str, LeafIndex]](), self._newest
+            shard, written, newest = self.shard, list[tuple[str, LeafIndex]](), self.newest
             before = shard.tree.size
             try:
                 async with self.database.direct(repository.WRITER_LOCK) as session:
@@ -316,7 +305,7 @@ class TransparencyLog(LogReader):
 
     def _accept(self, newest: Head | None, written: list[tuple[str, LeafIndex]]) -> None:
         """A batch is durable: tell those who wait, and have it published beside them."""
-        self._newest = newest
+        self.newest = newest
         if newest is not None:
             self.recent[newest.shard, newest.size] = newest.note
             if len(self.recent) > _REMEMBERED:
@@ -327,14 +316,6 @@ class TransparencyLog(LogReader):
                     future.set_result(index)
         if newest is not None and self._publisher is not None:
             self._publisher.show(newest)
-
-    async def head_over(self, index: int) -> Head:
-        """The newest checkpoint, which must hold leaf `index`. Raises LookupError."""
-        if self._newest is None or self._newest.size <= index:
-            self._newest = await self.newest_kept()
-        if self._newest is None or self._newest.size <= index:
-            raise LookupError(f"leaf {index} has no checkpoint")
-        return self._newest
 
     async def cosigned_over(self, index: int, custodians: Sequence[CustodianClient]) -> Cosigned:
         """A checkpoint over leaf `index` with every witness line there was when the quorum was reached.

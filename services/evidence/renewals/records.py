@@ -73,16 +73,6 @@ def extend(record: bytes | None, plan: Plan, tree: HashTree, evidence_id: str, t
     return _dump(chains)
 
 
-def newest_token(record: bytes) -> bytes:
-    """The newest archive time stamp's token, DER."""
-    return bytes(_newest(record)["time_stamp"].dump())
-
-
-def algorithm_of(record: bytes) -> str:
-    """The digest of a record's newest chain."""
-    return _name(_newest(record))
-
-
 def tokens(record: bytes) -> list[list[bytes]]:
     """Every chain's tokens, DER."""
     return [[stamp["time_stamp"].dump() for stamp in chain] for chain in _sequence(record)]
