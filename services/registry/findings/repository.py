@@ -19,19 +19,20 @@ from services.registry.presences.models import Presence
 
 # Raised in the transaction of a change that is to be seen in milliseconds: straight to the driver.
 _RAISE = (
-    "INSERT INTO findings (code, subject_key, kind, key, shops, detail, places, raised_at, times)"
-    " VALUES (%(code)s, %(subject_key)s, %(kind)s, %(key)s, %(shops)s::bigint[], %(detail)s::jsonb,"
+    "WITH raised AS (INSERT INTO findings"
+    " (code, subject_key, kind, key, shops, detail, places, raised_at, times) VALUES"
+    " (%(code)s, %(subject_key)s, %(kind)s, %(key)s, %(shops)s::bigint[], %(detail)s::jsonb,"
     " %(places)s::varchar[], %(at)s, 1)"
     " ON CONFLICT (code, subject_key) DO UPDATE SET shops = excluded.shops, detail = excluded.detail,"
     " places = excluded.places, raised_at = excluded.raised_at, times = findings.times + 1, cleared_at = NULL"
     " WHERE findings.detail IS DISTINCT FROM excluded.detail OR findings.cleared_at IS NOT NULL"
-    " RETURNING id"
+    " RETURNING id), forgotten AS (DELETE FROM finding_states s USING raised r WHERE s.finding_id = r.id)"
+    " SELECT id FROM raised"
 )
 _VALUE_REGIONS = (
     "SELECT DISTINCT p.region_code FROM identifiers i JOIN presences p ON p.no = i.presence_no"
     " WHERE i.kind = %(kind)s AND i.key = %(key)s AND i.ended_at IS NULL"
 )
-_FORGET = "DELETE FROM finding_states WHERE finding_id = %(id)s"
 _CLEAR = text(
     "UPDATE findings SET cleared_at = :at WHERE code = :code AND subject_key = ANY(:keys)"
     " AND cleared_at IS NULL"
@@ -52,10 +53,7 @@ async def value_regions(session: AsyncSession, kind: int, key: int) -> list[str]
 async def upsert(session: AsyncSession, values: Mapping[str, Any], places: Sequence[str]) -> bool:
     """Raise a finding, or make a known one new again where it differs; False when it stands as it is."""
     row = {**values, "detail": json.dumps(values["detail"], ensure_ascii=False), "places": list(places)}
-    raised = await run(session, _RAISE, row)
-    for (finding,) in raised:
-        await run(session, _FORGET, {"id": finding})
-    return bool(raised)
+    return bool(await run(session, _RAISE, row))
 
 
 async def clear(session: AsyncSession, code: str, keys: Sequence[str], at: datetime) -> None:
