@@ -34,6 +34,7 @@ async def test_a_subject_written_while_the_database_is_asked_is_the_same_one(
     async def numbers(_: Any, table: str, count: int) -> list[int]:
         return list(range(1, count + 1))
 
+    monkeypatch.setattr(repository, "by_index", nothing)
     monkeypatch.setattr(repository, "fingerprints", nothing)
     monkeypatch.setattr(repository, "subject_ids", none_yet)
     monkeypatch.setattr(repository, "numbers", numbers)

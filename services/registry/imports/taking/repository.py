@@ -95,6 +95,8 @@ _END_IDENTIFIERS = SQL(
 )
 # The log of changed identifiers serves who follows them one by one (migration 0008).
 _LINKED_ANEW = SQL("SET LOCAL wangjian.linking = 'rebuild'")
+# A list is asked about while its tables grow from nothing: a plan made at the start is kept to the end.
+_BY_INDEX = SQL("SET LOCAL enable_seqscan = off")
 TABLES: Final = ("presences", "subjects", "identifiers")
 SEARCH_INDEXES: Final = ("ix_presences_search", "ix_subjects_search")
 _ADD_REMARKS = text(
@@ -109,6 +111,11 @@ async def driver_of(session: AsyncSession) -> Driver:
     """The driver's connection inside the session's transaction: COPY is not SQLAlchemy's."""
     raw = await (await session.connection()).get_raw_connection()
     return cast(Driver, raw.driver_connection)
+
+
+async def by_index(session: AsyncSession) -> None:
+    """In this transaction rows are looked up by index, however small the tables were when it was planned."""
+    await (await driver_of(session)).execute(_BY_INDEX)
 
 
 async def fingerprints(

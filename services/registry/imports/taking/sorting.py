@@ -96,6 +96,7 @@ class Sorter:
     async def sort(self, session: AsyncSession, items: list[Item], after: int) -> tuple[Sorted, Batch]:
         """Look up what is there already, and take numbers and ids for what is not."""
         named = list({item.source_id for item in items if item.source_id})
+        await repository.by_index(session)
         there = await repository.fingerprints(session, self._at.org, self._at.source, named)
         fresh, unchanged, changed = _parted(items, there, self._at.stamp)
         known = await self._known(session, there, changed)
