@@ -1,6 +1,6 @@
 """Jurisdiction: 100,000 presences offered to their counties by one job, previewed before; a province matched.
 
-    python -m benchmarks registry_claims      (under two minutes)
+    python -m benchmarks registry_claims      (two minutes)
 
 PostgreSQL is a process of its own. Floor: the same changes and history rows written by two statements, with
 no rule asked, no lock, no address opened and no progress kept; what waits for the search index is sorted in
