@@ -64,8 +64,7 @@ class Run:
     """The item as far as it has come; `written`: its stage in the database, None before it is there.
 
     `unwritten`: what the database does not know yet; `last`: the newest custody event's document, when known;
-    `leaf`: where its entry is in the log, when this run wrote it; `layout`: of its package, when it is to be
-    stored.
+    `leaf`: where its entry is in the log, when this run wrote it.
     """
 
     item: EvidenceItem
@@ -75,7 +74,6 @@ class Run:
     last: bytes | None = None
     handover: Handover | None = None
     parts: list[Part] = field(default_factory=list)
-    layout: bytes = b""
     stamping: asyncio.Task[list[FreshStamp]] | None = None
     leaf: LeafIndex | None = None
 

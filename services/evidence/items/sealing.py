@@ -101,8 +101,8 @@ class Sealer:
         """Take the item as another run left it."""
         run.abandon()
         run.item = (await self._resumed(run.item.id)).item
-        run.written, run.unwritten, run.last = run.item.stage, Change(), None
-        run.parts, run.layout, run.leaf = [], b"", None
+        run.written, run.unwritten, run.last, run.parts = run.item.stage, Change(), None, []
+        run.leaf = None
 
     async def _write_down(self, run: Run, fresh: Change = Change()) -> None:
         """Write down what is unwritten and a fresh change. Raises MovedOnError: then nothing has changed."""
@@ -265,17 +265,21 @@ class Sealer:
         if run.handover is not None:
             run.handover.complete(run.parts)
             await asyncio.sleep(0)  # sent before anything else is done
-        run.layout = dump_layout(run.parts)
+        layout = dump_layout(run.parts)
         values = {
             "stage": "logged",
             "log_shard": index.shard,
             "log_index": int(index),
             "log_size": checkpoint.size,
             "proof": proof,
-            **_about(run.layout, run.parts),
+            **_about(layout, run.parts),
         }
-        # Before a custodian may keep it: from this row a later run makes the very same package.
-        await self._write_down(run, Change(values, now(Happened("logged"))))
+        # Both before a custodian may keep it: a later run must send the very same package.
+        keeping = asyncio.create_task(asyncio.to_thread(self.runtime.store.put, layout))
+        try:
+            await self._write_down(run, Change(values, now(Happened("logged"))))
+        finally:
+            await keeping
 
     async def _members(self, evidence_id: str) -> list[Member]:
         async with self.runtime.database.at_once() as session:
@@ -285,24 +289,22 @@ class Sealer:
         if not run.parts:
             try:
                 layout = await asyncio.to_thread(self.runtime.store.read, str(run.item.layout_sha256))
-                run.parts = load_layout(layout)
             except FileNotFoundError as error:
                 if run.item.stage != "logged":
                     raise store_damaged() from error
-                await self._lay_out_again(run)
+                layout = await self._laid_out_again(run)
+            run.parts = load_layout(layout)
         return run.parts
 
-    async def _lay_out_again(self, run: Run) -> None:
-        """Make the layout of a logged item whose run was cut short before it was stored.
-
-        The same facts make the same bytes; should newer code make others, a custodian who keeps the package
-        already refuses them.
-        """
+    async def _laid_out_again(self, run: Run) -> bytes:
+        """The layout of a logged item whose run was cut short before it was stored: nobody keeps it yet."""
         item = run.item
         checkpoint = Cosigned(int(item.log_size or 0), "", int(item.log_shard or 0))
-        run.parts = await self._lay_out(item, await self._members(item.id), str(item.proof), checkpoint)
-        run.layout = dump_layout(run.parts)
-        run.took(_about(run.layout, run.parts))
+        parts = await self._lay_out(item, await self._members(item.id), str(item.proof), checkpoint)
+        layout = dump_layout(parts)
+        await asyncio.to_thread(self.runtime.store.put, layout)
+        run.took(_about(layout, parts))
+        return layout
 
     async def _lay_out(
         self, item: EvidenceItem, members: list[Member], proof: str, checkpoint: Cosigned
@@ -319,8 +321,7 @@ class Sealer:
         item, parts = run.item, await self._parts(run)
         handover = run.handover or self._hand_over(item.id, parts)
         run.handover = handover
-        finishing = handover.finish(item, parts, self.runtime.custodian_quorum)
-        handed, _ = await asyncio.gather(finishing, self._keep_layout(run))
+        handed = await handover.finish(item, parts, self.runtime.custodian_quorum)
         values = {
             "stage": "sealed",
             "package_sha256": handed.sha256,
@@ -333,12 +334,6 @@ class Sealer:
         await self._write_down(run, Change(values, now(*kept, Happened("sealed")), receipts=receipts))
         self.runtime.log.wake(urgent=False)
         run.took({"receipts": [Receipt(**row) for row in receipts]})
-
-    async def _keep_layout(self, run: Run) -> None:
-        """Store the layout of a package unless it was found there."""
-        if run.layout:
-            await asyncio.sleep(0)  # its custodians are told first that it ends
-            await asyncio.to_thread(self.runtime.store.put, run.layout)
 
     async def replicate_further(self, evidence_id: str) -> int:
         """Have those custodians keep a sealed package that did not when it was sealed; gives how many do now.
