@@ -111,8 +111,8 @@ def test_a_few_honest_packages_raise_no_alarm():
 
 @pytest.mark.slow
 def test_a_thousand_honest_packages_raise_no_alarm():
-    """WANGJIAN_CLEAN_PACKAGES=10000 is the nightly number."""
-    wanted = int(os.environ.get("WANGJIAN_CLEAN_PACKAGES", "1000"))
+    """WANGJIAN_TEST_CLEAN_PACKAGES=10000 is the nightly number."""
+    wanted = int(os.environ.get("WANGJIAN_TEST_CLEAN_PACKAGES", "1000"))
     with ProcessPoolExecutor(max_workers=os.cpu_count()) as pool:
         alarms = [alarm for found in pool.map(honest, range(2, 2 + -(-wanted // 20))) for alarm in found]
     assert alarms == []
