@@ -143,7 +143,7 @@ def test_a_mask_keeps_little(field: str, value: str) -> None:
     shown = mask(field, value)
     assert shown is not None
     kept = sum(a != "*" for a in shown)
-    assert kept <= 7 and (len(value) <= 4 or shown != value or "*" in value)
+    assert kept <= 7 and (len(value) <= 4 or "*" in shown)
 
 
 def test_masks() -> None:
