@@ -13,7 +13,7 @@ import httpx
 import pytest
 from playwright.async_api import Browser, Request, async_playwright, expect
 from starlette.applications import Starlette
-from starlette.routing import Mount, Route
+from starlette.routing import Mount
 from starlette.staticfiles import StaticFiles
 
 from tests.gateway_house import free_port, serve
@@ -28,6 +28,14 @@ PAGE = """<!doctype html><html lang="en"><head><meta charset="utf-8"><title>repl
 <script src="/replay/ui.js"></script></head><body style="margin:0">
 <replay-web-page style="display:block;height:900px" replayBase="/replay/" embed="default"
  source="/files/package.wacz" url="{url}"></replay-web-page></body></html>"""
+
+# Its frame is served by its worker alone, and one loaded a moment too soon stays "Not Found": the worker first.
+WORKER_ACTIVE = """async () => {
+ const found = await navigator.serviceWorker.register("/replay/sw.js?serveIndex=1", { scope: "/replay/" });
+ const worker = found.installing ?? found.waiting ?? found.active;
+ while (worker.state !== "activated")
+  await new Promise((changed) => worker.addEventListener("statechange", changed, { once: true }));
+}"""
 
 
 @pytest.fixture(scope="module")
@@ -64,7 +72,6 @@ def replayer(folder: Path, url: str) -> Starlette:
         routes=[
             Mount("/replay", StaticFiles(directory=REPLAY)),
             Mount("/files", StaticFiles(directory=folder, html=True)),
-            Route("/", lambda _: None),
         ]
     )
 
@@ -86,6 +93,8 @@ async def test_replaywebpage_shows_the_captured_page_without_a_network(
         context = await chromium.new_context()
         context.on("request", note)
         page = await context.new_page()
+        await page.goto(f"http://127.0.0.1:{port}/files/trust.json")
+        await page.evaluate(WORKER_ACTIVE)
         await page.goto(f"http://127.0.0.1:{port}/files/")
         inner = page.frame_locator("replay-web-page iframe").frame_locator("iframe")
         for line in lines:
