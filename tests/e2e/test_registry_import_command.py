@@ -28,6 +28,17 @@ def test_a_list_is_tried_then_taken_in_then_unchanged(stack: Stack, tmp_path: Pa
     assert again.returncode == 0 and (told["unchanged"], told["created"]) == (30, 0)
 
 
+def test_a_guessed_encoding_is_said(stack: Stack, tmp_path: Path) -> None:
+    file = tmp_path / "short.csv"
+    file.write_bytes("id,name\n1,臺北\n".encode("big5"))
+    done = stack.command("registry", "import", str(file), "--source", "cli-guessed")
+    assert done.returncode == 0 and "编码 encoding" in done.stdout, done.stderr
+    assert "编码是推断的" in done.stderr
+    file.write_text("id,name\n1,臺北\n", encoding="utf-8")
+    sure = stack.command("registry", "import", str(file), "--source", "cli-sure")
+    assert "编码 encoding utf-8" in sure.stdout and not sure.stderr
+
+
 def test_what_is_no_list_is_one_line_and_exit_code_two(stack: Stack, tmp_path: Path) -> None:
     picture = tmp_path / "picture.csv"
     picture.write_bytes(b"\x89PNG\r\n\x1a\n\x00\x00\x00\xff\xff\x81")

@@ -63,9 +63,9 @@ async def test_an_uncertain_encoding_says_so_and_can_be_chosen(world: World) -> 
     received = await upload(world, claims, "id,name\n1,臺北\n".encode("gb18030"))
     http, path = world.at_registry(claims), f"/imports/{received['id']}"
     seen = await http.get(f"{path}/preview")
-    assert seen["sure"] is False and "big5hkscs" in seen["encodings"]
+    assert seen["layout"]["sure"] is False and "big5hkscs" in seen["encodings"]
     chosen = await http.call("PUT", f"{path}/layout", json={"encoding": "gb18030"})
-    assert chosen.json()["sure"] is True and chosen.json()["samples"] == [["1", "臺北"]]
+    assert chosen.json()["layout"]["sure"] is True and chosen.json()["samples"] == [["1", "臺北"]]
 
 
 async def test_a_workbook_with_a_title_and_chinese_headers(world: World) -> None:

@@ -85,10 +85,23 @@ def test_numbers_first_and_chinese_late() -> None:
 
 
 @pytest.mark.parametrize(
-    "data", [b"\x89PNG\r\n\x1a\n\xff\xff\x81", b"%PDF-1.7\x00\x01\x02\x03\xe2\xe3\xcf\xd3" * 9]
+    "data",
+    [
+        b"\x89PNG\r\n\x1a\n\xff\xff\x81",
+        b"%PDF-1.7\x00\x01\x02\x03\xe2\xe3\xcf\xd3" * 9,
+        f"{HEADER}\n1,好店\n".encode("utf-32"),
+    ],
 )
 def test_what_is_no_text(data: bytes) -> None:
     assert guess_encoding(io.BytesIO(data)) is None
+
+
+def test_control_characters_in_a_short_list_cost_their_row() -> None:
+    data = f"{HEADER}\n1,好\0店,138\00013800138,,,,,,\n2,好店,,,,,,,\n".encode()
+    assert guess_encoding(io.BytesIO(data)) is not None
+    rows = list(records(io.BytesIO(data), Layout("utf-8")))
+    assert refused(rows[1]).code == "cell.nul"
+    assert taken(rows[2])["name"] == "好店"
 
 
 def test_one_broken_byte_costs_one_row() -> None:

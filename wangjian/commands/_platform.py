@@ -3,6 +3,7 @@
 import contextlib
 import json
 import sys
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -13,8 +14,33 @@ from services.common.settings import Settings
 _TIMEOUT = httpx.Timeout(120.0, connect=5.0)
 
 
+_LONGEST_WAIT = 60
+_ATTEMPTS = 5
+
+
 class RefusedError(Exception):
     """What ends a command with exit code 2: one clear line."""
+
+
+class PatientTransport(httpx.HTTPTransport):
+    """Waits where the platform asks to (429, a minute at most) and asks again: a loop over many files ends.
+
+    Nothing was done by a request so refused, so asking again does nothing twice.
+    """
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        """The answer; the fifth refusal in a row is given as it is."""
+        for _ in range(_ATTEMPTS - 1):
+            response = super().handle_request(request)
+            wait = response.headers.get("retry-after", "")
+            if response.status_code != httpx.codes.TOO_MANY_REQUESTS or not wait.isdigit():
+                return response
+            if (seconds := int(wait)) > _LONGEST_WAIT:
+                return response
+            response.close()
+            print(f"wangjian: 操作频繁，{seconds} 秒后继续 / too many requests, waiting {seconds} s", file=sys.stderr)
+            time.sleep(seconds)
+        return super().handle_request(request)
 
 
 def open_platform(settings: Settings) -> httpx.Client:
@@ -30,6 +56,7 @@ def open_platform(settings: Settings) -> httpx.Client:
         base_url=settings.gateway_url or f"http://127.0.0.1:{settings.port}",
         headers={"authorization": f"Bearer {token}"},
         timeout=_TIMEOUT,
+        transport=PatientTransport(),
     )
 
 

@@ -16,9 +16,13 @@ SourceField = Annotated[
 
 
 class LayoutOut(BaseModel):
-    """How the file is cut into rows; header: number of the header record, 0 for none."""
+    """How the file is cut into rows; header: number of the header record, 0 for none.
+
+    sure: the encoding is certain or was chosen; else another reading is about as likely.
+    """
 
     encoding: str
+    sure: bool = True
     delimiter: str
     header: int
     sheet: str
@@ -151,10 +155,9 @@ class RemarkOut(RowFinding):
 
 
 class Preview(BaseModel):
-    """The first rows as the file is read now, personal and unknown columns masked; sure: of the encoding."""
+    """The first rows as the file is read now, personal and unknown columns masked."""
 
     layout: LayoutOut
-    sure: bool
     encodings: list[str]
     sheets: list[str]
     headers: list[str]

@@ -96,7 +96,6 @@ def preview(seen: Inspected, mapping: Sequence[str | None]) -> Preview:
     """The first rows. Only what a field is known to hold plainly is shown in full."""
     return Preview(
         layout=LayoutOut.model_validate(seen.layout.as_json()),
-        sure=seen.layout.sure,
         encodings=[] if seen.layout.sheet else list(CODECS),
         sheets=seen.layout.sheets,
         headers=seen.headers,

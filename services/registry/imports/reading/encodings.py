@@ -23,6 +23,7 @@ _BOMS: Final = (
     (codecs.BOM_UTF16_LE, "utf-16-le"),
     (codecs.BOM_UTF16_BE, "utf-16-be"),
 )
+_UTF32: Final = (codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE)
 _BLOCK: Final = 1 << 16
 _HEAD: Final = 1 << 14
 _ENOUGH: Final = 1 << 20
@@ -31,6 +32,7 @@ _CERTAIN_SHARE: Final = 0.75
 _CERTAIN_LEAD: Final = 0.2
 _BROKEN_UTF8: Final = 0.02
 _BINARY: Final = 0.02
+_SLIPS: Final = 4
 _ASCII: Final = re.compile(r"[\x00-\x7f]+")
 _CONTROLS: Final = frozenset(chr(c) for c in range(32)) - set("\t\n\r\f\x1a")
 
@@ -57,12 +59,14 @@ def bom_length(head: bytes) -> int:
 
 
 def guess_encoding(stream: IO[bytes]) -> Guess | None:
-    """The encoding of a whole file, from its mark or its text; None when it is no text. Rewinds.
+    """The encoding of a whole file, from its mark or its text; None when it is none of these. Rewinds.
 
     Reads on until 1 MiB of lines beyond ASCII were seen, because a long list may begin with numbers only.
     """
     stream.seek(0)
     head = stream.read(_HEAD)
+    if head.startswith(_UTF32):  # one of its marks begins like that of UTF-16
+        return None
     for mark, codec in _BOMS:
         if head.startswith(mark):
             stream.seek(0)
@@ -143,7 +147,9 @@ def _share(sample: bytes, codec: str, usual: frozenset[str]) -> tuple[float, int
 
 
 def _binary(text: str) -> bool:
-    return bool(text) and sum(map(text.count, _CONTROLS)) > max(1, len(text) * _BINARY)
+    """More control characters than slips in a list: so many a line, or such a share of all."""
+    lines = text.count("\n") + 1
+    return bool(text) and sum(map(text.count, _CONTROLS)) > max(_SLIPS * lines, len(text) * _BINARY)
 
 
 @cache

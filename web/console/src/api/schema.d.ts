@@ -5653,6 +5653,8 @@ export interface components {
         /**
          * LayoutOut
          * @description How the file is cut into rows; header: number of the header record, 0 for none.
+         *
+         *     sure: the encoding is certain or was chosen; else another reading is about as likely.
          */
         LayoutOut: {
             /** Delimiter */
@@ -5663,6 +5665,11 @@ export interface components {
             header: number;
             /** Sheet */
             sheet: string;
+            /**
+             * Sure
+             * @default true
+             */
+            sure: boolean;
         };
         /**
          * LeftOut
@@ -7189,7 +7196,7 @@ export interface components {
         };
         /**
          * Preview
-         * @description The first rows as the file is read now, personal and unknown columns masked; sure: of the encoding.
+         * @description The first rows as the file is read now, personal and unknown columns masked.
          */
         Preview: {
             /** Encodings */
@@ -7203,8 +7210,6 @@ export interface components {
             samples: string[][];
             /** Sheets */
             sheets: string[];
-            /** Sure */
-            sure: boolean;
         };
         /**
          * PrintIn
