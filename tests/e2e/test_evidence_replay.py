@@ -29,7 +29,7 @@ PAGE = """<!doctype html><html lang="en"><head><meta charset="utf-8"><title>repl
 <replay-web-page style="display:block;height:900px" replayBase="/replay/" embed="default"
  source="/files/package.wacz" url="{url}"></replay-web-page></body></html>"""
 
-# Its frame is served by its worker alone, and one loaded a moment too soon stays "Not Found": the worker first.
+# Its frame is served by its worker alone; one loaded a moment too soon stays "Not Found": the worker first.
 WORKER_ACTIVE = """async () => {
  const found = await navigator.serviceWorker.register("/replay/sw.js?serveIndex=1", { scope: "/replay/" });
  const worker = found.installing ?? found.waiting ?? found.active;

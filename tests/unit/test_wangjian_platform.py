@@ -58,7 +58,8 @@ def test_a_refused_upload_is_sent_again_whole(
     _Door.answers = [(429, "7"), (429, "60"), (201, "")]
     assert post(door, file).status_code == 201
     assert waits == [7, 60]
-    assert len(_Door.received) == 3 and len(set(_Door.received)) == 1 and file.read_bytes() in _Door.received[0]
+    assert len(_Door.received) == 3 and len(set(_Door.received)) == 1
+    assert file.read_bytes() in _Door.received[0]
     assert capsys.readouterr().err.count("too many requests") == 2
 
 

@@ -38,7 +38,8 @@ class PatientTransport(httpx.HTTPTransport):
             if (seconds := int(wait)) > _LONGEST_WAIT:
                 return response
             response.close()
-            print(f"wangjian: 操作频繁，{seconds} 秒后继续 / too many requests, waiting {seconds} s", file=sys.stderr)
+            line = f"wangjian: 操作频繁，{seconds} 秒后继续 / too many requests, waiting {seconds} s"
+            print(line, file=sys.stderr)
             time.sleep(seconds)
         return super().handle_request(request)
 
