@@ -100,7 +100,7 @@ def _tell(result: dict[str, Any], counts: dict[str, int], *, dry_run: bool) -> N
     )
     print(f"编号 id {result['id']}  编码 encoding {result['encoding']}  SHA-256 {result['sha256']}")
     if not result["layout"]["sure"]:
-        print("wangjian: 编码是推断的，请核对名称 / the encoding was guessed: check the names", file=sys.stderr)
+        print("wangjian: 编码是推断的，请核对名称 / encoding guessed: check the names", file=sys.stderr)
     for row in result["errors"][:_SHOWN]:
         print(f"  第{row['row']}行 {row['field']} {row['zh']} / {row['en']}", file=sys.stderr)
     if result["problem"]:
