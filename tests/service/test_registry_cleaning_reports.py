@@ -237,8 +237,9 @@ async def test_a_report_is_compared_with_what_the_registry_knows(
         world.registry.state.db,
         "INSERT INTO presences (id, channel, platform, native_id, licence, name, source, source_id, warnings,"
         " org_code, region_code, created_by, created_at, updated_at, search_text, grams)"
-        " SELECT lpad(n::text, 26, '0'), 'shop', '对照网', n::text, '913200005668848108', '店', 'test',"
-        " n::text, '[]', '360702-SJ', '360702', 't', now(), now(), '', '{}' FROM generate_series(1, 30) n",
+        " SELECT lpad(n::text, 26, '0'), CASE WHEN n <= 30 THEN 'shop' ELSE 'site_trade' END,"
+        " CASE WHEN n <= 31 THEN '对照网' ELSE '自建网站' END, n::text, '913200005668848108', '店', 'test',"
+        " n::text, '[]', '360702-SJ', '360702', 't', now(), now(), '', '{}' FROM generate_series(1, 90) n",
     )
     report = await send(http, "对照网", table(good(3)))
     assert (report["known_shops"], report["rows"], report["bad_rows"]) == (30, 3, 3)
@@ -247,6 +248,7 @@ async def test_a_report_is_compared_with_what_the_registry_knows(
     assert text.count("licence.differs") == 3
     expected = {one["platform"]: one for one in (await http.get("/platform-reports/due"))["platforms"]}
     assert expected["对照网"]["state"] == "received" and expected["对照网"]["known_shops"] == 30
+    assert "自建网站" not in expected, "sites their operators run themselves are on no platform"
 
 
 async def test_who_reported_last_time_and_not_now_is_missed(world: World, at: Callable[[str], None]) -> None:

@@ -12,13 +12,14 @@ from services.common.scope import region_filter, region_prefix
 from services.registry.platform_reports.models import PlatformReport
 from services.registry.platform_reports.schemas import ReportQuery
 from services.registry.presences.models import Presence
+from services.registry.presences.rules import RUN_BY_ITSELF
 from services.registry.search.rules import like_pattern
 
 # A check that says nothing for that long was cut short; another process takes it up.
 SILENT: Final = timedelta(seconds=60)
 _KNOWN: Final = text(
     "SELECT platform, count(*) AS shops FROM presences"
-    " WHERE region_code LIKE :scope AND status = 'active' AND platform <> ''"
+    " WHERE region_code LIKE :scope AND status = 'active' AND platform <> '' AND channel <> ALL(:own)"
     " GROUP BY platform HAVING count(*) >= :least ORDER BY shops DESC, platform"
     " LIMIT :most"
 )
@@ -92,8 +93,13 @@ async def of_period(session: AsyncSession, claims: Claims, period: str) -> dict[
 
 
 async def known_platforms(session: AsyncSession, region: str, least: int, most: int = 200) -> dict[str, int]:
-    """Platforms with at least that many shops in a division, and how many."""
-    values = {"scope": f"{region_prefix(region)}%", "least": least, "most": most}
+    """Platforms with at least that many shops in a division, and how many; sites of their own are on none."""
+    values = {
+        "scope": f"{region_prefix(region)}%",
+        "least": least,
+        "most": most,
+        "own": sorted(RUN_BY_ITSELF),
+    }
     return {row.platform: row.shops for row in await session.execute(_KNOWN, values)}
 
 
@@ -102,6 +108,7 @@ async def known_shops(session: AsyncSession, region: str, platform: str) -> int:
     statement = select(func.count()).where(
         Presence.platform == platform,
         Presence.status == "active",
+        Presence.channel.not_in(RUN_BY_ITSELF),
         Presence.region_code.startswith(region_prefix(region), autoescape=True),
     )
     return (await session.scalar(statement)) or 0

@@ -25,6 +25,10 @@ class Channel(StrEnum):
     OTHER = "other"
 
 
+RUN_BY_ITSELF: Final = frozenset({Channel.PLATFORM, Channel.SITE_TRADE, Channel.SITE_INFO, Channel.APP})
+"""What its operator runs itself: no platform stands behind it that would report it (总局令37号 §25)."""
+
+
 class Ownership(StrEnum):
     """Whose shop it is: B a registered business's, C a person's on a platform for persons."""
 
