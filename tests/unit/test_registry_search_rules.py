@@ -6,7 +6,7 @@ from itertools import pairwise, product
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.registry.search.plan import Shape, Tokens, Walk, Way
+from services.registry.search.plan import Shape, Tokens, Walk, Way, Window
 from services.registry.search.rules import (
     contact_grams,
     contact_grams_many,
@@ -96,6 +96,27 @@ def test_a_walk_through_an_area_ends_whatever_it_finds() -> None:
             if walk.must_pass:
                 walk.passed(lowest or None)
         assert windows < 5_000
+
+
+def cost_bound(rows: int, found: int) -> tuple[Walk, list[Window]]:
+    """A walk that may look through some 20,000 rows, each window of which yields `found`."""
+    shape = Shape(rows=rows, low=1, high=rows, grams={1: 0.03}, floor=0.0001)
+    walk, windows = Walk(Tokens(grams=(1,)), shape, None, 2_001, most=20_000), list[Window]()
+    while window := walk.next():
+        windows.append(window)
+        walk.learn(found)
+    return walk, windows
+
+
+def test_a_bounded_walk_counts_the_few_there_are_and_leaves_the_many() -> None:
+    for found in (0, 1):  # frequent grams, hardly any match: the index is asked for all of them, once
+        walk, windows = cost_bound(171_466, found)
+        assert not walk.cut and (windows[-1].way, windows[-1].low) == (Way.INDEX, None)
+    many, _ = cost_bound(171_466, 300)
+    assert many.cut
+    # Merging so many entries would cost more than is allowed.
+    large, _ = cost_bound(100_000_000, 0)
+    assert large.cut
 
 
 def test_a_walk_ends_whatever_it_finds() -> None:

@@ -205,6 +205,8 @@ class Walk:
         if self._few:
             return self._last()
         if self._most is not None and self._cost >= self._most:
+            if self._few_left(self._most):
+                return self._last()
             self.cut = True
             return None
         if not self._tokens.narrow or self._frequent():
@@ -247,6 +249,11 @@ class Walk:
             asked = min(self._needed / self._rows, 1.0) * (rate * self._rows + self._merging)
             return missing <= rate * (asked + _ASKING * (1 + bool(self._tokens.contacts)))
         return self._share >= FREQUENT or bool(self._tokens.area)
+
+    def _few_left(self, most: int) -> bool:
+        """Whether by what was read few match in all, and the index gives them for less than is allowed."""
+        few = self._tokens.narrow and self._found / max(self._read, 1) * self._rows <= FEW
+        return few and self._merging <= most
 
     def _read_on(self) -> Window:
         # With nothing to ask the index for, a wide window loses nothing: it is left when the page is full.
