@@ -8,6 +8,7 @@ stands at the other end of the socket and only the one who started the platform 
 password to leak, and even a folder opened by mistake opens no door to another account.
 """
 
+import contextlib
 import fcntl
 import os
 import re
@@ -33,10 +34,22 @@ STOP_SIGNAL = signal.SIGINT
 """PostgreSQL's fast shutdown: roll back what runs, write a checkpoint, end."""
 
 
+_CONTAINER_LIMITS = (Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"))
+"""Where a container reads how much memory it may use (control groups, version 2 and 1)."""
+
+
+def memory() -> int:
+    """Bytes of memory we may use: the machine's, or the container's where that is less."""
+    limits = [os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")]
+    for file in _CONTAINER_LIMITS:
+        with contextlib.suppress(OSError, ValueError):  # not there, or "max"
+            limits.append(int(file.read_text()))
+    return min(limits)
+
+
 def _buffers() -> str:
-    """An eighth of the machine's memory, 128 MB to 4 GB: lists of millions of rows are read all over."""
-    memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    return f"{min(max(memory // 8 >> 20, 128), 4096)}MB"
+    """An eighth of the memory, 128 MB to 4 GB: lists of millions of rows are read all over."""
+    return f"{min(max(memory() // 8 >> 20, 128), 4096)}MB"
 
 
 SERVER_SETTINGS = {
