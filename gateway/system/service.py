@@ -29,8 +29,6 @@ _NAMES: Final = {
     "redis": ("消息与限流", "messages and rate limits"),
     "workers": ("后台任务", "background workers"),
     "jail": ("浏览器隔离", "browser jail"),
-    "store": ("证据存储", "evidence store"),
-    "sweep": ("存储复核", "sweep of the evidence store"),
 }
 # The crawler's words for how the browser is confined, and whether that is all we promise.
 _JAILS: Final[dict[str, tuple[State, str, str]]] = {
@@ -44,17 +42,6 @@ _JAILS: Final[dict[str, tuple[State, str, str]]] = {
         "内核不允许命名空间，仅由代理拦截",
         "the kernel forbids namespaces: the proxy alone stops traffic",
     ),
-}
-# What the start-up probe of the evidence store says, and whether that is all we promise.
-_WORM: Final[dict[str, tuple[State, str, str]]] = {
-    "enforced": ("ok", "已验证：拒绝删除与缩短保存期", "proven: it refuses deletion and shortening"),
-    "NOT enforced": ("degraded", "不能防止删除！", "it does NOT refuse deletion"),
-    "not offered (disk)": (
-        "ok",
-        "本机磁盘，不具备防删除能力，改动由摘要、日志与第三方副本发现",
-        "a disk, not WORM: changes are found by digests, log and the custodians' copies",
-    ),
-    "unknown": ("degraded", "存储暂不可达，尚未检验", "cannot be reached, not probed yet"),
 }
 QUEUES: Final = frozenset({"capture", "default"})
 
@@ -86,9 +73,8 @@ class SystemHealth:
         )
         parts = list(answers)
         told = {part.name: part for part in parts}
-        parts += filter(
-            None, (jail_of(told["crawler"]), store_of(told["evidence"]), sweep_of(told["evidence"]))
-        )
+        if jail := jail_of(told["crawler"]):
+            parts.append(jail)
         broken = [part for part in parts if part.state != "ok"]
         zh = "、".join(part.zh for part in broken)
         return SystemState(
@@ -215,49 +201,6 @@ def jail_of(crawler: Part) -> Part | None:
     mode = next((mode for mode in modes if mode != "namespace"), "namespace")
     state, line_zh, line_en = _JAILS.get(mode, ("degraded", f"未知方式：{mode}", f"unknown mode: {mode}"))
     return Part(name="jail", zh=zh, en=en, state=state, line_zh=line_zh, line_en=line_en, detail=told)
-
-
-def store_of(evidence: Part) -> Part | None:
-    """Whether the evidence store refuses deletion, as the evidence service found out when it started.
-
-    A disk is no WORM store and says so; that is no fault. None when the service did not say.
-    """
-    told = evidence.detail.get("store")
-    if not isinstance(told, dict) or "worm" not in told:
-        return None
-    zh, en = _NAMES["store"]
-    state, line_zh, line_en = _WORM.get(
-        str(told["worm"]), ("degraded", f"未知状态：{told['worm']}", f"unknown state: {told['worm']}")
-    )
-    if told.get("worm_faults"):
-        line_en += ": " + "; ".join(map(str, told["worm_faults"]))
-    return Part(name="store", zh=zh, en=en, state=state, line_zh=line_zh, line_en=line_en, detail=told)
-
-
-def sweep_of(evidence: Part) -> Part | None:
-    """What the newest re-hash of all stored objects found. None when the service did not say."""
-    told = evidence.detail.get("sweep")
-    if not isinstance(told, dict) or "verdict" not in told:
-        return None
-    zh, en = _NAMES["sweep"]
-    verdict, counts = str(told["verdict"]), told.get("counts") or {}
-    done, when = f"{told.get('objects_done', 0)} / {told.get('objects_total', 0)}", told.get("finished_at")
-    state: State = "degraded" if verdict == "findings" else "ok"
-    if verdict == "findings":
-        named = ", ".join(f"{kind} {count}" for kind, count in sorted(counts.items()) if count)
-        line_zh, line_en = f"发现异常：{named}（{when}）", f"NOT all good: {named} ({when})"
-    elif verdict == "clean":
-        line_zh, line_en = (
-            f"全部完好，共 {told['objects_done']} 个对象（{when}）",
-            f"all good, {done} ({when})",
-        )
-    elif verdict == "never":
-        line_zh, line_en = "尚未复核（每晚自动进行）", "not swept yet (it is done every night)"
-    elif verdict == "cancelled":
-        line_zh, line_en = f"上次被停止（{done}）", f"the last one was stopped ({done})"
-    else:
-        line_zh, line_en = f"正在复核（{done}）", f"under way ({done})"
-    return Part(name="sweep", zh=zh, en=en, state=state, line_zh=line_zh, line_en=line_en, detail=told)
 
 
 def inspect_workers() -> dict[str, list[str]]:

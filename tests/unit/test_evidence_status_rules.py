@@ -99,14 +99,14 @@ def test_a_log_that_refuses_says_why() -> None:
         ("enforced", False, "ok"),
         ("enforced", True, "bad"),
         ("unknown", False, "warn"),
-        ("absent", False, "warn"),
+        ("not offered (disk)", False, "warn"),
+        ("NOT enforced", False, "bad"),
     ],
 )
 def test_a_store_that_may_forget_is_said_loudly(worm: str, low: bool, state: str) -> None:
     found = rules.store({"store": "s3", "worm": worm, "worm_faults": ["no object lock"]}, low=low)
     assert found.state == state
-    if worm == "absent":
-        assert "NOT" in found.line_en and "no object lock" in found.line_en
+    assert ("no object lock" in found.line_en) == (worm == "NOT enforced")
 
 
 ENDED = {"state": "done", "verdict": "clean", "finished_at": "2026-11-21T02:00:00Z", "counts": {"missing": 0}}

@@ -35,7 +35,7 @@ from gateway.sessions.rules import (
     set_cookie,
 )
 from gateway.system.schemas import Part
-from gateway.system.service import jail_of, store_of, sweep_of
+from gateway.system.service import jail_of
 from services.common.problems import Problem
 
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
@@ -346,29 +346,3 @@ def test_the_platforms_document_is_whole_and_made_offline() -> None:
     ids = [o["operationId"] for path in document["paths"].values() for o in path.values()]
     assert len(ids) == len(set(ids))
     assert document["openapi"] == "3.1.0"
-
-
-@pytest.mark.parametrize(
-    ("worm", "state"),
-    [("enforced", "ok"), ("not offered (disk)", "ok"), ("NOT enforced", "degraded"), ("unknown", "degraded")],
-)
-def test_a_store_that_forgets_is_shown(worm: str, state: str) -> None:
-    """A disk is honest about itself; a WORM store that is none is a fault; so is one nobody could ask."""
-    told = {"store": {"worm": worm, "worm_faults": ["a locked version was deleted"] if state != "ok" else []}}
-    shown = store_of(Part(name="evidence", zh="", en="", state="ok", line_zh="", line_en="", detail=told))
-    assert shown is not None
-    assert shown.state == state
-    assert ("deleted" in shown.line_en) == (state != "ok")
-
-
-@pytest.mark.parametrize(
-    ("verdict", "state"),
-    [("clean", "ok"), ("findings", "degraded"), ("never", "ok"), ("running", "ok"), ("cancelled", "ok")],
-)
-def test_what_the_sweep_found_is_shown(verdict: str, state: str) -> None:
-    """Findings are a fault of the platform and are counted by kind."""
-    told = {"sweep": {"verdict": verdict, "counts": {"missing": 2}, "objects_done": 5, "objects_total": 9}}
-    shown = sweep_of(Part(name="evidence", zh="", en="", state="ok", line_zh="", line_en="", detail=told))
-    assert shown is not None
-    assert shown.state == state
-    assert ("missing 2" in shown.line_en) == (verdict == "findings")

@@ -170,8 +170,12 @@ def store(report: Mapping[str, Any], *, low: bool) -> Part:
         return part(
             "store", "warn", "尚未能检验存储是否拒绝删改", "whether it refuses deletion is unknown", report
         )
-    en = "the store does NOT refuse deletion: " + (", ".join(faults) or worm)
-    return part("store", "warn", "存储不具备防删改能力,仅靠摘要与第三方副本发现改动", en, report)
+    if worm == "NOT enforced":
+        en = "the store does NOT refuse deletion: " + ", ".join(faults)
+        return part("store", "bad", "存储应当拒绝删改,实测未能拒绝", en, report)
+    zh = "本机磁盘不具备防删改能力,改动由摘要、日志与第三方副本发现"
+    en = "a disk, not WORM: changes are found by digests, log and custodians' copies"
+    return part("store", "warn", zh, en, report)
 
 
 # The sweep is nightly: one missed night is noticed, not alarmed about.
@@ -192,7 +196,7 @@ def _sweep(summary: Mapping[str, Any], now: datetime) -> tuple[State, str, str]:
     # The first that holds is said.
     said: list[tuple[bool, State, str, str]] = [
         (bool(counts.keys() - {"unreferenced"}), "bad", f"复核发现问题:{found}", f"the sweep found: {found}"),
-        (verdict == "never", "warn", "尚未复核过", "the store has never been swept"),
+        (verdict == "never", "warn", "尚未复核过(每晚自动进行)", "never swept yet (it is done every night)"),
         (bool(counts), "warn", "有文件不属于任何证据", "the store holds objects that belong to no item"),
         (state in ("requested", "running"), "ok", "正在复核", "a sweep is under way"),
         (verdict != "clean", "warn", f"上次复核未完成({state})", f"the last sweep did not end ({state})"),
