@@ -2,8 +2,12 @@
 
 import argparse
 import asyncio
+import csv
 import shutil
+import subprocess
+import sys
 import tempfile
+from collections import defaultdict
 from pathlib import Path
 
 from playwright.async_api import Page, expect
@@ -84,9 +88,49 @@ class Tour:
         await expect(page.locator("[data-test=case-state]")).to_be_visible()
         await self._picture("07-case")
 
+    async def registry(self, shop: str) -> None:
+        """Of the list that was imported: what is in it, what came of it, why shops are one operator's."""
+        page = self._page
+        await self._person.sign_out()
+        await self._person.sign_in("province_dispatcher", self._stack.passwords["province_dispatcher"])
+        await self._person.open("/presences")
+        await expect(page.locator("[data-facet]").first).to_be_visible()
+        await self._picture("09-shops")
+        await self._person.open("/imports")
+        await page.click("text=shops.csv")
+        await expect(page.locator("h1")).to_contain_text("shops.csv")
+        await self._picture("10-import")
+        await self._person.open(f"/presences?q={shop}")
+        await page.click("table a >> nth=0")
+        await page.wait_for_url("**/presences/0*")
+        await self._person.open(page.url.removeprefix(self._stack.base_url) + "/links")
+        await expect(page.locator("canvas").first).to_be_visible()
+        await page.locator("canvas").first.scroll_into_view_if_needed()
+        await page.wait_for_timeout(1_500)  # the graph comes to rest
+        await self._picture("11-links")
 
-async def take(stack: Stack, folder: Path) -> None:
-    """All pictures, in Chinese, at 1280 x 800."""
+
+def known_shops(stack: Stack, folder: Path) -> str:
+    """Import a list with hidden operators and link it; gives a shop with several kinds of links."""
+    shops, links = folder / "shops.csv", folder / "links.csv"
+    generator = [sys.executable, "-m", "infra.shop_generator", "--shops", "20000", "--seed", "7"]
+    subprocess.run([*generator, "--out", str(shops)], check=True, stdout=subprocess.DEVNULL)
+    for command in (
+        ("import", str(shops), "--source", "全省名录"),
+        ("link", "--rebuild", "--export", str(links)),
+    ):
+        stack.command("registry", *command).check_returncode()
+    kinds: dict[str, list[str]] = defaultdict(list)
+    with links.open(encoding="utf-8-sig", newline="") as file:
+        for row in csv.DictReader(file):
+            for shop in (row["shop_a"], row["shop_b"]):
+                kinds[shop].append(row["reasons"])
+    few = [shop for shop, found in kinds.items() if 6 <= len(found) <= 9]
+    return max(few, key=lambda shop: (len(";".join(kinds[shop]).split(";")), shop))
+
+
+async def take(stack: Stack, folder: Path, shop: str) -> None:
+    """All pictures, in Chinese, at 1280 x 800; shop: whose links are shown."""
     async with (
         console_desk.browser() as chromium,
         console_desk.person(chromium, stack.base_url) as someone,
@@ -94,6 +138,7 @@ async def take(stack: Stack, folder: Path) -> None:
         tour = Tour(someone, stack, folder)
         await tour.capture()
         await tour.act()
+        await tour.registry(shop)
 
 
 def main() -> None:
@@ -105,7 +150,8 @@ def main() -> None:
     home = Path(tempfile.mkdtemp(prefix="wj-tour-"))
     stack = start(home, free_port_pair())
     try:
-        asyncio.run(take(stack, given.to))
+        shop = known_shops(stack, home)
+        asyncio.run(take(stack, given.to, shop))
     finally:
         stop(stack)
         shutil.rmtree(home, ignore_errors=True)

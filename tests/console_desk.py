@@ -128,7 +128,9 @@ async def browser() -> AsyncIterator[Browser]:
 @asynccontextmanager
 async def person(chromium: Browser, base: str, width: int = 1280, height: int = 800) -> AsyncIterator[Person]:
     """A person with a browser of their own: no cookies, Chinese first."""
-    context = await chromium.new_context(viewport={"width": width, "height": height}, accept_downloads=True)
+    context = await chromium.new_context(
+        viewport={"width": width, "height": height}, locale="zh-CN", accept_downloads=True
+    )
     context.set_default_timeout(20_000)
     await context.add_init_script(_LISTEN)
     page = await context.new_page()

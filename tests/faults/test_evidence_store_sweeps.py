@@ -328,7 +328,7 @@ from services.common.database import Database
 from services.evidence.objects.disk import DiskStore
 from services.evidence.sweeps.runner import SweepRunner
 
-asyncio.run(SweepRunner(Database(sys.argv[1], "evidence"), DiskStore(Path(sys.argv[2])), 30_000).run_next())
+asyncio.run(SweepRunner(Database(sys.argv[1], "evidence"), DiskStore(Path(sys.argv[2])), 3_000).run_next())
 """
 
 
