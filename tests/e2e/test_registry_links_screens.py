@@ -87,12 +87,25 @@ async def test_links_are_seen_explained_judged_and_a_hub_is_ruled(officer: Perso
     await officer.settled()
     await expect(page.locator("[data-test=ruling]")).to_be_visible()
     await officer.check("a value")
+    value = page.url
     await page.fill("#ruling-reason", "代办公司电话")
     await page.click("[data-ruling=hub]")
     await expect(page.locator("[data-ruling=withdrawn]")).to_be_visible()
     await officer.open("/hubs")
     await expect(page.locator("table.data tbody tr").first).to_be_visible()
     await officer.check("hubs")
+
+    # Its shops in the list of shops, to go on with: a chip says why these, and unsets it.
+    await page.goto(value)
+    await page.click("[data-test=all-shops]")
+    await officer.settled()
+    chip = page.locator("button.chip", has_text="展示同一信息的网店")
+    await expect(chip).to_be_visible()
+    rows = page.locator("table.data tbody tr")
+    await expect(rows).to_have_count(2)
+    await officer.check("shops that show a value")
+    await chip.click()
+    await expect(chip).to_have_count(0)
 
 
 async def test_why_together_the_cluster_and_contradictions(officer: Person) -> None:

@@ -327,6 +327,34 @@ async def test_a_value_shows_the_own_regions_shops_only(world: Links, clients: l
     assert (await world.at(HERE).call("GET", "/hubs/1-xyz")).status_code == 422
 
 
+async def test_the_list_of_shops_narrows_to_those_that_show_a_value(world: Links, clients: list[str]) -> None:
+    value = await value_of(world, clients[0])
+
+    async def shown(who: Claims, **asked: object) -> list[str]:
+        page = await world.at(who).post("/presences/search", value=value, **asked)
+        return [row["id"] for row in page["items"]]
+
+    assert await shown(PROVINCE) == clients[::-1]
+    assert await shown(HERE) == clients[3::-1] and await shown(THERE) == clients[4:]
+    assert await shown(PROVINCE, q="赣州") == clients[4:] and await shown(PROVINCE, q="没有这家") == []
+    first = await world.at(PROVINCE).post("/presences/search", value=value, limit=2)
+    cursor, rest = first["next_cursor"], []
+    while cursor:
+        page = await world.at(PROVINCE).post("/presences/search", value=value, limit=2, cursor=cursor)
+        rest += [row["id"] for row in page["items"]]
+        cursor = page["next_cursor"]
+    assert rest == clients[2::-1]
+    counted = await world.at(PROVINCE).post("/presences/facets", value=value)
+    assert (counted["total"], counted["capped"]) == (5, False)
+    file = await world.at(HERE).call("POST", "/presences/export", json={"value": value})
+    assert len(file.text.strip().splitlines()) == 5 and AGENT not in file.text
+    unknown = {"1-0000000000000000": 200, "99-0000000000000000": 404, "1-xyz": 422}
+    for name, status in unknown.items():
+        answer = await world.at(PROVINCE).call("POST", "/presences/search", json={"value": name})
+        assert answer.status_code == status, answer.text
+        assert status != 200 or answer.json()["items"] == []
+
+
 async def test_negative_control_without_the_scope_a_stranger_would_see_the_shops(
     world: Links, clients: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -20,7 +20,8 @@ from services.registry.exchange.rules import (
     same_fingerprint,
 )
 from services.registry.findings.rules import places
-from services.registry.hubs.rules import parse_value_id, smallest_common, value_id
+from services.registry.hubs.rules import smallest_common
+from services.registry.identifiers.naming import parse_value_id, value_id
 from services.registry.judgements.rules import Verdict, conflicts, ordered
 from services.registry.links.graph import beside, bridges, chain, strongest, weakest
 from services.registry.links.rules import by_pair

@@ -14,8 +14,8 @@ from services.registry.findings import repository
 from services.registry.findings.models import Finding, FindingState
 from services.registry.findings.rules import SHOPS_NAMED, STATE_LABELS, Raised, State, label, places
 from services.registry.findings.schemas import FindingQuery, FindingStateIn, FoundOut, FoundShop
-from services.registry.hubs.rules import value_id
 from services.registry.identifiers.kinds import KIND_LABELS, Kind
+from services.registry.identifiers.naming import value_id
 
 _REGIONS_AT_ONCE = 1_000
 

@@ -9,7 +9,8 @@ from services.common.identity import Claims, require
 from services.common.paging import Page
 from services.registry.guards import Personal, Reader
 from services.registry.hubs import service
-from services.registry.hubs.schemas import HubOut, HubQuery, HubRow, RulingIn, ValueId
+from services.registry.hubs.schemas import HubOut, HubQuery, HubRow, RulingIn
+from services.registry.identifiers.naming import ValueId
 
 router = APIRouter(tags=["枢纽值 hubs"])
 

@@ -9,8 +9,6 @@ from services.common.wire import Instant, Text
 from services.registry.hubs.rules import Ruling
 from services.registry.identifiers.kinds import Kind
 
-ValueId = Annotated[str, Field(pattern=r"^[1-9]\d{0,2}-[0-9a-f]{16}$")]
-
 
 class HubRow(BaseModel):
     """A value many shops hold; personal ones masked."""

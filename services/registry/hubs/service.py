@@ -14,15 +14,10 @@ from services.common.problems import Problem, not_found
 from services.common.scope import region_covers
 from services.registry.hubs import repository
 from services.registry.hubs.models import HubRuling
-from services.registry.hubs.rules import (
-    RULING_LABELS,
-    Ruling,
-    parse_value_id,
-    smallest_common,
-    value_id,
-)
+from services.registry.hubs.rules import RULING_LABELS, Ruling, smallest_common
 from services.registry.hubs.schemas import Holder, HubOut, HubQuery, HubRow, RulingIn, RulingOut, ValueChange
 from services.registry.identifiers.kinds import KIND_LABELS, Kind
+from services.registry.identifiers.naming import parse_value_id, value_id
 from services.registry.linking import service as linking
 from services.registry.linking.models import IdentifierValue, LinkChange
 from services.registry.linking.rules import words

@@ -8,8 +8,8 @@ from services.common.audit import record
 from services.common.identity import Claims
 from services.common.personal import PersonalData
 from services.common.problems import Problem
-from services.registry.hubs.rules import value_id
 from services.registry.identifiers.kinds import KIND_LABELS, Kind
+from services.registry.identifiers.naming import value_id
 from services.registry.judgements import repository as judgements
 from services.registry.judgements.rules import BINDING, Verdict
 from services.registry.linking.rules import RULE_VERSION, weigh

@@ -10,8 +10,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from services.common.identity import Claims
 from services.common.personal import PersonalData
 from services.common.problems import not_found
-from services.registry.hubs.rules import value_id
 from services.registry.identifiers.kinds import KIND_LABELS, Kind
+from services.registry.identifiers.naming import value_id
 from services.registry.judgements import service as judging
 from services.registry.judgements.rules import Verdict, ordered
 from services.registry.linking.rules import RULE_VERSION, weigh, words

@@ -11,12 +11,15 @@ from services.common.database import Database, Transaction
 from services.common.identity import Claims
 from services.common.paging import Page
 from services.common.personal import PersonalData
+from services.common.problems import not_found
+from services.registry.identifiers.naming import parse_value_id
 from services.registry.imports.rules import COLUMNS, neutralise
 from services.registry.personal.service import shown
 from services.registry.presences.models import Presence
 from services.registry.presences.schemas import PresenceQuery, PresenceRow
 from services.registry.presences.service import row
 from services.registry.search import service as search
+from services.registry.search.repository import Filter
 from services.registry.search.schemas import Facets
 
 _FACETS: Final = (
@@ -30,8 +33,28 @@ _MORE_COLUMNS: Final = ("channel", "url", "region_code", "status", "risk", "clai
 _EXPORT_BLOCK: Final = 64 * 1024
 
 
-def _also(query: PresenceQuery) -> dict[str, str]:
-    return {"subject_id": query.subject_id} if query.subject_id else {}
+_SHOWING: Final = (
+    "no IN (SELECT i.presence_no FROM identifiers AS i"
+    " WHERE i.kind = %(value_kind)s AND i.key = %(value_key)s AND i.ended_at IS NULL)"
+)
+
+
+def _also(query: PresenceQuery) -> Filter:
+    """What leaves few rows: those of one subject, those that show one value."""
+    found = Filter()
+    if query.subject_id:
+        found = found.joined(Filter(("subject_id = %(subject_id)s",), {"subject_id": query.subject_id}))
+    if query.value:
+        kind, key = _named(query.value)
+        found = found.joined(Filter((_SHOWING,), {"value_kind": kind, "value_key": key}))
+    return found
+
+
+def _named(value: str) -> tuple[int, int]:
+    try:
+        return parse_value_id(value)
+    except ValueError as error:
+        raise not_found("号码", "value") from error
 
 
 async def list_presences(

@@ -5,6 +5,7 @@ from typing import Annotated
 from pydantic import AwareDatetime, BaseModel, Field
 
 from services.common.wire import Id, Instant, Text
+from services.registry.identifiers.naming import ValueId
 from services.registry.inspections.schemas import InspectionOut
 from services.registry.permits.schemas import PermitOut
 from services.registry.presences.rules import Channel, Exemption, Ownership
@@ -93,13 +94,17 @@ class IdentifierOut(BaseModel):
 
 
 class PresenceQuery(SearchQuery):
-    """Filters of the list of presences. label: whether it has an e-label; claim: state of its claim."""
+    """Filters of the list of presences.
+
+    label: whether it has an e-label; claim: state of its claim; value: name of a value it shows.
+    """
 
     channel: Channel | None = None
     platform: Word | None = None
     label: bool | None = None
     claim: Annotated[str, Field(pattern=r"^[a-z_]{1,20}$")] | None = None
     subject_id: Id | None = None
+    value: ValueId | None = None
 
 
 class PresenceRow(BaseModel):

@@ -5,7 +5,7 @@ took longer than running them.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from typing import Any, NamedTuple, TypeVar
 
@@ -43,14 +43,12 @@ R = TypeVar("R")
 class Filter:
     """Conditions on a row, as SQL with `%(name)s` parameters, and the parameters' values."""
 
-    conditions: tuple[str, ...]
-    values: dict[str, Any]
+    conditions: tuple[str, ...] = ()
+    values: Mapping[str, Any] = field(default_factory=dict)
 
-    def and_equal(self, columns: Mapping[str, str]) -> "Filter":
-        """The same, and each of the columns has the value."""
-        more = tuple(f"{column} = %(also_{column})s" for column in columns)
-        values = {f"also_{column}": value for column, value in columns.items()}
-        return Filter((*self.conditions, *more), {**self.values, **values})
+    def joined(self, other: "Filter") -> "Filter":
+        """Both."""
+        return Filter((*self.conditions, *other.conditions), {**self.values, **other.values})
 
 
 class Match(NamedTuple):

@@ -1,10 +1,9 @@
 """Use cases of search: the rows of a list, newest first, and how its matches are spread."""
 
 from collections import Counter, namedtuple
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
-from types import MappingProxyType
 from typing import Any, Final
 
 from services.common.database import Transaction
@@ -37,7 +36,7 @@ _FACET_VALUES: Final = 50
 _EXPORT_STEP: Final = 500
 # Rows asked beyond the page where contacts decide: some of them will not hold the query.
 _SPARE: Final = 5
-_NOTHING: Final[Mapping[str, str]] = MappingProxyType({})
+NOTHING: Final = Filter()
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,11 +74,11 @@ async def page(
     claims: Claims,
     table: Searched,
     query: SearchQuery,
-    also: Mapping[str, str] = _NOTHING,
+    also: Filter = NOTHING,
 ) -> Found:
     """One page of the rows the caller may see that meet the query, newest (highest number) first.
 
-    also: values of columns that leave few rows and have an index of their own. Raises Problem 422
+    also: conditions that leave few rows and have an index of their own. Raises Problem 422
     `paging.cursor_invalid`.
     """
     asked, before = _asked(personal, claims, table, query, also), query.before
@@ -98,7 +97,7 @@ async def every(
     claims: Claims,
     table: Searched,
     query: SearchQuery,
-    also: Mapping[str, str] = _NOTHING,
+    also: Filter = NOTHING,
 ) -> AsyncIterator[Any]:
     """All rows that meet the query, newest first, read in steps (exports, deeds on many)."""
     asked, before = _asked(personal, claims, table, query, also), query.before
@@ -118,7 +117,7 @@ async def facets(
     table: Searched,
     query: SearchQuery,
     names: Sequence[tuple[str, str]],
-    also: Mapping[str, str] = _NOTHING,
+    also: Filter = NOTHING,
 ) -> Facets:
     """How the matches are spread over regions, tags and `names` (facet, column).
 
@@ -157,10 +156,10 @@ def _asked(
     claims: Claims,
     table: Searched,
     query: SearchQuery,
-    also: Mapping[str, str],
+    also: Filter,
 ) -> _Asked:
     wanted, tokens = repository.narrowed(table, claims, query)
-    wanted = wanted.and_equal(also)
+    wanted = wanted.joined(also)
     text = query.q if query.q and needle(query.q) else ""
     if text:
         tokens = replace(
@@ -171,7 +170,7 @@ def _asked(
             elsewhere=tuple(query_elsewhere(text, tokens.area)),
             contacts_elsewhere=tuple(contact_elsewhere(text, tokens.area, personal.gram)),
         )
-    return _Asked(table, text, wanted, tokens, columns=repository.shown(table), few=bool(also))
+    return _Asked(table, text, wanted, tokens, columns=repository.shown(table), few=bool(also.conditions))
 
 
 async def _take(

@@ -7088,7 +7088,9 @@ export interface components {
         };
         /**
          * PresenceQuery
-         * @description Filters of the list of presences. label: whether it has an e-label; claim: state of its claim.
+         * @description Filters of the list of presences.
+         *
+         *     label: whether it has an e-label; claim: state of its claim; value: name of a value it shows.
          */
         PresenceQuery: {
             channel?: components["schemas"]["Channel"] | null;
@@ -7125,6 +7127,8 @@ export interface components {
             subject_id?: string | null;
             /** Tag */
             tag?: number | null;
+            /** Value */
+            value?: string | null;
         };
         /**
          * PresenceRow
@@ -13009,6 +13013,7 @@ export interface operations {
                 label?: boolean | null;
                 claim?: string | null;
                 subject_id?: string | null;
+                value?: string | null;
             };
             header?: never;
             path?: never;
@@ -13091,6 +13096,7 @@ export interface operations {
                 label?: boolean | null;
                 claim?: string | null;
                 subject_id?: string | null;
+                value?: string | null;
             };
             header?: never;
             path?: never;
@@ -13169,6 +13175,7 @@ export interface operations {
                 label?: boolean | null;
                 claim?: string | null;
                 subject_id?: string | null;
+                value?: string | null;
             };
             header?: never;
             path?: never;
