@@ -86,6 +86,22 @@ async def tag_many(officer: Person) -> None:
     await page.click("[data-test=bulk-do]")
     await expect(page.get_by_text("已改动 2 条")).to_be_visible()
 
+    # Nothing picked: all that are found, and what a preview told is of these alone.
+    await page.select_option("#bulk-action", "take_off")
+    await page.select_option("#bulk-tag", label="重点关注")
+    await page.click("[data-test=bulk-preview]")
+    await expect(page.locator("[data-test=bulk-change]")).to_contain_text("将改动 2 条")
+    await page.click("[data-facet='channel:app']")
+    await expect(page.locator("[data-test=bulk-change]")).to_have_count(0)
+    await expect(page.locator("tbody tr")).to_have_count(1)
+    await page.click("[data-test=bulk-preview]")
+    await expect(page.locator("[data-test=bulk-change]")).to_contain_text("将改动 1 条")
+    await officer.check("preview of a tag on all that are found")
+    await page.click("[data-test=bulk-do]")
+    await expect(page.get_by_text("已改动 1 条")).to_be_visible()
+    await page.click("[data-facet='channel:app']")
+    await expect(page.locator("tbody tr")).to_have_count(2)
+
 
 async def take_home(officer: Person) -> None:
     async with officer.page.expect_download() as coming:

@@ -13,7 +13,8 @@ from services.registry.search.grams import plain_grams
 from services.registry.search.places import with_elsewhere
 from services.registry.search.rules import contact_grams
 from services.registry.searches import repository as searches_repository
-from tests.records_world import World, officer, running_world, sql
+from services.registry.searches import tagging
+from tests.records_world import Http, World, officer, running_world, sql
 from tests.registry_lists import HEADER, importer, load
 
 PROVINCE, RUIJIN, NANCHANG = officer("360000"), officer("360781"), officer("360100")
@@ -104,6 +105,38 @@ async def test_a_capped_count_says_so(world: World, monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(search_service, "FACET_CAP", 2)
     facets = await world.at_registry(PROVINCE).get("/presences/facets", q="检索")
     assert (facets["total"], facets["capped"]) == (2, True)
+
+
+async def test_a_tag_on_all_that_is_found(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tagging, "STEP", 2)
+    http, stranger = world.at_registry(PROVINCE), world.at_registry(NANCHANG)
+    tag = (await http.post("/tags", name="全部结果"))["id"]
+
+    async def through(who: Http, target: str = "presences", **more: Any) -> tuple[int, int]:
+        rows, changed, cursor = 0, 0, ""
+        while cursor is not None:
+            query = {"q": "检索", **({"cursor": cursor} if cursor else {})}
+            body = {"tag_id": tag, "target": target, "query": query, **more}
+            step = await who.post("/searches/tag", **body)
+            assert step["rows"] <= 2
+            rows, changed, cursor = rows + step["rows"], changed + step["changed"], step["next_cursor"]
+        return rows, changed
+
+    assert await through(http, preview=True) == (3, 3)
+    assert (await http.get("/presences", q="检索", tag=tag))["items"] == []
+    assert await through(stranger) == (1, 1), "only what the asker may see"
+    assert await through(http) == (3, 2), "asked anew it changes what is missing"
+    assert len((await http.get("/presences", q="检索", tag=tag))["items"]) == 3
+    assert await through(http, target="subjects") == (1, 1)
+    assert await through(http, action="take_off") == (3, 3)
+    shop = (await http.get("/presences", q="南昌检索"))["items"][0]["id"]
+    history = (await stranger.get(f"/presences/{shop}/history"))["items"]
+    assert [(one["old"], one["new"]) for one in history[:2]] == [("全部结果", None), (None, "全部结果")]
+    unknown = {"tag_id": tag + 1_000, "target": "presences", "query": {}}
+    assert (await http.call("POST", "/searches/tag", json=unknown)).status_code == 404
+    reader = world.at_registry(officer("360000", permissions=frozenset({"registry:read"})))
+    refused = await reader.call("POST", "/searches/tag", json={**unknown, "tag_id": tag})
+    assert refused.status_code == 403
 
 
 async def test_pages_follow_each_other_and_bad_cursors_are_refused(world: World) -> None:

@@ -1,14 +1,14 @@
 """Searches on the wire: the one box, and saved searches."""
 
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, Field, StringConstraints
 
 from services.common.wire import Instant, SearchText
-from services.registry.presences.schemas import PresenceRow
+from services.registry.presences.schemas import PresenceQuery, PresenceRow
 from services.registry.schemas import RegionCode
-from services.registry.subjects.schemas import SubjectRow
+from services.registry.subjects.schemas import SubjectQuery, SubjectRow
 
 SearchName = Annotated[
     str, StringConstraints(strip_whitespace=True, pattern=r"^[^\s\x00-\x1f][^\x00-\x1f]{0,59}$")
@@ -76,3 +76,34 @@ class SearchList(BaseModel):
     """The caller's own searches and those his authority shares, by name."""
 
     items: list[SearchOut]
+
+
+class _TagFound(BaseModel):
+    tag_id: int = Field(ge=1, le=2**31 - 1)
+    action: Literal["put", "take_off"] = "put"
+    preview: bool = False
+
+
+class TagShopsFound(_TagFound):
+    """A tag for all shops a list finds; the query's cursor says where to go on, its limit does not count."""
+
+    target: Literal[Target.PRESENCES]
+    query: PresenceQuery
+
+
+class TagSubjectsFound(_TagFound):
+    """A tag for all subjects a list finds."""
+
+    target: Literal[Target.SUBJECTS]
+    query: SubjectQuery
+
+
+TagFoundIn = Annotated[TagShopsFound | TagSubjectsFound, Field(discriminator="target")]
+
+
+class TagStep(BaseModel):
+    """One step of at most 1,000 rows: how many were seen, how many changed (or would), where to go on."""
+
+    rows: int
+    changed: int
+    next_cursor: str | None

@@ -2459,6 +2459,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/searches/tag": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Tag Found
+         * @description Put a tag on all that a list finds, 1,000 rows a call, or take it off; `preview` changes nothing.
+         */
+        post: operations["post_searches_tag"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/searches/{search_id}": {
         parameters: {
             query?: never;
@@ -8682,6 +8702,68 @@ export interface components {
             visible: number;
         };
         /**
+         * TagShopsFound
+         * @description A tag for all shops a list finds; the query's cursor says where to go on, its limit does not count.
+         */
+        TagShopsFound: {
+            /**
+             * Action
+             * @default put
+             * @enum {string}
+             */
+            action: "put" | "take_off";
+            /**
+             * Preview
+             * @default false
+             */
+            preview: boolean;
+            query: components["schemas"]["PresenceQuery"];
+            /** Tag Id */
+            tag_id: number;
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            target: "presences";
+        };
+        /**
+         * TagStep
+         * @description One step of at most 1,000 rows: how many were looked at, how many changed (or would), where to go on.
+         */
+        TagStep: {
+            /** Changed */
+            changed: number;
+            /** Next Cursor */
+            next_cursor: string | null;
+            /** Rows */
+            rows: number;
+        };
+        /**
+         * TagSubjectsFound
+         * @description A tag for all subjects a list finds.
+         */
+        TagSubjectsFound: {
+            /**
+             * Action
+             * @default put
+             * @enum {string}
+             */
+            action: "put" | "take_off";
+            /**
+             * Preview
+             * @default false
+             */
+            preview: boolean;
+            query: components["schemas"]["SubjectQuery"];
+            /** Tag Id */
+            tag_id: number;
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            target: "subjects";
+        };
+        /**
          * TakenOut
          * @description What came of a message, and the signed receipt to hand back; the same message, the same receipt.
          */
@@ -13740,6 +13822,42 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["AnyOut"];
+                };
+            };
+            /** @description 未完成 the request was not carried out */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    post_searches_tag: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description 会话的防伪令牌（网页必需）the session's CSRF token (required for browsers) */
+                "X-CSRF-Token"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["TagShopsFound"] | components["schemas"]["TagSubjectsFound"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TagStep"];
                 };
             };
             /** @description 未完成 the request was not carried out */

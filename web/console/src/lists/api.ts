@@ -15,6 +15,8 @@ export const searchRows = <T>(noun: Noun, filters: Filters, signal?: AbortSignal
   call('POST', noun === 'subjects' ? '/subjects/search' : '/presences/search', { json: asked(filters), signal })
 export const readFacets = (noun: Noun, filters: Filters, signal?: AbortSignal): Promise<Facets> =>
   call('POST', noun === 'subjects' ? '/subjects/facets' : '/presences/facets', { json: asked(filters), signal })
+export const tagFound = (noun: Noun, body: { tag_id: number; action: 'put' | 'take_off'; preview: boolean }, query: Filters): Promise<{ rows: number; changed: number; next_cursor: string | null }> =>
+  post('/searches/tag', { ...body, target: noun, query: asked(query) })
 export const exportPresences = async (filters: Filters): Promise<Blob> =>
   (await send('POST', '/presences/export', { json: asked(filters) })).blob()
 export const findAny = (q: string, signal?: AbortSignal): Promise<AnyFound> => call('POST', '/searches/find', { json: { q }, signal })
