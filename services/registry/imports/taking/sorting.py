@@ -66,8 +66,9 @@ class Sorter:
         self._mapped = [position for position, name in enumerate(setting.mapping) if name]
         self._head = "\x1f".join((RULES_VERSION, *(str(name) for name in setting.mapping)))
         self._width = len(setting.mapping)
-        # Ids given to subjects of batches that are not written yet.
+        # Ids given to subjects of batches that are not written yet, and how many of these name each.
         self._under_way: dict[str, tuple[str, int]] = {}
+        self._naming: Counter[str] = Counter()
 
     def items(self, found: Iterable[Record]) -> list[Item]:
         """Records with their id in the list and their fingerprint."""
@@ -138,6 +139,7 @@ class Sorter:
         numbers = await repository.numbers(session, "subjects", len(new))
         for norm, no, row_id in zip(new, numbers, new_ids(len(new)), strict=True):
             found[norm] = self._under_way[norm] = (row_id, no)
+        self._naming.update(wanted)
         return found, set(under_way)
 
     def _norm(self, item: Item) -> str | None:
@@ -147,9 +149,15 @@ class Sorter:
         return subject_key(cell.strip()) if len(cell) <= FIELDS["licence"].longest else None
 
     def written(self, batch: Sorted) -> None:
-        """The batch is in the database: its subjects are found there from now on."""
+        """The batch is in the database, and its subjects are found there.
+
+        Not all: that of an unusable row is not, and comes with the next batch under way that names it.
+        """
+        self._naming.subtract(batch.licences)
         for norm in batch.licences:
-            self._under_way.pop(norm, None)
+            if self._naming[norm] <= 0:
+                del self._naming[norm]
+                self._under_way.pop(norm, None)
 
 
 def _parted(
