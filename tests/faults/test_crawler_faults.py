@@ -348,7 +348,7 @@ async def test_nothing_of_a_killed_worker_is_left(tmp_path: Path, bench: Bench) 
     assert processes_of(root)
     worker.kill()
     await worker.wait()
-    for _ in range(100):
+    for _ in range(300):
         if not processes_of(root):
             break
         await asyncio.sleep(0.1)

@@ -118,7 +118,7 @@ async def two_custodians(make_settings, monkeypatch, quorum: int | None):
     await notary.start()
     try:
         async with running(settings) as stack:
-            for _ in range(100):
+            for _ in range(400):
                 if (settings.home / "custodian" / "trust.json").exists():
                     break
                 await asyncio.sleep(0.05)

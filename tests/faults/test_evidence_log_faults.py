@@ -45,7 +45,7 @@ def is_sealed(lines: list[dict]) -> bool:
 async def settle(stack) -> None:
     """Let custody events reach the log, and have everything published."""
     log = stack.runtime.log
-    for _ in range(100):
+    for _ in range(1_000):
         async with stack.runtime.database.transaction() as session:
             waiting = await session.execute(text("SELECT count(*) FROM log_entries WHERE index IS NULL"))
         if not waiting.scalar_one():
@@ -240,7 +240,7 @@ async def restored(make_settings, *, tiles: bool):
 
 
 async def refusal_of(stack) -> dict:
-    for _ in range(100):
+    for _ in range(400):
         if stack.runtime.log.refusal is not None:
             return stack.runtime.log.refusal
         await asyncio.sleep(0.05)

@@ -60,7 +60,7 @@ async def test_an_event_between_two_stages_keeps_the_chain(stack, monkeypatch):
     query = "SELECT seq, event FROM custody_events WHERE evidence_id = %(item)s ORDER BY seq"
     events = [event for _, event in await ask(stack, query, item=item)]
     assert events == ["captured", "hashed", "signed", "stamped", "viewed", "logged", "replicated", "sealed"]
-    for _ in range(50):
+    for _ in range(300):
         found = (await stack.get(f"/evidence/{item}/custody")).json()["chain"]
         if found["verdict"] != "waiting":
             break

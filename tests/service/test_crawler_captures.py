@@ -71,7 +71,7 @@ class World:
             return dict((await client.get(f"/captures/{capture_id}")).json())
 
     async def until(self, capture_id: str, state: str) -> None:
-        for _ in range(200):
+        for _ in range(600):
             if (await self.show(capture_id))["state"] == state:
                 return
             await asyncio.sleep(0.05)
@@ -277,7 +277,7 @@ async def test_cancel_in_the_middle(world: World) -> None:
         await world.until(capture["id"], "running")
         await asyncio.sleep(0.5)
         assert (await client.post(f"/captures/{capture['id']}/cancel")).status_code == 200
-        await asyncio.wait_for(running, 4)
+        await asyncio.wait_for(running, 20)
         assert (await world.show(capture["id"]))["state"] == "cancelled"
         again = await client.post(f"/captures/{capture['id']}/cancel")
     assert (again.status_code, again.json()["code"]) == (409, "capture.not_cancellable")

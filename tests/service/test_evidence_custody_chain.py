@@ -45,7 +45,7 @@ async def custody(stack, item: str, claims=OFFICER) -> dict[str, Any]:
 
 async def settled(stack, item: str) -> dict[str, Any]:
     """The chain once every event has its leaf."""
-    for _ in range(50):
+    for _ in range(300):
         found = await custody(stack, item)
         if found["chain"]["verdict"] != "waiting":
             return found

@@ -41,6 +41,16 @@ async def package_of(stack: EvidenceStack, evidence_id: str) -> bytes:
     return response.content
 
 
+async def all_logged(stack: EvidenceStack, evidence_id: str) -> None:
+    """Wait until every custody event of the item has its leaf; at most half a minute."""
+    for _ in range(300):
+        events = (await stack.get(f"/evidence/{evidence_id}/custody")).json()["events"]
+        if all(event["log_index"] is not None for event in events):
+            return
+        await asyncio.sleep(0.1)
+    raise AssertionError(events)
+
+
 async def trust_of(stack: EvidenceStack) -> dict:
     return read_trust((await stack.get("/trust")).content)
 
@@ -87,12 +97,12 @@ async def test_sealing_again_repeats_the_answer_and_changes_nothing(stack):
     evidence_id, envelope = await stack.intake()
     first = await stack.seal(evidence_id, envelope)
     package = await package_of(stack, evidence_id)
-    await asyncio.sleep(0.7)
+    await all_logged(stack, evidence_id)
     size = stack.runtime.log.size
     again = await stack.seal(evidence_id, envelope)
     assert again == first
     assert await package_of(stack, evidence_id) == package
-    await asyncio.sleep(0.6)
+    await all_logged(stack, evidence_id)
     assert stack.runtime.log.size - size == 1, "only the second export was logged"
 
 

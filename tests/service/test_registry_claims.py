@@ -50,7 +50,7 @@ async def step(world: World, who: Claims, shop: str, action: str, **more: Any) -
 async def finished(world: World, who: Claims, job: dict[str, Any]) -> dict[str, Any]:
     """The job when it is over."""
     http = world.at_registry(who)
-    for _ in range(400):
+    for _ in range(1_500):
         shown: dict[str, Any] = await http.get(f"/claims/jobs/{job['id']}")
         if shown["state"] not in {"queued", "running"}:
             return shown

@@ -84,7 +84,7 @@ async def send(http: Http, platform: str, data: bytes, period: str = NOW_PERIOD)
     )
     assert answer.is_success, answer.text
     report = answer.json()
-    for _ in range(200):
+    for _ in range(1_500):
         if report["state"] in {"checked", "failed"}:
             break
         await asyncio.sleep(0.02)

@@ -305,7 +305,7 @@ async def test_links_follow_a_list(world: World, long: bool, monkeypatch: pytest
     query = (
         "SELECT count(DISTINCT c.cluster), count(*) FROM clusters c JOIN presences p ON p.no = c.presence_no"
     )
-    for _ in range(500):
+    for _ in range(1_500):
         (found,) = await sql(world.registry.state.db, f"{query} WHERE p.import_id = :i", i=made["id"])
         if tuple(found) == (1, 3):
             return

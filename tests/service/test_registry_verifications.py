@@ -222,7 +222,7 @@ async def test_all_shops_of_a_filter_are_weeded_as_one_job(
 
 async def finished(world: World, job: dict[str, Any]) -> dict[str, Any]:
     """The job when it is over."""
-    for _ in range(400):
+    for _ in range(1_500):
         shown: dict[str, Any] = await world.at_registry(PROVINCE).get(f"/claims/jobs/{job['id']}")
         if shown["state"] not in {"queued", "running"}:
             return shown
