@@ -39,7 +39,7 @@ _SHOWING: Final = (
 )
 
 
-def also(query: PresenceQuery) -> Filter:
+def narrowing(query: PresenceQuery) -> Filter:
     """What leaves few rows: those of one subject, those that show one value."""
     found = Filter()
     if query.subject_id:
@@ -64,7 +64,7 @@ async def list_presences(
 
     The total is told when all of it is on the page; else `presence_facets` counts.
     """
-    found = await search.page(session, personal, claims, Presence, query, also(query))
+    found = await search.page(session, personal, claims, Presence, query, narrowing(query))
     items = [row(personal, presence) for presence in found.rows]
     return Page(items=items, next_cursor=found.next_cursor, total=found.total)
 
@@ -73,7 +73,7 @@ async def presence_facets(
     session: Transaction, personal: PersonalData, claims: Claims, query: PresenceQuery
 ) -> Facets:
     """How the matches of a list are spread, counted to a cap and said so."""
-    return await search.facets(session, personal, claims, Presence, query, _FACETS, also(query))
+    return await search.facets(session, personal, claims, Presence, query, _FACETS, narrowing(query))
 
 
 async def export_csv(
@@ -93,7 +93,7 @@ async def export_csv(
         await record(
             session, claims, event="presence.exported", object_type="presence", object_id="list", after=asked
         )
-        async for presence in search.every(session, personal, claims, Presence, query, also(query)):
+        async for presence in search.every(session, personal, claims, Presence, query, narrowing(query)):
             writer.writerow([neutralise(cell) for cell in _cells(personal, presence)])
             if buffer.tell() > _EXPORT_BLOCK:
                 yield buffer.getvalue().encode()

@@ -6,7 +6,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from services.common.identity import Claims
 from services.common.personal import PersonalData
-from services.registry.presences.listing import also
+from services.registry.presences.listing import narrowing
 from services.registry.presences.models import Presence
 from services.registry.search import service as search
 from services.registry.searches.schemas import TagFoundIn, TagShopsFound, TagStep
@@ -27,7 +27,7 @@ async def tag_found(
     """
     query = given.query.model_copy(update={"limit": STEP})
     if isinstance(given, TagShopsFound):
-        found = await search.page(session, personal, claims, Presence, query, also(given.query))
+        found = await search.page(session, personal, claims, Presence, query, narrowing(given.query))
     else:
         found = await search.page(session, personal, claims, Subject, query)
     ids = [row.id for row in found.rows]
