@@ -1,10 +1,11 @@
 """Lists and the one search box in the browser: words, facets, saved searches, tags on many, export."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
-from playwright.async_api import Browser, expect
+from playwright.async_api import Browser, Route, expect
 
 from tests import console_desk
 from tests.console_desk import Person
@@ -103,6 +104,33 @@ async def tag_many(officer: Person) -> None:
     await expect(page.locator("tbody tr")).to_have_count(2)
 
 
+async def tag_until_stopped(officer: Person) -> None:
+    """A list that never ends: every step asks for the same, says how far it is, and can be the last."""
+    page, asked = officer.page, list[dict[str, Any]]()
+
+    async def step(route: Route) -> None:
+        asked.append(route.request.post_data_json)
+        await asyncio.sleep(0.05)
+        await route.fulfill(json={"rows": 1000, "changed": 1000, "next_cursor": f"step{len(asked)}"})
+
+    await page.select_option("#bulk-action", "put")
+    await page.select_option("#bulk-tag", label="重点关注")
+    await page.click("[data-test=bulk-preview]")
+    await expect(page.locator("[data-test=bulk-change]")).to_be_visible()
+    await page.route("**/api/searches/tag", step)
+    await page.click("[data-test=bulk-do]")
+    await expect(page.locator("[data-test=bulk-passed]")).to_contain_text("000 条")
+    await expect(page.locator("#bulk-action")).to_be_disabled()
+    await expect(page.locator("#bulk-tag")).to_be_disabled()
+    await page.click("[data-test=bulk-stop]")
+    await expect(page.locator("[data-test=bulk-stop]")).to_have_count(0)
+    await page.unroute("**/api/searches/tag")
+    cursors = [body["query"].pop("cursor", None) for body in asked]
+    assert cursors == [None, *(f"step{n}" for n in range(1, len(asked)))]
+    assert all(body == asked[0] for body in asked) and asked[0]["query"]["q"] == "列表测试"
+    await expect(page.get_by_text(f"已改动 {len(asked)}000 条")).to_be_visible()
+
+
 async def take_home(officer: Person) -> None:
     async with officer.page.expect_download() as coming:
         await officer.page.click("[data-test=export]")
@@ -119,6 +147,7 @@ async def test_lists_find_narrow_keep_tag_and_export(officer: Person) -> None:
     await narrow(officer)
     await keep(officer)
     await tag_many(officer)
+    await tag_until_stopped(officer)
     await take_home(officer)
     await officer.open("/subjects")
     await officer.check("subjects")
